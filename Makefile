@@ -1,0 +1,44 @@
+# Two commands: `make up` runs the monitor, `make test` proves it. Both install what the machine lacks and say so.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+DATA ?= target/vedette-data
+
+.PHONY: help up build test test-long lint deny bench fuzz clean
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build the release binary
+	@scripts/needs build
+	$(CARGO) build --release --bin vedette
+
+up: build ## build and run the monitor on this machine (data in $(DATA))
+	target/release/vedette up --data $(DATA) $(ARGS)
+
+test: ## every test: pure functions, crates, and the binary with real clients
+	@scripts/needs test
+	$(CARGO) test --workspace --no-fail-fast
+
+test-long: ## the long proofs: more rounds of kill -9, full corpora
+	@scripts/needs test
+	VEDETTE_LONG=1 $(CARGO) test --workspace --no-fail-fast
+
+lint: ## formatting and lints, as CI wants them
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+deny: ## licences, duplicate sources and advisories of all dependencies (needs cargo-deny)
+	$(CARGO) deny check
+
+bench: ## the documented figures, beside their peers in the same run
+	@scripts/needs bench
+	$(CARGO) build --release --bin vedette
+	scripts/bench
+
+fuzz: ## every fuzz target for SECONDS seconds each (needs nightly Rust and cargo-fuzz)
+	scripts/fuzz $(or $(SECONDS_EACH),300)
+
+clean: ## remove everything that was built
+	$(CARGO) clean
