@@ -1,0 +1,87 @@
+use std::path::PathBuf;
+
+use crate::{AlertId, State};
+
+/// Why the alert file could not be opened, read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AlertError {
+    /// The file was written by a newer Vedette.
+    #[error(
+        "{path}: alert file version {found} is newer than the {known} this Vedette knows; use the newer Vedette or restore a backup"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version it says.
+        found: i64,
+        /// The newest version this code knows.
+        known: i64,
+    },
+    /// The file is some other program's database.
+    #[error("{path}: not an alert file of Vedette (application id {found:#x})")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's `application_id` found in it.
+        found: i32,
+    },
+    /// The file could not be opened or created.
+    #[error("{path}: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// SQLite refused.
+    #[error("alert file: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row does not hold what this code writes.
+    #[error("alert file: {what} holds `{found}`, which Vedette does not write; the file was changed or is damaged")]
+    Damaged {
+        /// Table and column.
+        what: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// There is no such alert.
+    #[error("there is no alert {0}")]
+    Unknown(AlertId),
+    /// The alert's state does not allow it.
+    #[error("alert {id} cannot be {wanted}: it is {}{}", state.as_str(), by_whom(by.as_deref()))]
+    Transition {
+        /// The alert.
+        id: AlertId,
+        /// What was asked, as a past participle: `acknowledged`, `closed`, `reopened`.
+        wanted: &'static str,
+        /// The state it is in.
+        state: State,
+        /// Who brought it there, if anybody did.
+        by: Option<String>,
+    },
+    /// An alert cannot be reopened beside an open one of its group.
+    #[error("alert {id} cannot be reopened: alert {open} of the same rule and entity is open; go on there")]
+    GroupOpen {
+        /// The closed alert.
+        id: AlertId,
+        /// The open one.
+        open: AlertId,
+    },
+    /// A text is longer than its limit.
+    #[error("{what} of {bytes} bytes is longer than {limit}")]
+    TooLong {
+        /// Which text.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The file is open for reading only.
+    #[error("the alert file is open for reading only; is the server running? use its socket to change alerts")]
+    ReadOnly,
+}
+
+fn by_whom(by: Option<&str>) -> String {
+    by.map_or_else(String::new, |by| format!(" by {by}"))
+}

@@ -1,0 +1,109 @@
+//! The file: what survives, what is refused.
+
+use std::os::unix::fs::PermissionsExt;
+
+use vedette_alert::{AlertError, AlertId, Alerts, Verdict};
+use vedette_event::Time;
+
+use crate::support::{all, finding, record};
+
+#[test]
+fn all_is_there_after_reopening_and_only_the_owner_reads_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.db");
+    let alerts = Alerts::open(&path).unwrap();
+    record(&alerts, &[finding("a", "1", 1), finding("a", "2", 2)], 10);
+    alerts.close(AlertId(1), Verdict::Benign, "ada", Some("ok"), Time::from_secs(11)).unwrap();
+    let (before, revision) = (all(&alerts), alerts.revision());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let pragma = rusqlite::Connection::open(&path).unwrap();
+    let mode: String = pragma.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+    drop(alerts);
+
+    let alerts = Alerts::open(&path).unwrap();
+    assert_eq!((all(&alerts), alerts.revision()), (before, revision));
+}
+
+#[test]
+fn what_was_committed_survives_a_copy_taken_under_load() {
+    // A copy of the file and its WAL is what a machine that lost power finds.
+    let (dir, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("alerts.db");
+    let alerts = Alerts::open(&path).unwrap();
+    for seq in 0..40 {
+        record(&alerts, &[finding("a", "1", seq), finding("b", "1", seq)], 10);
+    }
+    for name in ["alerts.db", "alerts.db-wal"] {
+        std::fs::copy(dir.path().join(name), after.path().join(name)).unwrap();
+    }
+    // A torn last write.
+    let wal = after.path().join("alerts.db-wal");
+    let len = std::fs::metadata(&wal).unwrap().len();
+    std::fs::OpenOptions::new().write(true).open(&wal).unwrap().set_len(len - 1000).unwrap();
+
+    let recovered = Alerts::open(&after.path().join("alerts.db")).unwrap();
+    let counts: Vec<_> = all(&recovered).iter().map(|detail| detail.alert.count).collect();
+    assert_eq!(counts, [39, 39], "the torn transaction is gone as a whole, those before it are there");
+    for seq in 0..40 {
+        record(&recovered, &[finding("a", "1", seq), finding("b", "1", seq)], 10);
+    }
+    assert_eq!(all(&recovered)[0].alert.count, 40, "recording all again after the crash gives the truth");
+}
+
+#[test]
+fn a_failing_batch_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.db");
+    let alerts = Alerts::open(&path).unwrap();
+    record(&alerts, &[finding("a", "1", 1)], 10);
+    let before = (all(&alerts), alerts.revision());
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE INSERT ON findings WHEN (SELECT count(*) FROM findings) >= 2
+             BEGIN SELECT raise(ABORT, 'disk full'); END",
+        )
+        .unwrap();
+    let findings = [finding("a", "1", 2), finding("a", "1", 3)];
+    let sightings: Vec<_> = findings.iter().map(vedette_alert::Sighting::from).collect();
+    assert!(alerts.record(&sightings, Time::from_secs(11)).unwrap_err().to_string().contains("disk full"));
+    assert_eq!((all(&alerts), alerts.revision()), before);
+    assert!(!alerts.has(findings[0].id).unwrap());
+}
+
+#[test]
+fn newer_foreign_and_missing_files_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.db");
+    drop(Alerts::open(&path).unwrap());
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    for open in [Alerts::open, Alerts::open_read_only] {
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, AlertError::Newer { found: 99, .. }), "{error}");
+        assert!(error.to_string().contains("newer"), "{error}");
+    }
+
+    let other = dir.path().join("other.db");
+    rusqlite::Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    assert!(matches!(Alerts::open(&other).unwrap_err(), AlertError::Foreign { .. }));
+
+    let text = dir.path().join("text.db");
+    std::fs::write(&text, "this is not a database, it is a text of some length".repeat(100)).unwrap();
+    assert!(Alerts::open(&text).unwrap_err().to_string().contains("not a database"));
+
+    let missing = dir.path().join("missing.db");
+    assert!(Alerts::open_read_only(&missing).unwrap_err().to_string().contains("missing.db"));
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_reader_beside_the_writer_sees_and_does_not_touch() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.db");
+    let writer = Alerts::open(&path).unwrap();
+    let reader = Alerts::open_read_only(&path).unwrap();
+    record(&writer, &[finding("a", "1", 1)], 10);
+    assert_eq!(all(&reader), all(&writer));
+    assert!(matches!(reader.acknowledge(AlertId(1), "ada", Time::from_secs(1)), Err(AlertError::ReadOnly)));
+}

@@ -1,0 +1,8 @@
+//! The alert file at its public face.
+#![allow(clippy::unwrap_used)]
+
+mod file;
+mod grouping;
+mod inbox;
+mod review;
+mod support;
