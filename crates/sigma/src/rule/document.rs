@@ -1,0 +1,236 @@
+//! From a YAML document to a [`Rule`].
+
+use std::sync::Arc;
+
+use vedette_event::{Level, RuleRef};
+
+use super::{Body, Detection, Logsource, Refused, Rule, condition, item::read_selection, lower::Placeholders};
+use crate::{
+    check::Tree,
+    yaml::{Node, Problem, Scalar},
+};
+
+/// Most selections of one rule.
+const MAX_SELECTIONS: usize = 1_000;
+/// Most checks of one rule, selections counted as often as the condition names them.
+const MAX_CHECKS: usize = 200_000;
+
+/// Reads a rule's document, or refuses it with all the names that can be read from it.
+pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Rule, Refused> {
+    rule(file, node).map_err(|problem| {
+        let named = |key| node.get(key).and_then(Node::text);
+        Refused {
+            file: file.clone(),
+            line: problem.place.line,
+            column: problem.place.column,
+            id: named("id"),
+            title: named("title"),
+            reason: problem.reason,
+        }
+    })
+}
+
+fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
+    if node.map().is_none() {
+        return Err(Problem::new(node.place, format!("a rule is a map, not {}", node.kind())));
+    }
+    for (key, what) in [("correlation", "correlation rules"), ("filter", "filters")] {
+        if let Some(found) = node.get(key) {
+            return Err(Problem::new(found.place, format!("{what} are not yet supported")));
+        }
+    }
+    if let Some(taxonomy) = node.get("taxonomy")
+        && taxonomy.text().as_deref() != Some("sigma")
+    {
+        return Err(Problem::new(taxonomy.place, "a taxonomy other than `sigma` has no field mapping"));
+    }
+    if let Some(version) = node.get("sigma-version")
+        && !version.text().is_some_and(|text| matches!(text.split('.').next(), Some("1" | "2")))
+    {
+        return Err(Problem::new(version.place, "only Sigma versions 1 and 2 are supported"));
+    }
+    let title = required_text(node, "title")?;
+    let id = optional_text(node, "id")?.unwrap_or_else(|| title.clone());
+    let level = match optional_text(node, "level")? {
+        Some(level) => level.to_lowercase().parse().map_err(|reason: String| at(node, "level", reason))?,
+        None => Level::Medium,
+    };
+    let tags = texts(node, "tags")?;
+    let detection = detection(node)?;
+    let body = if detection.has_placeholders() {
+        Body::Pending(Arc::new(detection))
+    } else {
+        Body::Ready(detection.lower(&Placeholders::new())?)
+    };
+    Ok(Rule {
+        file: file.clone(),
+        line: node.place.line,
+        reference: RuleRef {
+            id,
+            title,
+            level,
+            author: optional_text(node, "author")?,
+            techniques: techniques(&tags),
+            tactics: tactics(&tags),
+        },
+        status: optional_text(node, "status")?,
+        description: optional_text(node, "description")?,
+        false_positives: texts(node, "falsepositives")?,
+        links: texts(node, "references")?,
+        tags,
+        logsource: logsource(node)?,
+        body,
+    })
+}
+
+fn at(node: &Node, key: &str, reason: impl Into<String>) -> Problem {
+    Problem::new(node.get(key).map_or(node.place, |value| value.place), reason)
+}
+
+fn required_text(node: &Node, key: &str) -> Result<String, Problem> {
+    match optional_text(node, key)? {
+        Some(text) if !text.is_empty() => Ok(text),
+        _ => Err(at(node, key, format!("`{key}` is missing"))),
+    }
+}
+
+fn optional_text(node: &Node, key: &str) -> Result<Option<String>, Problem> {
+    match node.get(key) {
+        None => Ok(None),
+        Some(value) => match value.scalar() {
+            Some(Scalar::Null) => Ok(None),
+            Some(scalar) => Ok(Some(scalar.to_text())),
+            None => Err(Problem::new(value.place, format!("`{key}` has {} where text is expected", value.kind()))),
+        },
+    }
+}
+
+fn texts(node: &Node, key: &str) -> Result<Vec<String>, Problem> {
+    let Some(value) = node.get(key) else { return Ok(Vec::new()) };
+    let text = |node: &Node| match node.scalar() {
+        Some(scalar) => Ok(scalar.to_text()),
+        None => Err(Problem::new(node.place, format!("`{key}` has {} where text is expected", node.kind()))),
+    };
+    let texts: Vec<String> = value.one_or_many().iter().map(text).collect::<Result<_, _>>()?;
+    Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
+}
+
+/// `attack.t1059.001` → `T1059.001`
+fn techniques(tags: &[String]) -> Vec<String> {
+    let ids = tags.iter().filter_map(|tag| attack(tag)).filter(|name| is_attack_id(name, 't'));
+    ids.map(|name| name.to_uppercase()).collect()
+}
+
+/// `attack.credential_access` → `credential-access`
+fn tactics(tags: &[String]) -> Vec<String> {
+    let names = tags.iter().filter_map(|tag| attack(tag));
+    let tactics = names.filter(|name| !['t', 'g', 's', 'c', 'm'].into_iter().any(|kind| is_attack_id(name, kind)));
+    tactics.filter(|name| !name.starts_with("ta0")).map(|name| name.replace('_', "-")).collect()
+}
+
+fn attack(tag: &str) -> Option<String> {
+    tag.to_lowercase().strip_prefix("attack.").map(str::to_owned)
+}
+
+/// `t1059`, `t1059.001`, `g0007`
+fn is_attack_id(name: &str, kind: char) -> bool {
+    name.strip_prefix(kind).is_some_and(|digits| {
+        digits.starts_with(|c: char| c.is_ascii_digit()) && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
+    })
+}
+
+fn logsource(node: &Node) -> Result<Logsource, Problem> {
+    let Some(source) = node.get("logsource") else {
+        return Err(Problem::new(node.place, "`logsource` is missing"));
+    };
+    read_logsource(source, &["definition"])
+}
+
+/// Reads a logsource, which may have these further keys.
+pub(crate) fn read_logsource(node: &Node, further: &[&str]) -> Result<Logsource, Problem> {
+    let Some(entries) = node.map() else {
+        return Err(Problem::new(node.place, format!("`logsource` has {} where a map is expected", node.kind())));
+    };
+    // A key that narrows the log in a way we do not understand must not be passed over.
+    if let Some((key, _)) = entries.iter().find(|(key, _)| {
+        !["product", "category", "service"].contains(&key.text.as_str()) && !further.contains(&key.text.as_str())
+    }) {
+        return Err(Problem::new(key.place, format!("unknown key `{}` in `logsource`", key.text)));
+    }
+    let part = |key| optional_text(node, key).map(|text| text.map(|text| text.to_lowercase()));
+    let logsource = Logsource { product: part("product")?, category: part("category")?, service: part("service")? };
+    if logsource == Logsource::default() {
+        return Err(Problem::new(node.place, "`logsource` names no product, category or service"));
+    }
+    Ok(logsource)
+}
+
+fn detection(node: &Node) -> Result<Detection, Problem> {
+    let Some(part) = node.get("detection") else {
+        return Err(Problem::new(node.place, "`detection` is missing"));
+    };
+    let Some(entries) = part.map() else {
+        return Err(Problem::new(part.place, format!("`detection` has {} where a map is expected", part.kind())));
+    };
+    if let Some(timeframe) = part.get("timeframe") {
+        return Err(Problem::new(timeframe.place, "`timeframe` is not supported; write a correlation rule"));
+    }
+    let Some(conditions) = part.get("condition") else {
+        return Err(Problem::new(part.place, "`condition` is missing"));
+    };
+    let mut selections = Vec::new();
+    for (key, value) in entries.iter().filter(|(key, _)| key.text != "condition") {
+        selections.push((key.text.clone(), read_selection(value)?));
+    }
+    if selections.len() > MAX_SELECTIONS {
+        return Err(Problem::new(part.place, format!("more than {MAX_SELECTIONS} selections")));
+    }
+    let names: Vec<&str> = selections.iter().map(|(name, _)| name.as_str()).collect();
+    let mut alternatives = Vec::new();
+    for node in conditions.one_or_many() {
+        let Some(text) = node.text() else {
+            return Err(Problem::new(node.place, format!("`condition` has {} where text is expected", node.kind())));
+        };
+        alternatives.push(condition::read(&text, &names, node.place)?);
+    }
+    if alternatives.is_empty() {
+        return Err(Problem::new(conditions.place, "`condition` is empty"));
+    }
+    let sizes: Vec<usize> =
+        selections.iter().map(|(_, selection)| selection.items().map(|item| item.values.len()).sum()).collect();
+    let condition = Tree::any(alternatives);
+    if weight(&condition, &sizes) > MAX_CHECKS {
+        return Err(Problem::new(conditions.place, format!("a condition over more than {MAX_CHECKS} values")));
+    }
+    Ok(Detection { selections, condition })
+}
+
+fn weight(condition: &Tree<usize>, sizes: &[usize]) -> usize {
+    match condition {
+        Tree::Leaf(selection) => sizes[*selection],
+        Tree::Not(child) => weight(child, sizes),
+        Tree::All(children) | Tree::Any(children) | Tree::AtLeast(_, children) => {
+            children.iter().map(|child| weight(child, sizes)).sum()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_become_techniques_and_tactics() {
+        let tags = [
+            "attack.t1059.001",
+            "attack.credential_access",
+            "attack.g0007",
+            "cve.2021-1",
+            "attack.s0002",
+            "attack.command-and-control",
+        ]
+        .map(String::from);
+        assert_eq!(techniques(&tags), ["T1059.001"]);
+        assert_eq!(tactics(&tags), ["credential-access", "command-and-control"]);
+    }
+}

@@ -1,0 +1,170 @@
+//! Rules as they are written: from files to [`Rule`]s.
+//!
+//! [`files`] finds and reads, [`document`] turns a YAML document into a rule, [`item`] reads a field with its
+//! modifiers, [`condition`] the condition; [`lower`] makes of both a tree of [`Check`](crate::check::Check)s.
+
+mod condition;
+mod document;
+mod files;
+mod item;
+mod lower;
+
+use std::{fmt, sync::Arc};
+
+use vedette_event::RuleRef;
+
+pub use files::{Loaded, load, load_str};
+pub(crate) use {
+    document::read_logsource,
+    item::{Item, read_selection},
+    lower::{Placeholders, lower_selection},
+};
+
+use crate::{
+    check::{Check, Tree},
+    yaml::Place,
+};
+
+/// Which log a rule reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Logsource {
+    /// `windows`, `linux`, `aws` …
+    pub product: Option<String>,
+    /// `process_creation`, `webserver` …
+    pub category: Option<String>,
+    /// `security`, `sshd`, `cloudtrail` …
+    pub service: Option<String>,
+}
+
+impl Logsource {
+    /// The dataset of events that a logsource reads where no mapping says otherwise.
+    pub(crate) fn dataset(&self) -> String {
+        let named = [&self.product, &self.category, &self.service];
+        named.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(".")
+    }
+
+    /// True if every part that this one names is the same in `other`.
+    pub(crate) fn covers(&self, other: &Logsource) -> bool {
+        let same = |mine: &Option<String>, theirs: &Option<String>| mine.is_none() || mine == theirs;
+        same(&self.product, &other.product)
+            && same(&self.category, &other.category)
+            && same(&self.service, &other.service)
+    }
+
+    /// This one with the parts of `other` where it names none.
+    pub(crate) fn refined(&self, other: &Logsource) -> Logsource {
+        let either = |mine: &Option<String>, theirs: &Option<String>| mine.clone().or_else(|| theirs.clone());
+        Logsource {
+            product: either(&self.product, &other.product),
+            category: either(&self.category, &other.category),
+            service: either(&self.service, &other.service),
+        }
+    }
+}
+
+impl fmt::Display for Logsource {
+    /// `product=windows category=process_creation`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [("product", &self.product), ("category", &self.category), ("service", &self.service)];
+        let mut named = parts.into_iter().filter_map(|(key, value)| value.as_ref().map(|value| (key, value)));
+        if let Some((key, value)) = named.next() {
+            write!(f, "{key}={value}")?;
+        }
+        named.try_for_each(|(key, value)| write!(f, " {key}={value}"))
+    }
+}
+
+/// A rule that was read and understood.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The file, as the user named it.
+    pub file: Arc<str>,
+    /// The line its document begins at.
+    pub line: u32,
+    /// Id, title, level, author and ATT&CK references, as findings carry them.
+    pub reference: RuleRef,
+    /// `stable`, `test`, `experimental` …
+    pub status: Option<String>,
+    /// What it is about.
+    pub description: Option<String>,
+    /// What else could look like it.
+    pub false_positives: Vec<String>,
+    /// Further reading.
+    pub links: Vec<String>,
+    /// All its tags.
+    pub tags: Vec<String>,
+    /// Which log it reads.
+    pub logsource: Logsource,
+    pub(crate) body: Body,
+}
+
+/// What a rule looks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    /// Ready to compile.
+    Ready(Tree<Check>),
+    /// Has placeholders (`expand`), whose values are known when it is compiled.
+    Pending(Arc<Detection>),
+}
+
+/// The `detection` part.
+#[derive(Clone, Debug)]
+pub(crate) struct Detection {
+    pub(crate) selections: Vec<(String, Selection)>,
+    pub(crate) condition: condition::Condition,
+}
+
+/// One named search.
+#[derive(Clone, Debug)]
+pub(crate) enum Selection {
+    /// A map: every item.
+    All(Vec<Item>),
+    /// A list: any of its elements.
+    Any(Vec<Selection>),
+}
+
+/// A rule that will not run, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The file, as the user named it.
+    pub file: Arc<str>,
+    /// The line of what is wrong, from 1; 0 if the file itself cannot be read.
+    pub line: u32,
+    /// The column of what is wrong, from 1; 0 where there is none.
+    pub column: u32,
+    /// The rule's id, where one could be read.
+    pub id: Option<String>,
+    /// The rule's title, where one could be read.
+    pub title: Option<String>,
+    /// What is wrong: lower case, no full stop.
+    pub reason: String,
+}
+
+impl Refused {
+    pub(crate) fn of(rule: &Rule, place: Place, reason: impl Into<String>) -> Self {
+        Refused {
+            file: rule.file.clone(),
+            line: place.line,
+            column: place.column,
+            id: Some(rule.reference.id.clone()),
+            title: Some(rule.reference.title.clone()),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    /// `file:line:column: reason (title, id)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file)?;
+        if self.line > 0 {
+            write!(f, "{}:{}:", self.line, self.column)?;
+        }
+        write!(f, " {}", self.reason)?;
+        match (&self.title, &self.id) {
+            (Some(title), Some(id)) if title != id => write!(f, " ({title}, {id})"),
+            (Some(name), _) | (None, Some(name)) => write!(f, " ({name})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
