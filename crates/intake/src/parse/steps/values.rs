@@ -1,0 +1,249 @@
+//! Steps that work on fields: dates, addresses, renaming, constants, tables.
+
+use jiff::tz::TimeZone;
+
+use super::{Assignments, Part, Table, Template, assign};
+use crate::parse::{
+    address::{self, Address},
+    date::Format,
+    draft::{Draft, Name, Val},
+    spec::{Literal, Type},
+    vocabulary::{Sym, Vocabulary},
+};
+
+pub(super) fn add_literal(draft: &mut Draft, field: Sym, value: &Literal) {
+    match value {
+        Literal::Bool(bool) => draft.add(field, Val::Bool(*bool)),
+        Literal::Int(int) => draft.add(field, Val::Int(*int)),
+        Literal::Float(float) => draft.add(field, Val::Float(*float)),
+        Literal::Text(text) => draft.add_text(field, text),
+    }
+}
+
+/// Sources write "no value" as nothing, `-`, or `(null)`; that is not copied into ECS fields.
+fn is_something(draft: &Draft, value: Val) -> bool {
+    match value {
+        Val::Null => false,
+        Val::Str(span) => !matches!(draft.str(span), "" | "-" | "(null)"),
+        _ => true,
+    }
+}
+
+pub(super) fn date(draft: &mut Draft, field: Sym, formats: &[Format], zone: &TimeZone, keep: bool) {
+    let Some(value) = draft.get(field) else { return };
+    let Some(span) = draft.as_text(value) else { return };
+    let received = draft.received;
+    let found = formats.iter().find_map(|format| format.read(draft.str(span).trim(), received, zone));
+    let Some(time) = found else { return };
+    draft.time = Some(time);
+    if !keep {
+        draft.remove(field);
+    }
+}
+
+pub(super) fn address(draft: &mut Draft, field: Sym, ip: Option<Sym>, port: Option<Sym>, domain: Option<Sym>) {
+    let Some(span) = draft.text_of(field) else { return };
+    let (host, at) = match address::parse(draft.str(span)) {
+        Some(Address::Ip(address, at)) => (ip.map(|ip| (ip, address.to_string())), at),
+        Some(Address::Name(name, at)) => (domain.map(|domain| (domain, name.to_owned())), at),
+        None => return,
+    };
+    if let Some((sym, text)) = host {
+        draft.set_text(sym, &text);
+    }
+    if let (Some(port), Some(at)) = (port, at) {
+        draft.set(port, Val::Int(at.into()));
+    }
+}
+
+/// Replaces every text value of a field.
+fn map_text(draft: &mut Draft, field: Sym, map: impl Fn(&str) -> Option<String>) {
+    let positions: Vec<usize> = draft.positions(field).collect();
+    for at in positions {
+        if let Val::Str(span) = draft.slots[at].value
+            && let Some(text) = map(draft.str(span))
+        {
+            let span = draft.append(&text);
+            draft.replace_at(at, Val::Str(span));
+        }
+    }
+}
+
+pub(super) fn lowercase(draft: &mut Draft, fields: &[Sym]) {
+    for field in fields {
+        map_text(draft, *field, |text| text.chars().any(char::is_uppercase).then(|| text.to_lowercase()));
+    }
+}
+
+pub(super) fn basename(draft: &mut Draft, pairs: &[(Sym, Sym)]) {
+    for (from, to) in pairs {
+        let Some(span) = draft.text_of(*from) else { continue };
+        let text = draft.str(span);
+        let start = text.rfind(['\\', '/']).map_or(0, |at| at + 1);
+        if start < text.len() && is_something(draft, Val::Str(span)) {
+            draft.set(*to, Val::Str(span.part(start..span.len as usize)));
+        }
+    }
+}
+
+pub(super) fn rename(draft: &mut Draft, pairs: &[(Sym, Sym)]) {
+    for (from, to) in pairs {
+        if draft.get(*from).is_none() {
+            continue;
+        }
+        draft.remove(*to);
+        let positions: Vec<usize> = draft.positions(*from).collect();
+        for at in positions {
+            draft.rename_at(at, Name::Sym(*to));
+        }
+    }
+}
+
+pub(super) fn copy(draft: &mut Draft, pairs: &[(Sym, Vec<Sym>)]) {
+    for (from, targets) in pairs {
+        let Some(first) = draft.get(*from) else { continue };
+        let last = draft.positions(*from).nth(1).is_none();
+        for to in targets {
+            if last {
+                if is_something(draft, first) {
+                    draft.set(*to, first);
+                }
+                continue;
+            }
+            let values: Vec<Val> = draft.positions(*from).map(|at| draft.slots[at].value).collect();
+            draft.remove(*to);
+            for value in values {
+                if is_something(draft, value) {
+                    draft.add(*to, value);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn default(draft: &mut Draft, assignments: &Assignments) {
+    for (field, values) in assignments {
+        if !draft.get(*field).is_some_and(|value| is_something(draft, value)) {
+            draft.remove(*field);
+            values.iter().for_each(|value| add_literal(draft, *field, value));
+        }
+    }
+}
+
+/// The template's text; `None` if a field of it is absent.
+fn fill(draft: &mut Draft, template: &Template) -> Option<String> {
+    let mut text = String::new();
+    for part in &template.0 {
+        match part {
+            Part::Text(plain) => text.push_str(plain),
+            Part::Field(field) => {
+                let value = draft.get(*field).filter(|value| is_something(draft, *value))?;
+                let span = draft.as_text(value)?;
+                text.push_str(draft.str(span));
+            }
+        }
+        if text.len() > crate::parse::draft::MAX_TEXT {
+            draft.limits.text = true;
+            return None;
+        }
+    }
+    Some(text)
+}
+
+pub(super) fn compose(draft: &mut Draft, pairs: &[(Sym, Template)]) {
+    for (to, template) in pairs {
+        if let Some(text) = fill(draft, template) {
+            draft.set_text(*to, &text);
+        }
+    }
+}
+
+pub(super) fn prefix(draft: &mut Draft, vocabulary: &Vocabulary, template: &Template) {
+    let Some(mut prefix) = fill(draft, template) else { return };
+    prefix.push('.');
+    for at in 0..draft.slots.len() {
+        if !draft.slots[at].own || draft.slots[at].name == Name::Gone {
+            continue;
+        }
+        let name = match draft.slots[at].name {
+            Name::Text(span) => {
+                // Copied, because the buffer grows while the name is composed.
+                let own = draft.str(span).to_owned();
+                draft.name(vocabulary, &[&prefix, &own])
+            }
+            Name::Sym(sym) => draft.name(vocabulary, &[&prefix, vocabulary.name(sym)]),
+            Name::Gone => continue,
+        };
+        draft.rename_at(at, name);
+    }
+}
+
+pub(super) fn lookup(draft: &mut Draft, table: &Table) {
+    let found = match draft.get(table.field) {
+        None | Some(Val::Null) => return,
+        Some(Val::Str(span)) if table.ignore_case => table.rows.get(draft.str(span).to_lowercase().as_str()),
+        Some(Val::Str(span)) => table.rows.get(draft.str(span)),
+        Some(other) => {
+            let span = draft.as_text(other).unwrap_or_default();
+            table.rows.get(draft.str(span))
+        }
+    };
+    if let Some(row) = found.or(table.default.as_ref()) {
+        assign(draft, row);
+    }
+}
+
+pub(super) fn convert(draft: &mut Draft, pairs: &[(Sym, Type)]) {
+    for (field, kind) in pairs {
+        let positions: Vec<usize> = draft.positions(*field).collect();
+        for at in positions {
+            let value = draft.slots[at].value;
+            let converted = match (kind, value) {
+                (Type::Text, Val::Str(_)) | (_, Val::Null) => None,
+                (Type::Text, other) => draft.as_text(other).map(Val::Str),
+                (Type::Int, Val::Str(span)) => crate::parse::emit::integer(draft.str(span)).map(Val::Int),
+                (Type::Int, Val::Float(float)) if float.abs() < 9e15 => Some(Val::Int(float as i64)),
+                (Type::Int, Val::Bool(bool)) => Some(Val::Int(bool.into())),
+                (Type::Float, Val::Str(span)) => {
+                    draft.str(span).parse().ok().filter(|float: &f64| float.is_finite()).map(Val::Float)
+                }
+                (Type::Float, Val::Int(int)) => Some(Val::Float(int as f64)),
+                (Type::Bool, Val::Str(span)) => match draft.str(span).to_ascii_lowercase().as_str() {
+                    "true" | "yes" | "1" | "on" => Some(Val::Bool(true)),
+                    "false" | "no" | "0" | "off" => Some(Val::Bool(false)),
+                    _ => None,
+                },
+                (Type::Bool, Val::Int(int @ (0 | 1))) => Some(Val::Bool(int == 1)),
+                _ => None,
+            };
+            if let Some(value) = converted {
+                draft.replace_at(at, value);
+            }
+        }
+    }
+}
+
+pub(super) fn split(draft: &mut Draft, field: Sym, separator: &str, into: Option<Sym>, to: &[Sym]) {
+    let Some(span) = draft.text_of(field) else { return };
+    let text = draft.str(span);
+    let bound = if into.is_some() { 1024 } else { to.len() };
+    let parts: Vec<std::ops::Range<usize>> = text
+        .splitn(bound, separator)
+        .map(|part| {
+            let start = part.as_ptr() as usize - text.as_ptr() as usize;
+            start..start + part.len()
+        })
+        .collect();
+    if let Some(into) = into {
+        draft.remove(into);
+        for part in parts {
+            if !part.is_empty() {
+                draft.add(into, Val::Str(span.part(part)));
+            }
+        }
+    } else if parts.len() > 1 {
+        for (to, part) in to.iter().zip(parts) {
+            draft.set(*to, Val::Str(span.part(part)));
+        }
+    }
+}
