@@ -1,1 +1,10 @@
-//! placeholder
+//! Receivers and parsers: how records come in and become events.
+//!
+//! [`receive`] listens (syslog, HTTP, files, journald) and [`import`] reads files that exist already; both
+//! cut their input into records and carry them into the spool. [`parse`] derives an event's fields from a
+//! record's original bytes, whenever a reader wants them.
+//!
+//! Nothing here decides what is an attack.
+#![forbid(unsafe_code)]
+
+pub mod parse;
