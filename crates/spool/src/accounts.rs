@@ -30,8 +30,8 @@ pub(crate) struct Account {
     pub(crate) next_seq: u64,
     /// The newest stamp given; the next one is not before it.
     pub(crate) last_received: Time,
-    /// Its definition is durable.
-    pub(crate) defined: bool,
+    /// The definition that is durable; another one since then is written with the next record.
+    saved_source: Option<Arc<Source>>,
     refused: Counts,
     shed: Counts,
     /// Changes of the counters, and how many of them are durable.
@@ -45,7 +45,7 @@ impl Account {
             source,
             next_seq: 0,
             last_received: Time::MIN,
-            defined: false,
+            saved_source: None,
             refused: [0; Reason::ALL.len()],
             shed: [0; Reason::ALL.len()],
             changes: 0,
@@ -55,6 +55,19 @@ impl Account {
 
     pub(crate) fn is_unsaved(&self) -> bool {
         self.changes != self.saved_changes
+    }
+
+    /// Some frame has named it, so every segment has to.
+    pub(crate) fn is_defined(&self) -> bool {
+        self.saved_source.is_some()
+    }
+
+    pub(crate) fn needs_definition(&self) -> bool {
+        self.saved_source.as_ref().is_none_or(|saved| !Arc::ptr_eq(saved, &self.source))
+    }
+
+    pub(crate) fn saved_definition(&mut self, source: &Arc<Source>) {
+        self.saved_source = Some(source.clone());
     }
 
     /// What a frame with `stored_more` records of this source says about it.
@@ -137,7 +150,6 @@ impl Accounts {
             if account.source.parser.as_deref() != parser {
                 let source = Source { parser: parser.map(Into::into), ..Source::clone(&account.source) };
                 account.source = Arc::new(source);
-                account.defined = false;
             }
             return Ok(account.source.clone());
         }
@@ -241,7 +253,7 @@ impl Accounts {
                 return Err(Bad::new(format!("source {} has two names", definition.id.0)));
             }
             account.source = Arc::new(definition.clone());
-            account.defined = true;
+            account.saved_source = Some(account.source.clone());
             return Ok(());
         }
         if self.ids.contains_key(&definition.name) {
@@ -249,7 +261,7 @@ impl Accounts {
         }
         self.add(definition.clone());
         if let Some(account) = self.get_mut(definition.id) {
-            account.defined = true;
+            account.saved_source = Some(account.source.clone());
         }
         Ok(())
     }

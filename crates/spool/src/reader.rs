@@ -111,6 +111,7 @@ impl Reader {
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Option<Option<(u64, Bytes)>>, SpoolError> {
         let mut state = self.shared.lock();
         loop {
+            self.at = state.behind_quiet(self.at);
             if self.at > state.end {
                 return Err(SpoolError::Ahead { position: self.position(), end: Position::from_u64(state.end) });
             }

@@ -46,11 +46,15 @@ pub(crate) struct Recovered {
     /// Base address and number of each segment.
     segments: BTreeMap<u64, u64>,
     last: Option<Segment>,
+    /// Behind the last frame that has records.
+    records_end: u64,
 }
 
 /// A checked segment.
 struct Segment {
     header: SegmentHeader,
+    /// Length of the header and the first frame.
+    first_len: u64,
     /// Length up to the last good frame.
     len: u64,
     chain: Chain,
@@ -58,8 +62,13 @@ struct Segment {
 
 pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, SpoolError> {
     let (numbers, unborn) = spool::list(dir)?;
-    let mut recovered =
-        Recovered { report: Recovery::default(), accounts: Accounts::default(), segments: BTreeMap::new(), last: None };
+    let mut recovered = Recovered {
+        report: Recovery::default(),
+        accounts: Accounts::default(),
+        segments: BTreeMap::new(),
+        last: None,
+        records_end: 0,
+    };
     for (index, number) in numbers.iter().enumerate() {
         let path = segment::path(dir, *number);
         if index > 0 && numbers[index - 1] + 1 != *number {
@@ -91,7 +100,8 @@ impl Recovered {
         {
             return Err(SpoolError::damaged(path, 0, "it does not continue the segment before it"));
         }
-        let mut segment = Segment { header, len: segment::HEADER_LEN as u64, chain: header.previous };
+        let header_len = segment::HEADER_LEN as u64;
+        let mut segment = Segment { header, first_len: header_len, len: header_len, chain: header.previous };
         // The first frame restates all that the segments before it said, so only the last segment's frames
         // have to be read for what they say.
         if is_last {
@@ -125,6 +135,12 @@ impl Recovered {
             }
             segment.len += frame.frame_len();
             segment.chain = chain;
+            if frames_here == 0 {
+                segment.first_len = segment.len;
+            }
+            if frame.records > 0 {
+                self.records_end = header.base + segment.len;
+            }
             frames_here += 1;
             self.report.frames += 1;
             self.report.records += u64::from(frame.records);
@@ -148,18 +164,19 @@ impl Recovered {
 
     /// The state to begin from, and the file to append to: the last one, or a first one.
     pub(crate) fn open(self, disk: &dyn Disk, dir: &Path) -> Result<(Begin, Active), SpoolError> {
-        let Recovered { accounts, mut segments, last, .. } = self;
+        let Recovered { accounts, mut segments, last, records_end, .. } = self;
         let active = match last {
-            Some(Segment { header, len, chain }) => {
+            Some(Segment { header, first_len, len, chain }) => {
                 let path = segment::path(dir, header.number);
                 let file = disk.open(&path).map_err(SpoolError::io("open", path))?;
-                Active { file, number: header.number, base: header.base, len, sync: header.sync, chain }
+                Active { file, number: header.number, base: header.base, first_len, len, sync: header.sync, chain }
             }
             None => first(disk, dir)?,
         };
         segments.insert(active.base, active.number);
         let end = active.base + active.len;
-        Ok((Begin { accounts, segments, end }, active))
+        let active_begin = active.base + active.first_len;
+        Ok((Begin { accounts, segments, end, records_end, active_begin }, active))
     }
 }
 
@@ -169,7 +186,7 @@ fn first(disk: &dyn Disk, dir: &Path) -> Result<Active, SpoolError> {
     let nothing = Bytes::from_static(&[0, 0, 0]);
     let created = create(disk, dir, header, &nothing, &mut packer);
     created.map(|(active, _)| active).map_err(|error| {
-        let (CreateError::Full(detail) | CreateError::Unknown(detail)) = error;
+        let (CreateError::NotBegun(detail) | CreateError::Unknown(detail)) = error;
         SpoolError::Io { action: "begin a spool in", path: dir.to_owned(), source: io::Error::other(detail) }
     })
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -149,7 +150,11 @@ pub(crate) struct State {
     pub(crate) end: u64,
     /// Behind the newest frame that has records.
     pub(crate) records_end: u64,
+    /// Behind the active segment's first frame.
+    pub(crate) active_begin: u64,
     released: u64,
+    /// The last stretch without records that was released without being asked for.
+    quiet: Range<u64>,
     recent: VecDeque<Recent>,
     recent_bytes: usize,
     room: Room,
@@ -177,6 +182,8 @@ pub(crate) struct Begin {
     pub(crate) accounts: Accounts,
     pub(crate) segments: BTreeMap<u64, u64>,
     pub(crate) end: u64,
+    pub(crate) records_end: u64,
+    pub(crate) active_begin: u64,
 }
 
 impl Shared {
@@ -194,8 +201,10 @@ impl Shared {
             failed: None,
             segments: begin.segments,
             end: begin.end,
-            records_end: begin.end,
+            records_end: begin.records_end,
+            active_begin: begin.active_begin,
             released: start,
+            quiet: 0..0,
             recent: VecDeque::new(),
             recent_bytes: 0,
             room: Room { looked: Instant::now(), free, full_since: None },
@@ -385,10 +394,9 @@ impl Shared {
         }
         state.released = state.released.max(position.0);
         if state.released >= state.records_end {
-            // What follows are loss counters only, which the next segment restates.
-            state.released = state.end;
-            let active = state.segments.keys().next_back().copied().unwrap_or(state.end);
-            if state.end - active >= IDLE_ROTATE_BYTES.min(self.options.segment_bytes / 4) {
+            state.skip_quiet();
+            let is_worth_it = IDLE_ROTATE_BYTES.min(self.options.segment_bytes / 4);
+            if state.end - state.active_begin >= is_worth_it {
                 state.rotate = true;
                 self.work.notify_one();
             }
@@ -397,18 +405,13 @@ impl Shared {
         self.trim()
     }
 
-    /// The same for the writer, which has no one to tell.
-    pub(crate) fn release_quietly(&self, position: Position) {
-        if let Err(error) = self.release(position) {
-            tracing::warn!(%error, "cannot delete released spool segments");
-        }
-    }
-
     /// Deletes the segment files that lie wholly before the released position, never the active one.
     pub(crate) fn trim(&self) -> Result<(), SpoolError> {
         let _one_at_a_time = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
         let mut any = false;
-        while let Some((base, number)) = self.lock().first_released_segment() {
+        loop {
+            let oldest = self.lock().first_released_segment();
+            let Some((base, number)) = oldest else { break };
             let path = segment::path(&self.dir, number);
             match self.disk.remove(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -428,6 +431,22 @@ impl Shared {
 impl State {
     pub(crate) fn start(&self) -> Position {
         Position(self.released)
+    }
+
+    pub(crate) fn is_all_released(&self) -> bool {
+        self.released >= self.end
+    }
+
+    /// Releases the frames up to the end, which have no records: their counters are restated by the next
+    /// segment.
+    pub(crate) fn skip_quiet(&mut self) {
+        self.quiet = self.records_end..self.end;
+        self.released = self.end;
+    }
+
+    /// Where a reader at `address` goes on: behind a stretch that is released and without records.
+    pub(crate) fn behind_quiet(&self, address: u64) -> u64 {
+        if self.quiet.contains(&address) { self.quiet.end } else { address }
     }
 
     fn unreleased(&self) -> u64 {

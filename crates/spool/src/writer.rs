@@ -29,6 +29,8 @@ pub(crate) struct Active {
     pub(crate) file: Box<dyn SegmentFile>,
     pub(crate) number: u64,
     pub(crate) base: u64,
+    /// Length of its header and first frame.
+    pub(crate) first_len: u64,
     /// Length of its durable part.
     pub(crate) len: u64,
     pub(crate) sync: Sync,
@@ -148,7 +150,7 @@ impl Writer {
         }
         self.frames_in_interval += 1;
 
-        let plan = Plan::new(&mut self.shared.lock(), &appends);
+        let plan = Plan::new(&self.shared.lock(), &appends);
         let written = if plan.is_empty() { Ok(None) } else { self.write(&plan, &appends).map(Some) };
         let cost: usize = appends.iter().map(|pending| pending.cost).sum();
         let mut state = self.shared.lock();
@@ -157,7 +159,11 @@ impl Writer {
             Ok(frame) => {
                 let records_end = plan.apply(&mut state, self.active.end());
                 if let Some(frame) = frame {
+                    let all_released = state.is_all_released();
                     state.advance(frame);
+                    if all_released && plan.records == 0 {
+                        state.skip_quiet();
+                    }
                     state.frames += 1;
                     state.last_commit_micros = now.elapsed().as_micros() as u64;
                     state.last_commit = Some(self.shared.options.clock.now());
@@ -183,9 +189,9 @@ impl Writer {
             Failure::Full(detail) => {
                 tracing::warn!(detail, "the spool's disk is full");
                 state.disk_was_full();
-                if state.losses_since.is_some() {
-                    state.losses_since = Some(Instant::now());
-                }
+                // Counters are tried again later; a spool that closes on a full disk cannot wait for that.
+                let retry = state.losses_since.is_some() && !state.closing;
+                state.losses_since = retry.then(Instant::now);
                 Refused::new(Reason::DiskFull, detail)
             }
             Failure::Unknown(detail) => {
@@ -202,7 +208,7 @@ impl Writer {
             return Err(Failure::Unknown(failure.clone()));
         }
         let payload = plan.encode(appends);
-        let is_long = self.active.len >= self.shared.options.segment_bytes;
+        let is_long = self.active.len - self.active.first_len >= self.shared.options.segment_bytes;
         if is_long && self.rotate_failed.is_none_or(|failed| failed.elapsed() > ROTATE_RETRY) {
             self.rotate()?;
         }
@@ -232,12 +238,15 @@ impl Writer {
     }
 
     fn rotate_on_request(&mut self) {
+        if self.active.len == self.active.first_len {
+            return;
+        }
         if let Err(failure) = self.rotate() {
             self.note(&mut self.shared.lock(), failure);
         }
     }
 
-    /// Begins a new segment; on a full disk stays with the old one.
+    /// Begins a new segment; where that fails (a full disk) stays with the old one.
     fn rotate(&mut self) -> Result<(), Failure> {
         let (payload, saved) = restate(&self.shared.lock());
         let header = SegmentHeader {
@@ -250,8 +259,8 @@ impl Writer {
         let created = create(&*self.shared.disk, dir, header, &payload, &mut self.packer);
         let (active, frame) = match created {
             Ok(created) => created,
-            Err(CreateError::Full(detail)) => {
-                // Old segments can grow beyond their size; a full disk shows soon enough.
+            Err(CreateError::NotBegun(detail)) => {
+                // The old one can grow beyond its size; where the disk is at fault, the next frame shows it.
                 tracing::warn!(detail, "cannot begin a new spool segment");
                 self.rotate_failed = Some(Instant::now());
                 return Ok(());
@@ -261,11 +270,16 @@ impl Writer {
         self.rotate_failed = None;
         self.active = active;
         let mut state = self.shared.lock();
-        let is_all_released = state.start().to_u64() >= self.active.base;
+        let all_released = state.is_all_released();
         state.segments.insert(header.base, header.number);
         state.advance(frame);
-        for (id, changes) in saved {
-            if let Some(account) = state.accounts.get_mut(id) {
+        state.active_begin = state.end;
+        if all_released {
+            state.skip_quiet();
+        }
+        for (source, changes) in saved {
+            if let Some(account) = state.accounts.get_mut(source.id) {
+                account.saved_definition(&source);
                 account.saved(changes);
             }
         }
@@ -274,11 +288,7 @@ impl Writer {
         }
         drop(state);
         self.shared.committed.notify_all();
-        if is_all_released {
-            // The frame that restates the accounts has no records to wait for.
-            let end = crate::Position::from_u64(self.active.end());
-            self.shared.release_quietly(end);
-        } else if let Err(error) = self.shared.trim() {
+        if let Err(error) = self.shared.trim() {
             tracing::warn!(%error, "cannot delete released spool segments");
         }
         Ok(())
@@ -320,7 +330,7 @@ struct Run {
 }
 
 impl Plan {
-    fn new(state: &mut State, appends: &[Pending]) -> Plan {
+    fn new(state: &State, appends: &[Pending]) -> Plan {
         let mut runs: Vec<Run> = Vec::new();
         let mut run_of: HashMap<SourceId, usize> = HashMap::new();
         let mut first_seqs = Vec::with_capacity(appends.len());
@@ -335,15 +345,11 @@ impl Plan {
             run.count += pending.records.len() as u64;
             run.appends.push(index);
         }
-        runs.retain(|run| run.count > 0);
-        let stored_more =
-            |account: &Account| runs.iter().find(|run| run.source == account.source.id).map_or(0, |run| run.count);
-        let is_used = |account: &&Account| account.is_unsaved() || stored_more(account) > 0;
+        let stored_more = |account: &Account| run_of.get(&account.source.id).map_or(0, |run: &usize| runs[*run].count);
         let definitions = state
             .accounts
             .iter()
-            .filter(|account| !account.defined)
-            .filter(is_used)
+            .filter(|account| account.needs_definition() && (account.is_unsaved() || stored_more(account) > 0))
             .map(|account| account.source.clone())
             .collect();
         let totals = state
@@ -352,6 +358,7 @@ impl Plan {
             .filter(|account| account.is_unsaved())
             .map(|account| (account.total(stored_more(account)), account.changes()))
             .collect();
+        runs.retain(|run| run.count > 0);
         let records = runs.iter().map(|run| run.count as u32).sum();
         Plan { definitions, totals, runs, first_seqs, records }
     }
@@ -382,8 +389,7 @@ impl Plan {
     fn apply(&self, state: &mut State, end: u64) -> u64 {
         for definition in &self.definitions {
             if let Some(account) = state.accounts.get_mut(definition.id) {
-                // It may have got another parser while the frame was being written.
-                account.defined = Arc::ptr_eq(&account.source, definition);
+                account.saved_definition(definition);
             }
         }
         for run in &self.runs {
@@ -417,20 +423,22 @@ impl Plan {
 
 /// The payload of a segment's first frame: every durable source and account, so that the segments before it
 /// can be deleted. With the counters' states, for when it is durable.
-fn restate(state: &State) -> (Bytes, Vec<(SourceId, u64)>) {
-    let accounts: Vec<&Account> = state.accounts.iter().filter(|account| account.defined).collect();
+fn restate(state: &State) -> (Bytes, Vec<(Arc<Source>, u64)>) {
+    let accounts: Vec<&Account> = state.accounts.iter().filter(|account| account.is_defined()).collect();
     let mut encoder = Encoder::new(64 * accounts.len() + 16);
     encoder.count(accounts.len());
     accounts.iter().for_each(|account| encoder.definition(&account.source));
     encoder.count(accounts.len());
     accounts.iter().for_each(|account| encoder.total(&account.total(0)));
     encoder.count(0);
-    let saved = accounts.iter().map(|account| (account.source.id, account.changes())).collect();
+    let saved = accounts.iter().map(|account| (account.source.clone(), account.changes())).collect();
     (encoder.finish(), saved)
 }
 
 pub(crate) enum CreateError {
-    Full(String),
+    /// The folder is as before.
+    NotBegun(String),
+    /// Whether the new file is there is not known.
     Unknown(String),
 }
 
@@ -447,7 +455,7 @@ pub(crate) fn create(
     let new_path = segment::new_path(dir, header.number);
     let address = header.base + segment::HEADER_LEN as u64;
     let packed = packer.compress(payload);
-    let packed = packed.map_err(|error| CreateError::Unknown(format!("cannot compress a frame: {error}")))?;
+    let packed = packed.map_err(|error| CreateError::NotBegun(format!("cannot compress a frame: {error}")))?;
     let (frame, chain) = packed.frame(header.sync, address, header.previous, 0);
     let len = (segment::HEADER_LEN + frame.len()) as u64;
     let write = || {
@@ -464,12 +472,13 @@ pub(crate) fn create(
             let detail = format!("cannot write {}: {error}", new_path.display());
             // Without its final name the file counts for nothing, and recovery removes it.
             disk.remove(&new_path).ok();
-            return Err(if is_full(&error) { CreateError::Full(detail) } else { CreateError::Unknown(detail) });
+            return Err(CreateError::NotBegun(detail));
         }
     };
     let named = disk.rename(&new_path, &path).and_then(|()| disk.sync_dir(dir));
     named.map_err(|error| CreateError::Unknown(format!("cannot create {}: {error}", path.display())))?;
-    let active = Active { file, number: header.number, base: header.base, len, sync: header.sync, chain };
+    let active =
+        Active { file, number: header.number, base: header.base, first_len: len, len, sync: header.sync, chain };
     let recent = Recent { address, end: header.base + len, payload: payload.clone() };
     Ok((active, recent))
 }
