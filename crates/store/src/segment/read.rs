@@ -1,0 +1,79 @@
+//! Reads granules and columns.
+
+use std::{fs::File, ops::Range};
+
+use arrow::array::RecordBatch;
+use parquet::arrow::{
+    ProjectionMask,
+    arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection},
+};
+use parquet::file::metadata::PageIndexPolicy;
+
+use super::Segment;
+use crate::{
+    GRANULE_ROWS, Granules, Result,
+    error::{IoContext, ParquetContext},
+};
+
+/// The most original bytes in one record batch that is read.
+const MAX_READ_BYTES: u64 = 256 << 20;
+
+impl Segment {
+    /// The rows of a set of granules: ascending ranges that do not touch.
+    pub fn rows_of(&self, granules: &Granules) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for granule in granules.iter() {
+            let rows = &self.row().granules[granule].rows;
+            match ranges.last_mut() {
+                Some(last) if last.end == rows.start => last.end = rows.end,
+                _ => ranges.push(rows.clone()),
+            }
+        }
+        ranges
+    }
+
+    /// Reads granules. `columns` names those to read, `None` all; a name that the segment does not have is left
+    /// out, and the columns come in the segment's order.
+    pub fn read(
+        &self,
+        granules: &Granules,
+        columns: Option<&[&str]>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        self.read_rows(&self.rows_of(granules), columns)
+    }
+
+    /// Reads ascending, disjoint ranges of rows; see [`read`](Self::read).
+    pub fn read_rows(
+        &self,
+        rows: &[Range<u64>],
+        columns: Option<&[&str]>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let path = self.path().to_owned();
+        let reader = self.reader(rows, columns)?;
+        Ok(reader.map(move |batch| batch.of(&path)))
+    }
+
+    fn reader(&self, rows: &[Range<u64>], columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader> {
+        let path = self.path();
+        let file = File::open(path).at(path, "opening")?;
+        // Only the offset index is needed to find pages; column indexes serve predicates.
+        let options = ArrowReaderOptions::new()
+            .with_offset_index_policy(PageIndexPolicy::Optional)
+            .with_column_index_policy(PageIndexPolicy::Skip);
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).of(path)?;
+        let total = self.rows() as usize;
+        let ranges = rows.iter().map(|range| range.start as usize..(range.end as usize).min(total));
+        let selection = RowSelection::from_consecutive_ranges(ranges, total);
+        let mask = match columns {
+            None => ProjectionMask::all(),
+            Some(columns) => {
+                let roots = builder.schema().fields().iter().enumerate();
+                let wanted = roots.filter(|(_, field)| columns.contains(&field.name().as_str())).map(|(root, _)| root);
+                ProjectionMask::roots(builder.parquet_schema(), wanted)
+            }
+        };
+        // A batch's originals must fit into one array even if all are as long as the longest.
+        let batch_rows = (MAX_READ_BYTES / self.longest().max(1)).clamp(1, GRANULE_ROWS) as usize;
+        builder.with_projection(mask).with_row_selection(selection).with_batch_size(batch_rows).build().of(path)
+    }
+}
