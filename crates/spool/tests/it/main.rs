@@ -1,4 +1,6 @@
 //! The spool at its public face.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used)]
 
 mod crash;
 mod damage;
