@@ -8,3 +8,4 @@
 #![forbid(unsafe_code)]
 
 pub mod parse;
+pub mod receive;

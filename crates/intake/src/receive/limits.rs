@@ -1,0 +1,57 @@
+//! What a receiver may use.
+
+use std::time::Duration;
+
+/// Bounds on what peers can make a receiver hold or wait for. Shared by all receivers; each reads the
+/// fields that concern it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest syslog message or text line, in bytes without framing. Each connection holds at most
+    /// this and one read (64 KiB).
+    pub line_bytes: usize,
+    /// The longest JSON document, file line or journal entry, in bytes. The spool's own limit applies too.
+    pub document_bytes: usize,
+    /// Open connections per listener.
+    pub connections: usize,
+    /// Open connections per peer address and listener.
+    pub connections_per_peer: usize,
+    /// A TLS handshake, an HTTP request's head, and the rest of a message that has begun must come
+    /// within this time.
+    pub message_time: Duration,
+    /// A connection that sends nothing for this long is closed. Syslog clients keep theirs open for hours.
+    pub idle: Duration,
+    /// The whole body of an HTTP request must come within this time.
+    pub body_time: Duration,
+    /// An HTTP body, both as sent and after decompression.
+    pub body_bytes: usize,
+    /// Documents in one HTTP request.
+    pub documents: usize,
+    /// HTTP requests being read at a time, per router; more are answered 429.
+    pub requests: usize,
+    /// Records are handed to the spool in portions of about this many bytes.
+    pub chunk_bytes: usize,
+    /// UDP receive buffer asked of the kernel (`net.core.rmem_max` may cap it).
+    pub udp_buffer_bytes: usize,
+    /// After shutdown is asked for, open connections get this long to finish what they have begun.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            line_bytes: 256 << 10,
+            document_bytes: 1 << 20,
+            connections: 512,
+            connections_per_peer: 128,
+            message_time: Duration::from_secs(30),
+            idle: Duration::from_secs(24 * 3600),
+            body_time: Duration::from_secs(300),
+            body_bytes: 100 << 20,
+            documents: 1_000_000,
+            requests: 64,
+            chunk_bytes: 1 << 20,
+            udp_buffer_bytes: 8 << 20,
+            grace: Duration::from_secs(3),
+        }
+    }
+}
