@@ -77,6 +77,16 @@ pub struct Status {
     pub end: Position,
 }
 
+/// Who appends. Whoever empties the spool (by sealing) also adds to it: findings, own actions. If he had to wait
+/// for room that only he can make, all would stand still; so his records pass the limits that hold senders back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Records of senders.
+    Intake,
+    /// Findings and own actions.
+    Own,
+}
+
 /// What a record costs in the queue beyond its bytes.
 const RECORD_OVERHEAD: usize = 64;
 /// From this size on, waiting records are committed at once.
@@ -234,6 +244,7 @@ impl Shared {
         source: &Source,
         records: Vec<Bytes>,
         times: Option<Vec<Time>>,
+        lane: Lane,
     ) -> Result<Ticket, Refused> {
         let options = &self.options;
         if let Some((index, record)) =
@@ -259,7 +270,7 @@ impl Shared {
         }
         let (resolver, ticket) = ticket::ticket();
         let mut state = self.lock();
-        if let Some(refused) = self.refusal(&mut state, cost) {
+        if let Some(refused) = self.refusal(&mut state, cost, lane) {
             return Err(refused);
         }
         let Some(account) = state.accounts.of(source) else {
@@ -295,7 +306,7 @@ impl Shared {
     }
 
     /// Why `cost` more bytes cannot be taken now.
-    fn refusal(&self, state: &mut State, cost: usize) -> Option<Refused> {
+    fn refusal(&self, state: &mut State, cost: usize, lane: Lane) -> Option<Refused> {
         let options = &self.options;
         if let Some(failure) = &state.failed {
             let detail = format!("{failure}; nothing is written until the spool is opened again");
@@ -313,7 +324,7 @@ impl Shared {
             return Some(Refused::new(Reason::Busy, detail));
         }
         let unreleased = state.unreleased();
-        if unreleased + queued as u64 > options.max_spool_bytes {
+        if lane == Lane::Intake && unreleased + queued as u64 > options.max_spool_bytes {
             let detail = format!(
                 "{unreleased} bytes are not yet in the store; the limit is {} (max_spool_bytes)",
                 options.max_spool_bytes
@@ -327,7 +338,8 @@ impl Shared {
             let detail = format!("no space left on the file system of {}", self.dir.display());
             return Some(Refused::new(Reason::DiskFull, detail));
         }
-        if state.room.free.saturating_sub(queued as u64) < options.min_free_bytes {
+        let reserve = if lane == Lane::Intake { options.min_free_bytes } else { options.min_free_bytes / 2 };
+        if state.room.free.saturating_sub(queued as u64) < reserve {
             let detail = format!(
                 "the file system of {} has {} bytes free; {} are kept in reserve (min_free_bytes)",
                 self.dir.display(),
@@ -368,7 +380,7 @@ impl Shared {
 
     pub(crate) fn status(&self) -> Status {
         let mut state = self.lock();
-        let refusing = self.refusal(&mut state, 1).map(|refused| refused.reason);
+        let refusing = self.refusal(&mut state, 1, Lane::Intake).map(|refused| refused.reason);
         let first = state.segments.keys().next().copied().unwrap_or(state.end);
         Status {
             unreleased_bytes: state.unreleased(),

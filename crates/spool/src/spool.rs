@@ -17,7 +17,7 @@ use crate::{
     accounts::Loss,
     disk::{Disk, RealDisk},
     recover,
-    shared::Shared,
+    shared::{Lane, Shared},
     writer::Writer,
 };
 
@@ -84,7 +84,16 @@ impl Spool {
     /// Without waiting: [`Reason::TooLarge`], [`Reason::Busy`], [`Reason::DiskFull`], [`Reason::WriteFailed`].
     /// A refusal is not counted here; see [`Refused`].
     pub fn append(&self, source: &Source, records: Vec<Bytes>) -> Result<Ticket, Refused> {
-        self.0.shared.append(source, records, None)
+        self.0.shared.append(source, records, None, Lane::Intake)
+    }
+
+    /// As [`Spool::append`], for findings and own actions: not held back by `max_spool_bytes`, and with half of
+    /// `min_free_bytes` left to them. What empties the spool must be able to add to it.
+    ///
+    /// # Errors
+    /// As [`Spool::append`].
+    pub fn append_own(&self, source: &Source, records: Vec<Bytes>) -> Result<Ticket, Refused> {
+        self.0.shared.append(source, records, None, Lane::Own)
     }
 
     /// The same with receive times of the caller, each raised to the one before it where needed.
@@ -93,7 +102,7 @@ impl Spool {
     /// As [`Spool::append`].
     pub fn append_at(&self, source: &Source, records: Vec<(Time, Bytes)>) -> Result<Ticket, Refused> {
         let (times, records) = records.into_iter().unzip();
-        self.0.shared.append(source, records, Some(times))
+        self.0.shared.append(source, records, Some(times), Lane::Intake)
     }
 
     /// Counts records that were handed back to their sender. Durable within a second.
