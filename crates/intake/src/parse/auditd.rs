@@ -37,6 +37,13 @@ const ENCODED: &[&str] = &[
     "watch",
 ];
 
+/// Beginnings of the type names that may stand alone in journald.
+const KINDS: &[&str] = &[
+    "ACCT_", "ADD_", "ANOM_", "AVC", "BPF", "CHGRP_", "CHUSER_", "CONFIG_CHANGE", "CRED_", "CRYPTO_", "CWD", "DAEMON_",
+    "DEL_", "EXECVE", "GRP_", "INTEGRITY_", "KERN_MODULE", "LOGIN", "MAC_", "NETFILTER_", "OBJ_PID", "PATH",
+    "PROCTITLE", "ROLE_", "SECCOMP", "SERVICE_", "SOCKADDR", "SYSCALL", "SYSTEM_", "TTY", "USER_",
+];
+
 /// Takes the `message` apart into `auditd.*` fields.
 pub(crate) fn normalise(draft: &mut Draft, vocabulary: &Vocabulary) -> Result<(), NotMine> {
     let known = vocabulary.known;
@@ -58,11 +65,8 @@ pub(crate) fn normalise(draft: &mut Draft, vocabulary: &Vocabulary) -> Result<()
         }
         // journald's own audit records: `USER_LOGIN pid=1 uid=0 …`, the time is journald's.
         None => {
-            let end = text.find(' ').ok_or(NotMine)?;
-            let kind = &text[..end];
-            if kind.is_empty()
-                || !kind.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit())
-            {
+            let kind = text.split(' ').next().unwrap_or_default();
+            if !KINDS.iter().any(|known| kind.starts_with(known)) || !text.contains('=') {
                 return Err(NotMine);
             }
             (0..0, 0)

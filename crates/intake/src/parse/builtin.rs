@@ -13,4 +13,27 @@ pub(crate) const PATTERNS: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../content/parsers/patterns.yml"));
 
 /// Name and text of every parser file.
-pub(crate) const PARSERS: &[(&str, &str)] = files!["windows.yml", "sshd.yml", "json.yml", "syslog.yml",];
+pub(crate) const PARSERS: &[(&str, &str)] = files![
+    "windows.yml",
+    "cloudtrail.yml",
+    "suricata.yml",
+    "zeek.yml",
+    "cef.yml",
+    "sshd.yml",
+    "sudo.yml",
+    "su.yml",
+    "login.yml",
+    "cron.yml",
+    "systemd.yml",
+    "auditd.yml",
+    "kernel.yml",
+    "pam.yml",
+    "dpkg.yml",
+    "apt.yml",
+    "nginx-access.yml",
+    "nginx-error.yml",
+    "apache-access.yml",
+    "apache-error.yml",
+    "json.yml",
+    "syslog.yml",
+];

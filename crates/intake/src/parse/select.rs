@@ -149,15 +149,15 @@ impl Selector {
     pub fn by_text(&self, text: &str, candidates: &mut Candidates) {
         let Some((automaton, owners)) = &self.contains else { return };
         let text = &text[..text.floor_char_boundary(LOOK)];
-        let mut found = 0_u128;
+        let mut found: Vec<u16> = Vec::new();
         for hit in automaton.find_overlapping_iter(text) {
-            found |= 1_u128.checked_shl(owners[hit.pattern().as_usize()].into()).unwrap_or(0);
+            let owner = owners[hit.pattern().as_usize()];
+            if !found.contains(&owner) {
+                found.push(owner);
+            }
         }
-        while found != 0 {
-            let parser = found.trailing_zeros() as u16;
-            found &= found - 1;
-            candidates.add(parser);
-        }
+        found.sort_unstable();
+        found.into_iter().for_each(|parser| candidates.add(parser));
     }
 }
 

@@ -246,7 +246,8 @@ fn tag(text: &str, at: usize) -> Option<Tag> {
     {
         end += 1;
     }
-    if end == at {
+    // `CEF:0|…` is content, not a tag.
+    if end == at || text[at..].starts_with("CEF:") {
         return None;
     }
     let mut behind = end;
