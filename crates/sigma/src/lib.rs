@@ -44,6 +44,7 @@
 //! negation of the item, so it holds where the field is missing; keywords are found anywhere in any value, and in
 //! the original line where the event is no JSON object; `*` alone needs a value that is not null.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod check;
 mod cidr;
@@ -53,8 +54,10 @@ mod mapping;
 mod pattern;
 mod program;
 mod rule;
+mod rule_tests;
 mod yaml;
 
 pub use mapping::Mapping;
 pub use program::Program;
 pub use rule::{Loaded, Logsource, Refused, Rule, load, load_str};
+pub use rule_tests::{Expect, RuleTest, test_file, tests};

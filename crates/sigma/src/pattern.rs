@@ -193,7 +193,7 @@ fn strip<'a>(value: &'a str, chunk: &[Token]) -> Option<&'a str> {
         Token::One | Token::Dash => {
             let mut chars = rest.chars();
             let c = chars.next()?;
-            (*token == Token::One || DASHES.contains(&c)).then(|| chars.as_str())
+            (*token == Token::One || DASHES.contains(&c)).then_some(chars.as_str())
         }
         Token::Many => unreachable!("chunks hold no `*`"),
     })
@@ -232,7 +232,7 @@ fn ends(value: &str, chunk: &[Token]) -> bool {
             Token::One | Token::Dash => {
                 let mut chars = rest.chars();
                 let c = chars.next_back()?;
-                (*token == Token::One || DASHES.contains(&c)).then(|| chars.as_str())
+                (*token == Token::One || DASHES.contains(&c)).then_some(chars.as_str())
             }
             Token::Many => unreachable!("chunks hold no `*`"),
         })

@@ -78,10 +78,11 @@ fn regression_tests(info: &str) -> Vec<(String, String, Option<usize>)> {
     let mut inside = false;
     for line in info.lines().chain(["    - name: end"]) {
         inside |= line.starts_with("regression_tests_info");
-        if inside && value(line, "name:").is_some() {
-            if let Some(path) = path.take() {
-                tests.push((rule.clone(), path, count.take()));
-            }
+        if inside
+            && value(line, "name:").is_some()
+            && let Some(path) = path.take()
+        {
+            tests.push((rule.clone(), path, count.take()));
         }
         if inside {
             count = value(line, "match_count:").map(|count| count.parse().unwrap()).or(count);

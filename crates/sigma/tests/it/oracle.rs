@@ -1,0 +1,226 @@
+//! Generated rules on generated events: the engine finds what brute force finds.
+
+use proptest::prelude::*;
+use vedette_event::{Batch, BatchBuilder, Source, SourceId, Time, Value};
+use vedette_sigma::{Mapping, Program, load_str};
+
+use crate::naive::{Condition, Event, Item, Lit, Op, Rule, Selection, Val};
+
+const FIELDS: usize = 4;
+const SOURCES: usize = 3;
+
+/// Short texts over few characters, so that rules and events meet.
+fn text() -> impl Strategy<Value = String> {
+    let chars = prop_oneof![
+        6 => prop::sample::select(vec!['a', 'b', 'A', 'B']),
+        2 => prop::sample::select(vec!['ä', 'Ä', 'Σ', 'ß', '1', '7']),
+        2 => prop::sample::select(vec!['-', '/', '–', ' ', '\\', '.', '_']),
+    ];
+    prop::collection::vec(chars, 0..7).prop_map(String::from_iter)
+}
+
+fn pattern() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        6 => text(),
+        1 => Just("*".to_owned()),
+        1 => Just("?".to_owned()),
+        1 => prop::sample::select(vec!["\\*", "\\?", "\\\\", "\\\\*"]).prop_map(str::to_owned),
+    ];
+    prop::collection::vec(part, 1..4).prop_map(|parts| parts.concat())
+}
+
+fn address() -> impl Strategy<Value = String> {
+    (prop::sample::select(vec![10, 192]), 0..4_u8, 0..4_u8).prop_map(|(a, b, c)| format!("{a}.0.{b}.{c}"))
+}
+
+fn base64_of() -> impl Strategy<Value = String> {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    text().prop_map(|text| STANDARD.encode(text))
+}
+
+fn val() -> impl Strategy<Value = Val> {
+    prop_oneof![
+        8 => text().prop_map(Val::Text),
+        1 => address().prop_map(Val::Text),
+        1 => base64_of().prop_map(Val::Text),
+        1 => prop::sample::select(vec!["*", "?", "a*b", "7"]).prop_map(|text| Val::Text(text.into())),
+        1 => Just(Val::Null),
+        1 => any::<bool>().prop_map(Val::Bool),
+        2 => (-2..18_i64).prop_map(Val::Int),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let values = prop_oneof![3 => prop::collection::vec(val(), 1), 1 => prop::collection::vec(val(), 0..3)];
+    (0..SOURCES, prop::collection::vec(values, FIELDS)).prop_map(|(source, fields)| Event { source, fields })
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    use Op::{
+        Base64, Base64Offset, Cidr, Contains, EndsWith, Equals, Exists, FieldRef, FieldRefStartsWith, GreaterOrEqual,
+        Less, Regex, StartsWith, Windash,
+    };
+    let regexes = vec!["^a", "b$", "a.b", "[ab]+", "(?i)ä", "a|7", r"\\"];
+    let plain = pattern().prop_map(Lit::Text).boxed();
+    let texts = |values: BoxedStrategy<Lit>| prop::collection::vec(values, 1..4).boxed();
+    let exact = prop_oneof![
+        8 => pattern().prop_map(Lit::Text),
+        1 => Just(Lit::Null),
+        1 => any::<bool>().prop_map(Lit::Bool),
+        1 => (-2..18_i64).prop_map(Lit::Int),
+    ];
+    let field = || (0..FIELDS).prop_map(Some).boxed();
+    let network = (address(), 8..33_u8).prop_map(|(address, length)| Lit::Text(format!("{address}/{length}")));
+    let reference = (0..FIELDS).prop_map(|other| Lit::Text(format!("F{other}")));
+    let encoded = "[abAB ]{3,6}".prop_map(Lit::Text);
+    let changing = prop::sample::select(vec![Contains, StartsWith, EndsWith, Windash])
+        .prop_flat_map(move |op| (Just(op), texts(pattern().prop_map(Lit::Text).boxed())));
+    let of_a_field = prop_oneof![
+        4 => (Just(Equals), texts(exact.boxed())),
+        6 => changing,
+        1 => (Just(Regex), texts(prop::sample::select(regexes).prop_map(|regex| Lit::Text(regex.into())).boxed())),
+        1 => (prop::sample::select(vec![Less, GreaterOrEqual]), texts((-2..18_i64).prop_map(Lit::Int).boxed())),
+        1 => (Just(Exists), prop::collection::vec(any::<bool>().prop_map(Lit::Bool), 1).boxed()),
+        1 => (Just(Cidr), texts(network.boxed())),
+        1 => (prop::sample::select(vec![FieldRef, FieldRefStartsWith]), texts(reference.boxed())),
+        1 => (prop::sample::select(vec![Base64, Base64Offset]), texts(encoded.boxed())),
+    ];
+    let keyword = (prop::sample::select(vec![Equals, Contains, Windash]), texts(plain))
+        .prop_filter("an empty keyword is refused", |(_, values)| {
+            values.iter().all(|value| !matches!(value, Lit::Text(text) if text.is_empty()))
+        });
+    let fields = (field(), of_a_field);
+    let keywords = (Just(None).boxed(), keyword);
+    let both = prop_oneof![6 => fields.boxed(), 1 => keywords.boxed()];
+    (both, any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.2)).prop_map(
+        |((field, (op, values)), all, neq, cased)| {
+            let takes_case = !matches!(op, Regex | Less | GreaterOrEqual | Exists | Cidr);
+            let plain = op == Exists;
+            Item { field, op, all: all && !plain, neq: neq && !plain, cased: cased && takes_case, values }
+        },
+    )
+}
+
+/// Items of one map have different keys.
+fn items() -> impl Strategy<Value = Vec<Item>> {
+    prop::collection::vec(item(), 1..3).prop_map(|mut items| {
+        let mut seen = Vec::new();
+        items.retain(|item| {
+            let key = format!("{:?}{:?}{}{}{}", item.field, item.op, item.all, item.neq, item.cased);
+            let new = !seen.contains(&key);
+            seen.push(key);
+            new
+        });
+        items
+    })
+}
+
+fn selection() -> impl Strategy<Value = Selection> {
+    prop_oneof![
+        3 => items().prop_map(Selection::Map),
+        1 => prop::collection::vec(items(), 1..3).prop_map(Selection::List),
+    ]
+}
+
+fn condition(selections: usize) -> impl Strategy<Value = Condition> {
+    let leaf = prop_oneof![
+        6 => (0..selections).prop_map(Condition::Selection),
+        1 => (1..=selections).prop_map(Condition::AtLeast),
+        1 => Just(Condition::AllOfThem),
+    ];
+    leaf.prop_recursive(3, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..4).prop_map(Condition::And),
+            prop::collection::vec(inner.clone(), 1..4).prop_map(Condition::Or),
+            inner.prop_map(|term| Condition::Not(Box::new(term))),
+        ]
+    })
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    (prop::option::weighted(0.8, 0..SOURCES), prop::collection::vec(selection(), 1..4)).prop_flat_map(
+        |(source, selections)| {
+            condition(selections.len()).prop_map(move |condition| Rule {
+                source,
+                selections: selections.clone(),
+                condition,
+            })
+        },
+    )
+}
+
+fn batch(events: &[Event]) -> Batch {
+    let mut batch = BatchBuilder::new(Source::new(SourceId(1), "test:1", "test"));
+    for (seq, event) in (0..).zip(events) {
+        batch.begin(seq, Time::from_secs(0), b"{}");
+        // The log source's field is one that keywords are not searched in.
+        batch.push("event.dataset", Value::Str(&format!("p.c{}", event.source)));
+        for (number, values) in event.fields.iter().enumerate() {
+            for value in values {
+                let value = match value {
+                    Val::Null => Value::Null,
+                    Val::Int(int) => Value::Int(*int),
+                    Val::Bool(bool) => Value::Bool(*bool),
+                    Val::Text(text) => Value::Str(text),
+                };
+                batch.push(&format!("F{number}"), value);
+            }
+        }
+    }
+    batch.finish()
+}
+
+fn mapping() -> Mapping {
+    let sources: String = (0..SOURCES)
+        .map(|source| format!("  - {{product: p, category: c{source}, when: {{event.dataset: p.c{source}}}}}\n"))
+        .collect();
+    Mapping::parse("mapping", &format!("logsources:\n{sources}")).unwrap()
+}
+
+fn check(rules: &[Rule], events: &[Event]) -> Result<usize, TestCaseError> {
+    let yaml: Vec<String> = rules.iter().enumerate().map(|(number, rule)| rule.yaml(number)).collect();
+    let loaded = load_str("generated", &yaml.join("---\n"));
+    prop_assert_eq!(&loaded.refused, &vec![], "{}", yaml.join("---\n"));
+    let (program, refused) = Program::compile(loaded.rules, &mapping());
+    prop_assert_eq!(refused, vec![]);
+    let mut findings = Vec::new();
+    program.run(&batch(events), &mut findings);
+    let got: Vec<(u64, String)> =
+        findings.iter().map(|finding| (finding.events[0].seq, finding.rule.id.clone())).collect();
+    let mut want = Vec::new();
+    for (seq, event) in (0..).zip(events) {
+        let matching = rules.iter().enumerate().filter(|(_, rule)| rule.matches(event));
+        want.extend(matching.map(|(number, _)| (seq, format!("r{number}"))));
+    }
+    prop_assert_eq!(&got, &want, "{}", yaml.join("---\n"));
+    Ok(want.len())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn finds_what_brute_force_finds(
+        rules in prop::collection::vec(rule(), 1..12),
+        events in prop::collection::vec(event(), 1..12),
+    ) {
+        check(&rules, &events)?;
+    }
+}
+
+/// The property is worth nothing if nothing ever matches.
+#[test]
+fn generated_rules_do_match() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let mut matches = 0;
+    let mut possible = 0;
+    for _ in 0..50 {
+        let rules = prop::collection::vec(rule(), 10).new_tree(&mut runner).unwrap().current();
+        let events = prop::collection::vec(event(), 10).new_tree(&mut runner).unwrap().current();
+        matches += check(&rules, &events).unwrap();
+        possible += 100;
+    }
+    println!("{matches} of {possible} generated pairs match");
+    assert!(matches * 20 > possible, "{matches} of {possible}");
+}
