@@ -103,6 +103,8 @@ known! {
     winlog_channel "winlog.channel",
     winlog_provider "winlog.provider_name",
     winlog_computer "winlog.computer_name",
+    winlog_time "winlog.time_created",
+    winlog_utc_time "winlog.event_data.UtcTime",
     flat_event_id "EventID",
     flat_event_data "EventData",
     beat6_event_id "event_id",

@@ -256,7 +256,8 @@ fn finish(draft: &mut Draft, vocabulary: &Vocabulary) -> Result<(), NotMine> {
         draft.set(known.host, computer);
     }
     time(draft, vocabulary);
-    if let Some(span) = draft.text_of(known.winlog_channel) {
+    // Analytic logs have no channel; their provider names the data set.
+    if let Some(span) = draft.text_of(known.winlog_channel).or_else(|| draft.text_of(known.winlog_provider)) {
         dataset(draft, vocabulary, span);
     }
     Ok(())
@@ -264,8 +265,8 @@ fn finish(draft: &mut Draft, vocabulary: &Vocabulary) -> Result<(), NotMine> {
 
 fn time(draft: &mut Draft, vocabulary: &Vocabulary) {
     let known = vocabulary.known;
-    let own = ["winlog.time_created"].into_iter().find_map(|name| vocabulary.find(name));
-    for sym in [Some(known.timestamp), own].into_iter().flatten() {
+    // Flat records often have `TimeCreated` in the machine's own zone without naming it; Sysmon's UtcTime is sure.
+    for sym in [known.timestamp, known.winlog_utc_time, known.winlog_time] {
         if let Some(span) = draft.text_of(sym)
             && let Some(time) = Format::Iso.read(draft.str(span), draft.received, &jiff::tz::TimeZone::UTC)
         {
