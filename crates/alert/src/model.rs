@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use vedette_event::{Entity, EventId, FindingId, Level, Matched, RuleRef, Time};
 
 use crate::AlertError;
@@ -113,8 +113,23 @@ impl State {
     }
 }
 
+impl Serialize for State {
+    /// As two fields, `state` and `verdict`, which [`Alert`] has among its own.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("State", 2)?;
+        fields.serialize_field("state", self.as_str())?;
+        fields.serialize_field("verdict", &self.verdict())?;
+        fields.end()
+    }
+}
+
+/// Writes a time as RFC 3339.
+fn rfc3339<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
 /// A group of findings that somebody should look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Alert {
     /// Its number.
     pub id: AlertId,
@@ -131,27 +146,33 @@ pub struct Alert {
     /// Number of findings.
     pub count: u64,
     /// Event time of the earliest finding.
+    #[serde(serialize_with = "rfc3339")]
     pub first: Time,
     /// Event time of the latest finding.
+    #[serde(serialize_with = "rfc3339")]
     pub last: Time,
     /// Where it is on its way.
+    #[serde(flatten)]
     pub state: State,
     /// Who acknowledged it or was given it.
     pub assignee: Option<String>,
     /// The latest note.
     pub note: Option<String>,
     /// When it was opened (the recorder's clock).
+    #[serde(serialize_with = "rfc3339")]
     pub opened: Time,
     /// When it last changed (the recorder's clock).
+    #[serde(serialize_with = "rfc3339")]
     pub changed: Time,
 }
 
 /// One finding of an alert.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hit {
     /// The finding.
     pub finding: FindingId,
     /// Its event time.
+    #[serde(serialize_with = "rfc3339")]
     pub time: Time,
     /// Its events, at most 100.
     pub events: Vec<EventId>,
@@ -160,9 +181,10 @@ pub struct Hit {
 }
 
 /// One row of an alert's history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// When.
+    #[serde(serialize_with = "rfc3339")]
     pub time: Time,
     /// Who: an account, `local:<uid>`, or `vedette`.
     pub who: String,
@@ -173,11 +195,13 @@ pub struct Change {
 }
 
 /// An alert with its findings and its history.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AlertDetail {
     /// The alert.
+    #[serde(flatten)]
     pub alert: Alert,
     /// Its latest findings by event time, latest first; at most [`MAX_HITS`](crate::MAX_HITS).
+    #[serde(rename = "findings")]
     pub hits: Vec<Hit>,
     /// What was done to it, oldest first.
     pub history: Vec<Change>,

@@ -1,1 +1,41 @@
-//! placeholder
+//! The HTTP API, sessions, and the small page.
+//!
+//! [`router`] answers everything: `/api/v1` (described by its own `/api/v1/openapi.json`), `/metrics`, and a small
+//! server-rendered console. [`listen`] holds the ways in: TLS, plain HTTP on loopback, and a Unix socket whose file
+//! permissions decide. [`accounts`] knows people and programs: one-time links instead of default passwords, sessions,
+//! tokens. What the server needs from others comes in through [`App`].
+//!
+//! It does not parse logs and does not touch the store's files; what people do here is written to the [`Journal`]
+//! before it is carried out.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod accounts;
+mod action;
+mod api;
+mod app;
+mod auth;
+mod guard;
+pub mod listen;
+mod page;
+mod problem;
+mod rooms;
+
+use std::sync::Arc;
+
+pub use action::Action;
+pub use api::openapi;
+pub use app::{
+    App, Check, Counters, Gates, HealthView, Journal, LiveTail, LoadedRule, RefusedRule, RulesView, Status,
+    system_clock,
+};
+pub use auth::Peer;
+pub use problem::Problem;
+pub use rooms::{Ask, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary};
+
+/// Everything the server answers. The listeners in [`listen`] serve it; they say who is at the other end ([`Peer`]),
+/// and without that nothing is answered.
+pub fn router(app: Arc<App>) -> axum::Router {
+    let (api, _) = api::router(app.clone());
+    guard::around(api.merge(page::router(app.clone())).fallback(guard::not_found), app)
+}

@@ -1,0 +1,125 @@
+//! The API under `/api/v1`, and `/metrics`.
+
+mod access;
+pub(crate) mod alerts;
+mod events;
+pub(crate) mod health;
+mod metrics;
+pub(crate) mod model;
+mod rules;
+mod search;
+pub(crate) mod session;
+pub(crate) mod sources;
+mod stats;
+mod stream;
+
+pub(crate) use events::one_event;
+pub(crate) use search::{Answer, collect};
+
+use std::sync::Arc;
+
+use axum::{Json, Router, extract::Request, middleware::Next};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{App, accounts::Scope, auth};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Vedette",
+        description = "Security monitoring: sources, events, alerts. Errors are RFC 9457 problem details.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    modifiers(&Security),
+    security(("session" = []), ("token" = [])),
+    tags(
+        (name = "health", description = "Is it alive, how is it doing"),
+        (name = "alerts", description = "The inbox"),
+        (name = "events", description = "Search and live tail"),
+        (name = "sources", description = "Where records come from, and what became of each"),
+        (name = "rules", description = "What detects, and what was refused"),
+        (name = "access", description = "Sessions, users, tokens"),
+    )
+)]
+struct Api;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let components = api.components.get_or_insert_default();
+        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(auth::COOKIE)));
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("vdt_<secret>").build();
+        components.add_security_scheme("session", cookie);
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+        api.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    }
+}
+
+/// The description of the API (OpenAPI 3.1), generated from the code.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let (open, read, write, admin) = routes();
+    open.merge(read).merge(write).merge(admin).into_openapi()
+}
+
+type Routes = OpenApiRouter<Arc<App>>;
+
+/// By what they need: nothing, `read`, `write`, `admin`.
+fn routes() -> (Routes, Routes, Routes, Routes) {
+    let open = OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(health::health))
+        .routes(routes!(session::get_session, session::log_in, session::log_out))
+        .routes(routes!(session::use_link))
+        .routes(routes!(describe));
+    let read = OpenApiRouter::new()
+        .routes(routes!(health::health_detail))
+        .routes(routes!(sources::list_sources))
+        .routes(routes!(alerts::list_alerts))
+        .routes(routes!(alerts::get_alert))
+        .routes(routes!(alerts::count_alerts))
+        .routes(routes!(stream::stream_alerts))
+        .routes(routes!(search::search))
+        .routes(routes!(events::tail_events))
+        .routes(routes!(events::get_event))
+        .routes(routes!(events::list_unparsed))
+        .routes(routes!(rules::list_rules))
+        .routes(routes!(rules::list_refused_rules))
+        .routes(routes!(stats::get_stats))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(access::change_password))
+        .routes(routes!(access::list_tokens, access::create_token))
+        .routes(routes!(access::revoke_token));
+    let write = OpenApiRouter::new()
+        .routes(routes!(alerts::acknowledge_alert))
+        .routes(routes!(alerts::close_alert))
+        .routes(routes!(alerts::reopen_alert))
+        .routes(routes!(alerts::assign_alert))
+        .routes(routes!(alerts::note_alert));
+    let admin = OpenApiRouter::new()
+        .routes(routes!(access::list_users, access::invite_user))
+        .routes(routes!(access::remove_user));
+    (open, read, write, admin)
+}
+
+pub(crate) fn router(app: Arc<App>) -> (Router, utoipa::openapi::OpenApi) {
+    let (open, read, write, admin) = routes();
+    let need = |routes: Routes, scope: Scope| {
+        let app = app.clone();
+        let check = move |request: Request, next: Next| auth::require(scope, app.clone(), request, next);
+        routes.route_layer(axum::middleware::from_fn(check))
+    };
+    let all = open.merge(need(read, Scope::Read)).merge(need(write, Scope::Write)).merge(need(admin, Scope::Admin));
+    let (router, api) = all.split_for_parts();
+    (router.with_state(app), api)
+}
+
+/// This description of the API.
+#[utoipa::path(get, path = "/api/v1/openapi.json", operation_id = "describe", tag = "health", security(()),
+    responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+async fn describe() -> Json<utoipa::openapi::OpenApi> {
+    Json(openapi())
+}

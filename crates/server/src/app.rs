@@ -1,0 +1,225 @@
+//! What the server stands on.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde::Serialize;
+use tokio::sync::{Semaphore, broadcast};
+use utoipa::ToSchema;
+use vedette_alert::Alerts;
+use vedette_event::{Batch, RuleRef, Time};
+
+use crate::{Action, accounts::Accounts, rooms::Rooms};
+
+/// Everything the routes work on. The binary builds one and gives it to [`router`](crate::router).
+pub struct App {
+    /// The alert file.
+    pub alerts: Alerts,
+    /// The account file.
+    pub accounts: Accounts,
+    /// The rooms below: spool, store, query.
+    pub rooms: Arc<dyn Rooms>,
+    /// The rules that are loaded.
+    pub rules: Arc<dyn RulesView>,
+    /// Where actions are written down before they are carried out.
+    pub journal: Arc<dyn Journal>,
+    /// What the binary knows of its own health.
+    pub health: Arc<dyn HealthView>,
+    /// Batches as they are stored, for live views.
+    pub live: LiveTail,
+    /// What time it is.
+    pub clock: Arc<dyn Fn() -> Time + Send + Sync>,
+    /// Vedette's version.
+    pub version: &'static str,
+    /// What was counted.
+    pub counters: Counters,
+    /// How much at once.
+    pub gates: Gates,
+}
+
+impl App {
+    pub(crate) fn now(&self) -> Time {
+        (self.clock)()
+    }
+}
+
+/// The system's clock, for [`App::clock`].
+pub fn system_clock() -> Arc<dyn Fn() -> Time + Send + Sync> {
+    Arc::new(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Time::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
+    })
+}
+
+/// Writes the server's own actions into the event store, as events of source `vedette:self`.
+pub trait Journal: Send + Sync {
+    /// Returns once the action is durable. If it cannot be written down it is not carried out.
+    ///
+    /// May block; is called outside the async threads.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    fn record(&self, action: &Action) -> Result<(), String>;
+}
+
+/// The rules as the detection sees them.
+pub trait RulesView: Send + Sync {
+    /// Every loaded rule with its hits since start.
+    fn loaded(&self) -> Vec<LoadedRule>;
+    /// Every rule that was refused, and why.
+    fn refused(&self) -> Vec<RefusedRule>;
+}
+
+/// A rule that detects.
+#[derive(Clone, Debug)]
+pub struct LoadedRule {
+    /// The rule.
+    pub rule: RuleRef,
+    /// Its file.
+    pub file: String,
+    /// Findings since start.
+    pub hits: u64,
+}
+
+/// A rule that does not.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RefusedRule {
+    /// Its file.
+    pub file: String,
+    /// The line, from 1; 0 where there is none.
+    pub line: u32,
+    /// Its id, if it could be read.
+    pub id: Option<String>,
+    /// Its title, if it could be read.
+    pub title: Option<String>,
+    /// Why it was refused.
+    pub reason: String,
+}
+
+/// What the binary knows of its own health: receivers, detection, retention.
+pub trait HealthView: Send + Sync {
+    /// One entry for each part.
+    fn checks(&self) -> Vec<Check>;
+}
+
+/// How one part is doing.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Check {
+    /// The part: `spool`, `store`, `detection`, `receiver:syslog-udp`.
+    pub name: String,
+    /// How it is.
+    pub status: Status,
+    /// Why, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// How a part, or the whole, is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Works.
+    Ok,
+    /// Works, but somebody should look.
+    Warn,
+    /// Does not work.
+    Fail,
+}
+
+impl Status {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Warn => "warn",
+            Status::Fail => "fail",
+        }
+    }
+}
+
+/// Passes batches on to whoever watches. Nobody waits for a watcher: a slow one is told how much it missed.
+#[derive(Clone, Debug)]
+pub struct LiveTail {
+    sender: broadcast::Sender<Arc<Batch>>,
+}
+
+impl Default for LiveTail {
+    fn default() -> Self {
+        LiveTail { sender: broadcast::channel(64).0 }
+    }
+}
+
+impl LiveTail {
+    /// True if somebody watches; otherwise there is no need to [`send`](Self::send).
+    pub fn is_watched(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+
+    /// Shows a batch to those who watch.
+    pub fn send(&self, batch: Arc<Batch>) {
+        // No receiver is not an error here.
+        drop(self.sender.send(batch));
+    }
+
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<Batch>> {
+        self.sender.subscribe()
+    }
+}
+
+/// What the server counts, for `/metrics` and `stats`.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub(crate) queries: AtomicU64,
+    pub(crate) queries_refused: AtomicU64,
+    pub(crate) queries_failed: AtomicU64,
+    pub(crate) queries_cancelled: AtomicU64,
+    pub(crate) log_ins: AtomicU64,
+    pub(crate) log_ins_failed: AtomicU64,
+    pub(crate) requests_denied: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Every counter by name.
+    pub fn all(&self) -> BTreeMap<&'static str, u64> {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        BTreeMap::from([
+            ("queries", read(&self.queries)),
+            ("queries_refused", read(&self.queries_refused)),
+            ("queries_failed", read(&self.queries_failed)),
+            ("queries_cancelled", read(&self.queries_cancelled)),
+            ("log_ins", read(&self.log_ins)),
+            ("log_ins_failed", read(&self.log_ins_failed)),
+            ("requests_denied", read(&self.requests_denied)),
+        ])
+    }
+}
+
+/// How much of what is dear may run at once.
+#[derive(Debug)]
+pub struct Gates {
+    /// Password hashes: each takes 19 MiB and a tenth of a second.
+    pub(crate) passwords: Semaphore,
+    /// Searches.
+    pub(crate) searches: Arc<Semaphore>,
+    /// Open streams (live tail, alert stream).
+    pub(crate) streams: Arc<Semaphore>,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Gates {
+            passwords: Semaphore::new(2),
+            searches: Arc::new(Semaphore::new(4)),
+            streams: Arc::new(Semaphore::new(64)),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The seam to the rooms below: what the server asks of spool, store and query.
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use vedette_event::{Diagnostic, Event, Losses, Source, Time};
+
+/// What the server asks of the rooms below. [`Local`](crate::Local) answers from this process' spool, store and
+/// engine; tests answer from memory.
+pub trait Rooms: Send + Sync {
+    /// Every source with its account: received = stored + refused + shed.
+    fn ledger(&self) -> Vec<(Arc<Source>, Losses)>;
+
+    /// How the spool is doing.
+    fn spool(&self) -> SpoolStatus;
+
+    /// How the store is doing. May block.
+    fn store(&self) -> StoreStatus;
+
+    /// Runs a query. Dropping the stream cancels it.
+    fn search(&self, ask: Ask) -> BoxStream<'static, Result<Piece, SearchError>>;
+
+    /// Turns a search (without pipes) into a test of single events, for the live tail.
+    ///
+    /// # Errors
+    /// If the search is wrong.
+    fn live_filter(&self, query: &str) -> Result<LiveFilter, SearchError>;
+}
+
+/// A test of single events.
+pub type LiveFilter = Arc<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
+
+/// How the spool is doing.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct SpoolStatus {
+    /// Bytes on disk that are not sealed in the store yet.
+    pub unreleased_bytes: u64,
+    /// Bytes in memory that wait for the disk.
+    pub queued_bytes: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Free bytes on the disk.
+    pub disk_free_bytes: u64,
+    /// Why new records are refused, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusing: Option<String>,
+}
+
+/// How the store is doing.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct StoreStatus {
+    /// Sealed segments.
+    pub segments: u64,
+    /// Events in sealed segments.
+    pub events: u64,
+    /// Events in the hot tail.
+    pub tail_events: u64,
+    /// Bytes of the segments and their indexes.
+    pub bytes: u64,
+    /// Bytes of the original records in the segments.
+    pub original_bytes: u64,
+}
+
+/// In which language a query is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// Search box and pipes.
+    #[default]
+    Hunt,
+    /// SQL.
+    Sql,
+}
+
+/// A query.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Its text.
+    pub query: String,
+    /// Its language.
+    pub language: Language,
+    /// Events at or after this time.
+    pub from: Option<Time>,
+    /// Events before this time.
+    pub to: Option<Time>,
+    /// At most so many rows.
+    pub limit: usize,
+}
+
+/// A piece of an answer, in the order columns, then rows and progress, then the summary.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// The columns, if the answer is a table; empty if its rows are whole events.
+    Columns(Vec<String>),
+    /// A row: an event or a line of the table.
+    Row(Map<String, Value>),
+    /// How far it is.
+    Progress(Progress),
+    /// The end.
+    Done(Summary),
+}
+
+/// How far a query is.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Progress {
+    /// Parts of the work that are done.
+    pub done: u64,
+    /// Parts of the work, as far as known.
+    pub total: u64,
+    /// Rows looked at.
+    pub rows_scanned: u64,
+    /// Bytes read.
+    pub bytes_scanned: u64,
+}
+
+/// What a query took.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Summary {
+    /// Rows in the answer.
+    pub rows: u64,
+    /// True if a limit or budget cut the answer off.
+    pub truncated: bool,
+    /// Which, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Rows looked at.
+    pub rows_scanned: u64,
+    /// Bytes read.
+    pub bytes_scanned: u64,
+    /// Milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub enum SearchError {
+    /// The query is wrong; the diagnostics say where.
+    Refused(Vec<Diagnostic>),
+    /// It would take, or took, more than allowed.
+    Budget(String),
+    /// It failed.
+    Failed(String),
+}

@@ -1,0 +1,11 @@
+//! The server at its public face.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod alerts;
+mod openapi;
+mod pages;
+mod search;
+mod streams;
+mod support;
+mod transport;

@@ -1,0 +1,310 @@
+//! A server over rooms that answer from memory.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode},
+};
+use futures::{StreamExt, stream, stream::BoxStream};
+use serde_json::{Map, Value, json};
+use tower::ServiceExt;
+use vedette_alert::{Alerts, Sighting};
+use vedette_event::{
+    Diagnostic, Entity, Event, EventId, Finding, FindingId, Level, Losses, Matched, Reason, RuleRef, Source, SourceId,
+    Time,
+};
+use vedette_server::{
+    Action, App, Ask, Check, Counters, Gates, HealthView, Journal, LiveFilter, LiveTail, LoadedRule, Peer, Piece,
+    Progress, RefusedRule, Rooms, RulesView, SearchError, SpoolStatus, Status, StoreStatus, Summary,
+    accounts::Accounts,
+};
+
+pub const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{0}\u{202e}";
+pub const PASSWORD: &str = "correct horse battery";
+
+#[derive(Default)]
+pub struct FakeRooms {
+    pub rows: Mutex<Vec<Map<String, Value>>>,
+    pub columns: Mutex<Vec<String>>,
+    pub asked: Mutex<Vec<Ask>>,
+    /// The query never ends.
+    pub endless: AtomicBool,
+}
+
+impl Rooms for FakeRooms {
+    fn ledger(&self) -> Vec<(Arc<Source>, Losses)> {
+        let losses = Losses {
+            stored: 1000,
+            refused: BTreeMap::from([(Reason::TooLarge, 2)]),
+            shed: BTreeMap::from([(Reason::KernelDrop, 3), (Reason::Busy, 4)]),
+        };
+        vec![
+            (Source::new(SourceId(1), "syslog-udp:192.0.2.7", "syslog-udp"), losses),
+            (Source::new(SourceId(2), &format!("bulk:{HOSTILE}\n\\"), "bulk"), Losses::default()),
+        ]
+    }
+
+    fn spool(&self) -> SpoolStatus {
+        SpoolStatus { unreleased_bytes: 5, segments: 1, disk_free_bytes: 1 << 30, ..Default::default() }
+    }
+
+    fn store(&self) -> StoreStatus {
+        StoreStatus { segments: 2, events: 990, tail_events: 10, ..Default::default() }
+    }
+
+    fn search(&self, ask: Ask) -> BoxStream<'static, Result<Piece, SearchError>> {
+        self.asked.lock().unwrap().push(ask.clone());
+        if ask.query.contains("wrong") {
+            let diagnostic = Diagnostic::new("", 1, 3, "nothing follows `|`").hint("write a stage");
+            return stream::iter([Err(SearchError::Refused(vec![diagnostic]))]).boxed();
+        }
+        let rows = self.rows.lock().unwrap().clone();
+        let summary = Summary { rows: rows.len() as u64, rows_scanned: 1000, elapsed_ms: 1, ..Default::default() };
+        let columns = stream::iter([
+            Ok(Piece::Progress(Progress { done: 1, total: 2, ..Default::default() })),
+            Ok(Piece::Columns(self.columns.lock().unwrap().clone())),
+        ]);
+        let rows = stream::iter(rows.into_iter().map(|row| Ok(Piece::Row(row))));
+        if ask.query.contains("breaks") {
+            return columns.chain(rows).chain(stream::iter([Err(SearchError::Failed("disk".into()))])).boxed();
+        }
+        if self.endless.load(Ordering::Relaxed) {
+            return columns.chain(rows).chain(stream::pending()).boxed();
+        }
+        columns.chain(rows).chain(stream::iter([Ok(Piece::Done(summary))])).boxed()
+    }
+
+    fn live_filter(&self, query: &str) -> Result<LiveFilter, SearchError> {
+        if query.contains('|') {
+            return Err(SearchError::Refused(vec![Diagnostic::new("", 1, 1, "the live tail has no pipes")]));
+        }
+        let query = query.to_owned();
+        Ok(Arc::new(move |event: &Event<'_>| String::from_utf8_lossy(event.raw()).contains(&query)))
+    }
+}
+
+#[derive(Default)]
+pub struct FakeJournal {
+    pub actions: Mutex<Vec<Action>>,
+    pub full: AtomicBool,
+}
+
+impl FakeJournal {
+    /// What was done, as `who what target (failure)`.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |action: &Action| {
+            let failed = action.failure.as_ref().map_or("", |_| " failed");
+            format!("{} {} {}{failed}", action.who, action.what, action.target.as_deref().unwrap_or("-"))
+        };
+        self.actions.lock().unwrap().iter().map(line).collect()
+    }
+}
+
+impl Journal for FakeJournal {
+    fn record(&self, action: &Action) -> Result<(), String> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err("disk full".into());
+        }
+        self.actions.lock().unwrap().push(action.clone());
+        Ok(())
+    }
+}
+
+pub fn rule(id: &str, title: &str) -> RuleRef {
+    RuleRef {
+        id: id.into(),
+        title: title.into(),
+        level: Level::High,
+        author: Some(HOSTILE.into()),
+        techniques: vec!["T1110".into()],
+        tactics: vec![],
+    }
+}
+
+struct FakeRules;
+
+impl RulesView for FakeRules {
+    fn loaded(&self) -> Vec<LoadedRule> {
+        vec![LoadedRule { rule: rule("r1", HOSTILE), file: "rules/r1.yml".into(), hits: 7 }]
+    }
+
+    fn refused(&self) -> Vec<RefusedRule> {
+        let reason = format!("unknown modifier {HOSTILE}");
+        vec![RefusedRule { file: "x.yml".into(), line: 3, id: None, title: Some(HOSTILE.into()), reason }]
+    }
+}
+
+struct FakeHealth;
+
+impl HealthView for FakeHealth {
+    fn checks(&self) -> Vec<Check> {
+        vec![Check { name: "receiver:syslog-udp".into(), status: Status::Ok, detail: Some(HOSTILE.into()) }]
+    }
+}
+
+pub struct Server {
+    pub router: Router,
+    pub app: Arc<App>,
+    pub rooms: Arc<FakeRooms>,
+    pub journal: Arc<FakeJournal>,
+    pub clock: Arc<AtomicI64>,
+    pub dir: tempfile::TempDir,
+}
+
+pub fn server() -> Server {
+    let dir = tempfile::tempdir().unwrap();
+    let (rooms, journal) = (Arc::new(FakeRooms::default()), Arc::new(FakeJournal::default()));
+    let clock = Arc::new(AtomicI64::new(1_790_000_000));
+    let ticks = clock.clone();
+    let app = Arc::new(App {
+        alerts: Alerts::open(&dir.path().join("alerts.db")).unwrap(),
+        accounts: Accounts::open(&dir.path().join("users.db")).unwrap(),
+        rooms: rooms.clone(),
+        rules: Arc::new(FakeRules),
+        journal: journal.clone(),
+        health: Arc::new(FakeHealth),
+        live: LiveTail::default(),
+        clock: Arc::new(move || Time::from_secs(ticks.load(Ordering::Relaxed))),
+        version: "0.1.0-test",
+        counters: Counters::default(),
+        gates: Gates::default(),
+    });
+    Server { router: vedette_server::router(app.clone()), app, rooms, journal, clock, dir }
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The value of the cookie it sets.
+    pub fn cookie(&self) -> Option<String> {
+        let set = self.headers.get("set-cookie")?.to_str().unwrap();
+        let (pair, rest) = set.split_once("; ").unwrap();
+        assert_eq!(rest.split("; Max-Age=").next().unwrap(), "Path=/; Secure; HttpOnly; SameSite=Strict");
+        Some(pair.strip_prefix("__Host-vedette=").unwrap().to_owned())
+    }
+
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+}
+
+/// Who asks.
+#[derive(Clone)]
+pub enum As<'a> {
+    /// A browser on our page, perhaps with a session.
+    Browser(Option<&'a str>),
+    /// A program with a token.
+    Token(&'a str),
+    /// A process of this machine.
+    Local,
+    /// Anybody, with these headers.
+    Headers(Vec<(&'static str, String)>),
+}
+
+pub fn remote(address: &str) -> Peer {
+    Peer::Remote { address: format!("{address}:4711").parse().unwrap(), tls: true }
+}
+
+impl Server {
+    pub async fn send(&self, from: As<'_>, method: &str, path: &str, body: impl Into<String>) -> Answer {
+        self.send_from(remote("192.0.2.1"), from, method, path, body).await
+    }
+
+    pub fn request(&self, from: As<'_>, method: &str, path: &str, body: impl Into<String>) -> Request<Body> {
+        let body: String = body.into();
+        let kind = if path.starts_with("/api/") { "application/json" } else { "application/x-www-form-urlencoded" };
+        let mut request = Request::builder().method(method).uri(path).header("host", "vedette.test:8443");
+        if !body.is_empty() {
+            request = request.header("content-type", kind);
+        }
+        request = match from {
+            As::Browser(cookie) => {
+                let request =
+                    request.header("origin", "https://vedette.test:8443").header("sec-fetch-site", "same-origin");
+                match cookie {
+                    Some(cookie) => request.header("cookie", format!("a=b; __Host-vedette={cookie}; c=d")),
+                    None => request,
+                }
+            }
+            As::Token(token) => request.header("authorization", format!("Bearer {token}")),
+            As::Local => request,
+            As::Headers(headers) => {
+                headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+            }
+        };
+        request.body(Body::from(body)).unwrap()
+    }
+
+    pub async fn send_from(
+        &self,
+        peer: Peer,
+        from: As<'_>,
+        method: &str,
+        path: &str,
+        body: impl Into<String>,
+    ) -> Answer {
+        let peer = if matches!(from, As::Local) { Peer::Local { uid: 1000 } } else { peer };
+        let mut request = self.request(from, method, path, body);
+        request.extensions_mut().insert(peer);
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let text = match to_bytes(body, 16 << 20).await {
+            Ok(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+            Err(error) => format!("broken off: {error}"),
+        };
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Makes the first account and logs in; gives the session's cookie.
+    pub async fn log_in(&self) -> String {
+        let now = (self.app.clock)();
+        if let Some(link) = self.app.accounts.setup_link(now).unwrap() {
+            self.app.accounts.redeem(link.reveal(), "ada", PASSWORD, now).unwrap();
+        }
+        let body = json!({"name": "ada", "password": PASSWORD}).to_string();
+        let answer = self.send(As::Browser(None), "POST", "/api/v1/session", body).await.expect(200);
+        answer.cookie().unwrap()
+    }
+
+    pub fn token(&self, scopes: &str) -> String {
+        let now = (self.app.clock)();
+        let made = self.app.accounts.create_token("ada", "test", scopes.parse().unwrap(), 1, now).unwrap();
+        made.0.reveal().to_owned()
+    }
+
+    pub fn pass(&self, seconds: i64) {
+        self.clock.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// Records a finding that opens (or joins) an alert.
+    pub fn finding(&self, title: &str, entity: &str, seq: u64) -> vedette_alert::Recorded {
+        let event = EventId { source: SourceId(1), seq };
+        let finding = Finding {
+            id: FindingId::of(title, &[event]),
+            rule: rule(title, title),
+            time: Time::from_secs(1_789_999_000 + seq as i64),
+            events: vec![event],
+            entities: vec![Entity { kind: "ip".into(), value: entity.into() }],
+            matched: vec![Matched { field: "message".into(), value: entity.into() }],
+        };
+        self.app.alerts.record(&[Sighting::from(&finding)], (self.app.clock)()).unwrap()
+    }
+}
