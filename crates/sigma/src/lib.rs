@@ -42,7 +42,8 @@
 //! Specification: Sigma 2.1.0 (2025-08-02), rules and modifiers; correlation rules and filters are refused by name.
 //! What it leaves open is settled so: a field of several values passes a test if any of them does; `neq` is the
 //! negation of the item, so it holds where the field is missing; keywords are found anywhere in any value, and in
-//! the original line where the event is no JSON object; `*` alone needs a value that is not null.
+//! the original line where the event is no JSON object; `*` alone needs a value that is not null; a rule without a
+//! level is `medium`, one without an id is known by its title.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

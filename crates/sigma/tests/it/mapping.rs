@@ -241,3 +241,20 @@ fn rules_names_are_found_where_events_have_them() {
         assert_eq!(matching(&rule(logsource, item), &fields), ["r"], "{logsource} {item}");
     }
 }
+
+/// The rules that the project wrote: all load, all have events to read, and their tests can be read.
+#[test]
+fn our_own_rules_are_fed() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/rules");
+    let loaded = vedette_sigma::load(&[&folder]);
+    assert_eq!(loaded.refused, []);
+    for rule in &loaded.rules {
+        let file = vedette_sigma::test_file(std::path::Path::new(&*rule.file));
+        let tests = vedette_sigma::tests(&file).unwrap();
+        assert!(tests.iter().any(|test| test.expect == vedette_sigma::Expect::Match), "{}", file.display());
+    }
+    let (program, refused) = Program::compile(loaded.rules, &Mapping::builtin());
+    assert_eq!(refused, []);
+    let unfed: Vec<&str> = program.unfed().map(|(rule, _)| rule.title.as_str()).collect();
+    assert_eq!(unfed, Vec::<&str>::new());
+}

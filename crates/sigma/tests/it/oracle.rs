@@ -149,9 +149,9 @@ fn rule() -> impl Strategy<Value = Rule> {
     )
 }
 
-fn batch(events: &[Event]) -> Batch {
+fn batch(first: u64, events: &[Event]) -> Batch {
     let mut batch = BatchBuilder::new(Source::new(SourceId(1), "test:1", "test"));
-    for (seq, event) in (0..).zip(events) {
+    for (seq, event) in (first..).zip(events) {
         batch.begin(seq, Time::from_secs(0), b"{}");
         // The log source's field is one that keywords are not searched in.
         batch.push("event.dataset", Value::Str(&format!("p.c{}", event.source)));
@@ -184,7 +184,13 @@ fn check(rules: &[Rule], events: &[Event]) -> Result<usize, TestCaseError> {
     let (program, refused) = Program::compile(loaded.rules, &mapping());
     prop_assert_eq!(refused, vec![]);
     let mut findings = Vec::new();
-    program.run(&batch(events), &mut findings);
+    program.run(&batch(0, events), &mut findings);
+    // However a source's events are cut into batches, the findings are the same.
+    let mut alone = Vec::new();
+    for (seq, event) in (0..).zip(events) {
+        program.run(&batch(seq, std::slice::from_ref(event)), &mut alone);
+    }
+    prop_assert_eq!(&findings, &alone);
     let got: Vec<(u64, String)> =
         findings.iter().map(|finding| (finding.events[0].seq, finding.rule.id.clone())).collect();
     let mut want = Vec::new();
@@ -203,6 +209,35 @@ proptest! {
     fn finds_what_brute_force_finds(
         rules in prop::collection::vec(rule(), 1..12),
         events in prop::collection::vec(event(), 1..12),
+    ) {
+        check(&rules, &events)?;
+    }
+}
+
+/// One item a rule, two letters: where wildcards overlap and texts end at each other's edges.
+fn plain_rule() -> impl Strategy<Value = Rule> {
+    let ops = vec![Op::Equals, Op::Contains, Op::StartsWith, Op::EndsWith];
+    (prop::sample::select(ops), "[aab?*]{1,8}", any::<bool>()).prop_map(|(op, pattern, cased)| {
+        let item = Item { field: Some(0), op, all: false, neq: false, cased, values: vec![Lit::Text(pattern)] };
+        Rule { source: None, selections: vec![Selection::Map(vec![item])], condition: Condition::Selection(0) }
+    })
+}
+
+fn plain_event() -> impl Strategy<Value = Event> {
+    "[aabB]{0,9}".prop_map(|text| {
+        let mut fields = vec![vec![Val::Text(text)]];
+        fields.resize(FIELDS, Vec::new());
+        Event { source: 0, fields }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn wildcards_fit_as_brute_force_fits_them(
+        rules in prop::collection::vec(plain_rule(), 24),
+        events in prop::collection::vec(plain_event(), 24),
     ) {
         check(&rules, &events)?;
     }
