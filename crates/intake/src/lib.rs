@@ -6,6 +6,8 @@
 //!
 //! Nothing here decides what is an attack.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod import;
 pub mod parse;
 pub mod receive;

@@ -101,7 +101,9 @@ pub struct JournalReceiver {
 pub fn available() -> Result<(), String> {
     match JOURNALS.iter().any(|folder| Path::new(folder).is_dir()) {
         true => Ok(()),
-        false => Err(format!("neither {} nor {} exists, so systemd-journald does not run here", JOURNALS[0], JOURNALS[1])),
+        false => {
+            Err(format!("neither {} nor {} exists, so systemd-journald does not run here", JOURNALS[0], JOURNALS[1]))
+        }
     }
 }
 
@@ -141,7 +143,10 @@ impl JournalReceiver {
                     return Err(ReceiveError::NoJournal(format!("{} is not installed", self.config.program.display())));
                 }
                 Err(error) => {
-                    return Err(ReceiveError::NoJournal(format!("{} cannot be run: {error}", self.config.program.display())));
+                    return Err(ReceiveError::NoJournal(format!(
+                        "{} cannot be run: {error}",
+                        self.config.program.display()
+                    )));
                 }
             };
             let complaint = self.follow(&mut child, &shutdown).await?;
@@ -199,7 +204,7 @@ impl JournalReceiver {
             let mut too_long = 0;
             let Ok(()) = lines.push(&buffer, |line| {
                 match line {
-                    Line::Whole(line) if line.is_empty() => {}
+                    Line::Whole([]) => {}
                     Line::Whole(line) => entries.push(Bytes::copy_from_slice(line)),
                     Line::TooLong => too_long += 1,
                 }

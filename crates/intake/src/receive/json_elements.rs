@@ -66,7 +66,11 @@ impl Elements {
     }
 
     /// Calls `each` for every element that the piece completes.
-    pub(crate) fn push<E>(&mut self, piece: &[u8], mut each: impl FnMut(Element<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn push<E>(
+        &mut self,
+        piece: &[u8],
+        mut each: impl FnMut(Element<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut at = 0;
         while let Some(&byte) = piece.get(at) {
             match self.state {
@@ -233,7 +237,11 @@ mod tests {
     #[test]
     fn table() {
         let cases: &[(Layout, &str, &[&str])] = &[
-            (Layout::Array, r#" [ {"a":1}, {"b":[1,{"c":2}]} ,3,"x]" ] "#, &[r#"{"a":1}"#, r#"{"b":[1,{"c":2}]}"#, "3", r#""x]""#]),
+            (
+                Layout::Array,
+                r#" [ {"a":1}, {"b":[1,{"c":2}]} ,3,"x]" ] "#,
+                &[r#"{"a":1}"#, r#"{"b":[1,{"c":2}]}"#, "3", r#""x]""#],
+            ),
             (Layout::Array, r#"[{"a":"}\"]"}]"#, &[r#"{"a":"}\"]"}"#]),
             (Layout::Array, "[]", &[]),
             (Layout::Array, r#"[{"a":1},{"a""#, &[r#"{"a":1}"#, "Garbage"]),

@@ -23,7 +23,11 @@ impl Lines {
     }
 
     /// Calls `each` for every line that the piece completes.
-    pub(crate) fn push<E>(&mut self, mut piece: &[u8], mut each: impl FnMut(Line<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn push<E>(
+        &mut self,
+        mut piece: &[u8],
+        mut each: impl FnMut(Line<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         while let Some(end) = memchr::memchr(b'\n', piece) {
             let (head, rest) = (&piece[..end], &piece[end + 1..]);
             piece = rest;

@@ -12,7 +12,7 @@
 
 mod connections;
 mod counters;
-mod deliver;
+pub(crate) mod deliver;
 mod error;
 pub mod files;
 pub mod framing;

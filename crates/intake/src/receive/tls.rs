@@ -37,7 +37,9 @@ pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ReceiveError> {
         Some(path) => {
             let mut roots = RootCertStore::empty();
             for authority in self::certificates(path)? {
-                roots.add(authority).map_err(|error| unusable(path, format!("not an authority's certificate: {error}")))?;
+                roots
+                    .add(authority)
+                    .map_err(|error| unusable(path, format!("not an authority's certificate: {error}")))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                 .build()

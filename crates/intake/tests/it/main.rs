@@ -1,5 +1,10 @@
 //! The receivers and parsers at their public face.
+#![allow(clippy::unwrap_used)]
 
+mod import;
+mod parse;
+mod parse_data;
+mod parse_hostile;
 mod receive_bulk;
 mod receive_files;
 mod receive_journald;

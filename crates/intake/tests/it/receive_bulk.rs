@@ -57,7 +57,11 @@ async fn the_handshakes() {
         let answer = request(address, method, path, &[], b"").await;
         assert_eq!(answer.status, status, "{method} {path}");
         assert_eq!(answer.json().pointer(pointer), Some(&expected), "{method} {path}");
-        assert!(answer.head.to_ascii_lowercase().contains("x-elastic-product: elasticsearch"), "{path}: {}", answer.head);
+        assert!(
+            answer.head.to_ascii_lowercase().contains("x-elastic-product: elasticsearch"),
+            "{path}: {}",
+            answer.head
+        );
     }
     for path in ["/", "/_index_template/x", "/logs"] {
         let answer = request(address, "HEAD", path, &[], b"").await;
@@ -70,16 +74,30 @@ async fn every_item_has_an_honest_status() {
     let folder = Folder::new();
     let address = serve(&folder, http::Options::default()).await;
     let body = concat!(
-        r#"{"index":{"_index":"a","_id":"x","pipeline":null},"attempts":1}"#, "\n",
-        r#"{"message":"one",  "n": 1.0}"#, "\n",
+        r#"{"index":{"_index":"a","_id":"x","pipeline":null},"attempts":1}"#,
         "\n",
-        r#"{"create":{}}"#, "\r\n",
-        r#"{"message":"two"}"#, "\r\n\n\n",
-        r#"{"index":{"_index":"a"}}"#, "\n", "[1,2]\n",
-        r#"{"index":{"_index":"a"}}"#, "\n", "{\"broken\": \n",
-        r#"{"update":{"_index":"a","_id":"1"}}"#, "\n", r#"{"doc":{"a":1}}"#, "\n",
-        r#"{"delete":{"_index":"b \"q\"","_id":"1"}}"#, "\n",
-        r#"{"create":{"_index":"a"}}"#, "\n", r#"{"message":"last, without LF"}"#,
+        r#"{"message":"one",  "n": 1.0}"#,
+        "\n",
+        "\n",
+        r#"{"create":{}}"#,
+        "\r\n",
+        r#"{"message":"two"}"#,
+        "\r\n\n\n",
+        r#"{"index":{"_index":"a"}}"#,
+        "\n",
+        "[1,2]\n",
+        r#"{"index":{"_index":"a"}}"#,
+        "\n",
+        "{\"broken\": \n",
+        r#"{"update":{"_index":"a","_id":"1"}}"#,
+        "\n",
+        r#"{"doc":{"a":1}}"#,
+        "\n",
+        r#"{"delete":{"_index":"b \"q\"","_id":"1"}}"#,
+        "\n",
+        r#"{"create":{"_index":"a"}}"#,
+        "\n",
+        r#"{"message":"last, without LF"}"#,
     );
     for method in ["POST", "PUT"] {
         let before = folder.stored(BULK);
@@ -97,7 +115,12 @@ async fn every_item_has_an_honest_status() {
             .map(|item| {
                 let (operation, item) = item.as_object().unwrap().iter().next().unwrap();
                 let reason = item["error"]["reason"].as_str().unwrap_or("").to_owned();
-                (operation.clone(), item["status"].as_u64().unwrap(), item["_index"].as_str().unwrap().to_owned(), reason)
+                (
+                    operation.clone(),
+                    item["status"].as_u64().unwrap(),
+                    item["_index"].as_str().unwrap().to_owned(),
+                    reason,
+                )
             })
             .collect();
         let item = |operation: &str, status, index: &str, reason: &str| {
@@ -254,7 +277,9 @@ async fn a_full_spool_answers_429_per_item() {
 async fn single_documents() {
     let folder = Folder::new();
     let address = serve(&folder, http::Options::default()).await;
-    for (method, path) in [("POST", "/logs/_doc"), ("PUT", "/logs/_doc/7"), ("PUT", "/logs/_create/8"), ("POST", "/logs/_create/8")] {
+    for (method, path) in
+        [("POST", "/logs/_doc"), ("PUT", "/logs/_doc/7"), ("PUT", "/logs/_create/8"), ("POST", "/logs/_create/8")]
+    {
         let answer = request(address, method, path, &[], b"\n{\"a\":\n 1}\n").await;
         assert_eq!((answer.status, &answer.json()["result"]), (201, &json!("created")), "{path}");
     }
@@ -282,7 +307,8 @@ async fn tokens_are_asked_for_where_configured() {
 #[tokio::test]
 async fn slow_and_broken_clients_are_bounded() {
     let folder = Folder::new();
-    let limits = Limits { message_time: Duration::from_millis(300), body_time: Duration::from_millis(900), ..Limits::default() };
+    let limits =
+        Limits { message_time: Duration::from_millis(300), body_time: Duration::from_millis(900), ..Limits::default() };
     let options = http::Options { limits, ..http::Options::default() };
     let address = serve(&folder, options.clone()).await;
     // A head that never ends.
@@ -292,7 +318,9 @@ async fn slow_and_broken_clients_are_bounded() {
     tokio::time::timeout(Duration::from_secs(2), head.read_to_end(&mut sink)).await.unwrap().ok();
     // A body that trickles.
     let mut body = TcpStream::connect(address).await.unwrap();
-    body.write_all(b"POST /_bulk HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n{").await.unwrap();
+    body.write_all(b"POST /_bulk HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n{")
+        .await
+        .unwrap();
     let answer = async {
         let (mut read, mut write) = body.split();
         let mut raw = Vec::new();

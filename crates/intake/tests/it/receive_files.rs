@@ -279,7 +279,9 @@ async fn deleted_files_and_bad_patterns() {
     holds(&folder, &path, &["one", "unfinished", "a new file"]).await;
     following.stop().await;
     let bad = Config::new(vec![Pattern::new("/var/log/***")], folder.path("other.json"));
-    assert!(files::open(bad, folder.spool.clone()).err().unwrap().to_string().starts_with("file pattern `/var/log/***`"));
+    assert!(
+        files::open(bad, folder.spool.clone()).err().unwrap().to_string().starts_with("file pattern `/var/log/***`")
+    );
     fs::write(folder.path("broken.json"), "{").unwrap();
     let broken = Config::new(Vec::new(), folder.path("broken.json"));
     assert!(files::open(broken, folder.spool.clone()).err().unwrap().to_string().contains("no readable checkpoint"));

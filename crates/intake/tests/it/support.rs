@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -35,7 +35,8 @@ impl Folder {
     pub fn reopened(self) -> Folder {
         let Folder { dir, spool } = self;
         spool.close();
-        let spool = Spool::open(&dir.path().join("spool"), Options { min_free_bytes: 0, ..Options::default() }).unwrap();
+        let spool =
+            Spool::open(&dir.path().join("spool"), Options { min_free_bytes: 0, ..Options::default() }).unwrap();
         Folder { dir, spool }
     }
 
@@ -109,7 +110,8 @@ impl Answer {
 /// One HTTP/1.1 request on a connection of its own.
 pub async fn http(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    let mut head =
+        format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -119,7 +121,7 @@ pub async fn http(address: SocketAddr, method: &str, path: &str, headers: &[(&st
     let (mut read_half, mut write_half) = stream.split();
     let mut raw = Vec::new();
     let send = async {
-        let _ = write_half.write_all(body).await;
+        write_half.write_all(body).await.ok();
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -152,4 +154,28 @@ fn unchunked(mut rest: &[u8]) -> Vec<u8> {
         rest = &rest[end + 2 + size + 2..];
     }
     body
+}
+
+/// A public data set, unpacked; `None` (and one line) where it is absent. See docs/developing.md.
+pub fn unpacked(archive: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shared = std::env::var_os("VEDETTE_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
+    let from = shared.join(format!("{archive}.tar.xz"));
+    if !from.exists() {
+        println!("skipped: no {archive} in the data folder");
+        return None;
+    }
+    let folder = archive.split('/').next().unwrap_or(archive);
+    let to = root.join("target/data").join(folder);
+    if !to.exists() {
+        let half = root.join("target/data").join(format!("{folder}.{}-import", std::process::id()));
+        std::fs::create_dir_all(&half).unwrap();
+        let done = std::process::Command::new("tar").arg("xJf").arg(&from).arg("-C").arg(&half).status().unwrap();
+        assert!(done.success(), "tar could not unpack {}", from.display());
+        // Another test may have been faster.
+        if std::fs::rename(&half, &to).is_err() {
+            std::fs::remove_dir_all(&half).unwrap();
+        }
+    }
+    Some(to)
 }

@@ -160,7 +160,8 @@ mod tests {
     #[test]
     fn skips_to_the_next_line() {
         assert_eq!(cut(b"still long", true, false, 4, None), Cut { consumed: 10, skipping: true, ..Cut::default() });
-        assert_eq!(cut(b"end\nok\n", true, false, 4, None), Cut { records: vec![4..6], consumed: 7, ..Cut::default() });
+        let found = cut(b"end\nok\n", true, false, 4, None);
+        assert_eq!((found.records.first(), found.consumed, found.skipping), (Some(&(4..6)), 7, false));
     }
 
     proptest! {

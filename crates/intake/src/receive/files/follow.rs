@@ -159,10 +159,8 @@ impl Follower {
             }
             let replay = if is_reading { in_spool.saturating_sub(entry.stored) } else { 0 };
             let stored = in_spool - replay;
-            self.followed.insert(
-                path,
-                Followed { source, pattern, stored, replay, reading: entry.reading, generations },
-            );
+            self.followed
+                .insert(path, Followed { source, pattern, stored, replay, reading: entry.reading, generations });
         }
     }
 
@@ -264,7 +262,12 @@ impl Follower {
         }
         let is_same = size >= live.saved.offset && live.saved.fingerprint.matches(&live.file).unwrap_or(true);
         if !is_same {
-            tracing::info!(path, size, offset = live.saved.offset, "the log file was truncated; reading from its beginning");
+            tracing::info!(
+                path,
+                size,
+                offset = live.saved.offset,
+                "the log file was truncated; reading from its beginning"
+            );
             live.saved.offset = 0;
             live.saved.skipping = false;
             live.saved.cut_at = None;
@@ -315,7 +318,8 @@ impl Follower {
         let live = self.followed.values().flat_map(|followed| &followed.generations).map(|live| &live.saved);
         // A finished file that has grown, or whose inode another file has now, is new: twice is better than never.
         let is_unchanged = |known: &&Generation| file.metadata().is_ok_and(|metadata| metadata.len() == known.offset);
-        live.into_iter().find(is_it).is_some() || self.checkpoint.finished.iter().filter(is_unchanged).any(|known| is_it(&known))
+        live.into_iter().find(is_it).is_some()
+            || self.checkpoint.finished.iter().filter(is_unchanged).any(|known| is_it(&known))
     }
 
     fn pattern_of(&self, path: &Path) -> Option<usize> {
@@ -421,7 +425,11 @@ impl Follower {
         }
         // The generation that the spool's records came from has nothing (more) to skip.
         if followed.replay > 0 {
-            tracing::warn!(path, records = followed.replay, "records of this file that the spool holds are no longer at the checkpoint's offset");
+            tracing::warn!(
+                path,
+                records = followed.replay,
+                "records of this file that the spool holds are no longer at the checkpoint's offset"
+            );
             followed.stored += std::mem::take(&mut followed.replay);
         }
         None

@@ -114,8 +114,6 @@ impl FileReceiver {
     /// When the checkpoint cannot be written: going on would bring records twice after a restart.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ReceiveError> {
         let mut follower = self.0;
-        tokio::task::spawn_blocking(move || follower.run(&shutdown))
-            .await
-            .unwrap_or(Err(ReceiveError::Stopped("file")))
+        tokio::task::spawn_blocking(move || follower.run(&shutdown)).await.unwrap_or(Err(ReceiveError::Stopped("file")))
     }
 }

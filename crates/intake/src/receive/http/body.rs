@@ -60,7 +60,8 @@ pub(super) struct Incoming {
 
 impl Incoming {
     pub(super) fn new(body: Body, headers: &HeaderMap, limits: &Limits) -> Result<Self, BodyError> {
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if announced.is_some_and(|length| length > limits.body_bytes) {
             return Err(BodyError::TooLarge(limits.body_bytes));
         }
@@ -144,7 +145,8 @@ impl<S: Sink> Decompressor<S> {
             Some("gzip" | "x-gzip") => Decoder::Gzip(MultiGzDecoder::new(bounded)),
             Some("deflate") => Decoder::Undecided(Some(bounded)),
             Some("zstd") => {
-                let mut raw = zstd::stream::raw::Decoder::new().map_err(|error| BodyError::Corrupt(error.to_string()))?;
+                let mut raw =
+                    zstd::stream::raw::Decoder::new().map_err(|error| BodyError::Corrupt(error.to_string()))?;
                 raw.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG))
                     .map_err(|error| BodyError::Corrupt(error.to_string()))?;
                 Decoder::Zstd(zio::Writer::new(bounded, raw))

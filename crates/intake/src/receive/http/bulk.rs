@@ -38,7 +38,10 @@ impl Operation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fatal {
     /// An action line is not one; `line` counts from 1.
-    Action { line: u64, reason: String },
+    Action {
+        line: u64,
+        reason: String,
+    },
     TooManyDocuments(usize),
 }
 

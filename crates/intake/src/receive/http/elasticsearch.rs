@@ -74,8 +74,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         true => route(&shared, peer, request).await,
         false => {
             shared.options.counters.requests_refused.add(1);
-            let mut response =
-                error(StatusCode::UNAUTHORIZED, "security_exception", "a valid token is required");
+            let mut response = error(StatusCode::UNAUTHORIZED, "security_exception", "a valid token is required");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, ApiKey, Basic"));
             response
         }
@@ -128,8 +127,16 @@ async fn route(shared: &Arc<Shared>, peer: Option<SocketAddr>, request: Request)
         })),
         // What is set up here concerns an index that does not exist; it is agreed to and changes nothing.
         [
-            "_ilm" | "_index_template" | "_component_template" | "_template" | "_ingest" | "_nodes" | "_data_stream"
-            | "_cluster" | "_alias" | "_aliases",
+            "_ilm"
+            | "_index_template"
+            | "_component_template"
+            | "_template"
+            | "_ingest"
+            | "_nodes"
+            | "_data_stream"
+            | "_cluster"
+            | "_alias"
+            | "_aliases",
             ..,
         ]
         | ["_refresh" | "_flush"]
@@ -143,9 +150,11 @@ async fn route(shared: &Arc<Shared>, peer: Option<SocketAddr>, request: Request)
         {
             reply(&if reads { json!({}) } else { json!({"acknowledged": true}) })
         }
-        _ if method == Method::DELETE => {
-            error(StatusCode::METHOD_NOT_ALLOWED, "illegal_argument_exception", "the store is append-only: nothing can be deleted")
-        }
+        _ if method == Method::DELETE => error(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "illegal_argument_exception",
+            "the store is append-only: nothing can be deleted",
+        ),
         _ => error(
             StatusCode::NOT_FOUND,
             "invalid_index_name_exception",
@@ -206,7 +215,11 @@ async fn bulk(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, reque
         }
     };
     let Some(mut bulk) = decompressor.take_sink() else {
-        return error(StatusCode::INTERNAL_SERVER_ERROR, "exception", "the request's state was lost; please report this");
+        return error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "exception",
+            "the request's state was lost; please report this",
+        );
     };
     if failed.is_none() {
         bulk.finish();

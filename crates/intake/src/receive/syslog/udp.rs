@@ -43,8 +43,9 @@ impl UdpReceiver {
             let socket = std::net::UdpSocket::bind(config.address)?;
             socket.set_nonblocking(true)?;
             // The forced size needs a capability; the plain one is capped by net.core.rmem_max.
-            rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, config.limits.udp_buffer_bytes)
-                .or_else(|_| rustix::net::sockopt::set_socket_recv_buffer_size(&socket, config.limits.udp_buffer_bytes))?;
+            rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, config.limits.udp_buffer_bytes).or_else(
+                |_| rustix::net::sockopt::set_socket_recv_buffer_size(&socket, config.limits.udp_buffer_bytes),
+            )?;
             let socket = UdpSocket::from_std(socket)?;
             Ok((socket.local_addr()?, socket))
         };
@@ -113,7 +114,8 @@ impl UdpReceiver {
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // A peer's ICMP answer to something we never sent; the socket is fine.
-                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::Interrupted) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::Interrupted) => {
+                }
                 Err(error) => return Err(self.broken(error)),
             }
         }
@@ -149,7 +151,9 @@ impl UdpReceiver {
     fn lose(&self, peer: IpAddr, reason: Reason, count: u64) {
         match self.peers.source(peer).or_else(|_| self.peers.other()) {
             Ok(source) => self.spool.shed(&source, reason, count),
-            Err(refused) => tracing::error!(%peer, %reason, count, %refused, "datagrams lost that no source could be charged with"),
+            Err(refused) => {
+                tracing::error!(%peer, %reason, count, %refused, "datagrams lost that no source could be charged with")
+            }
         }
     }
 
