@@ -181,10 +181,11 @@ fn fields(draft: &mut Draft, vocabulary: &Vocabulary, span: Span) {
         });
         let is_execve =
             argument && draft.text_of(vocabulary.known.audit_type).is_some_and(|kind| draft.str(kind) == "EXECVE");
-        if !quoted && (ENCODED.contains(&key_text.as_str()) || is_execve) {
-            if let Some(plain) = unhex(raw) {
-                value = draft.append(&plain);
-            }
+        if !quoted
+            && (ENCODED.contains(&key_text.as_str()) || is_execve)
+            && let Some(plain) = unhex(raw)
+        {
+            value = draft.append(&plain);
         }
         let name = draft.name(vocabulary, &["auditd.data.", &key_text]);
         draft.push(name, Val::Str(value), true);
@@ -239,7 +240,7 @@ fn pairs(
 /// The text that an even number of hex digits spells, NUL (between arguments) as a space.
 fn unhex(text: &str) -> Option<String> {
     let digits = text.as_bytes();
-    if digits.len() < 2 || digits.len() % 2 != 0 || digits.len() > 64 << 10 {
+    if digits.len() < 2 || !digits.len().is_multiple_of(2) || digits.len() > 64 << 10 {
         return None;
     }
     let bytes: Vec<u8> = digits

@@ -288,7 +288,8 @@ pub(crate) fn syslog(text: &str) -> Option<(Clock, usize)> {
     }
     let micros = reader.time()?;
     let behind = reader.at;
-    let offset = if reader.eat(b' ') { reader.offset() } else { reader.offset() };
+    reader.eat(b' ');
+    let offset = reader.offset();
     if offset.is_none() {
         reader.at = behind;
     }

@@ -1,6 +1,6 @@
 //! From a record's bytes to an event: envelope → candidates → steps → batch.
 
-use std::{borrow::Cow, cell::RefCell};
+use std::cell::RefCell;
 
 use jiff::tz::TimeZone;
 use vedette_event::{BatchBuilder, Derive, Source, Time, Value};
@@ -60,7 +60,7 @@ struct Run<'a> {
 }
 
 impl Parsers {
-    fn parse(&self, source: &Source, text: &Cow<'_, str>, draft: &mut Draft) -> Option<&Parser> {
+    fn parse(&self, source: &Source, text: &str, draft: &mut Draft) -> Option<&Parser> {
         let context = Context { vocabulary: &self.vocabulary, zone: &self.zone };
         let mut run = Run { parsers: self, context, wanted: Candidates::default() };
         self.selector.by_source(source, &mut run.wanted);

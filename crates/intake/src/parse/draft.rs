@@ -161,13 +161,29 @@ impl Draft {
         let mut path = std::mem::take(&mut self.path);
         path.clear();
         parts.iter().for_each(|part| path.push_str(part));
+        let name = self.named(&mut path, vocabulary);
+        self.path = path;
+        name
+    }
+
+    /// The name of the field at a position with a prefix before it.
+    pub fn prefixed(&mut self, at: usize, prefix: &str, vocabulary: &Vocabulary) -> Name {
+        let mut path = std::mem::take(&mut self.path);
+        path.clear();
+        path.push_str(prefix);
+        path.push_str(self.name_at(at, vocabulary));
+        let name = self.named(&mut path, vocabulary);
+        self.path = path;
+        name
+    }
+
+    /// The name that `path` spells; cut if it is too long.
+    fn named(&mut self, path: &mut String, vocabulary: &Vocabulary) -> Name {
         if path.len() > json::MAX_NAME {
             self.limits.name = true;
             path.truncate(path.floor_char_boundary(json::MAX_NAME));
         }
-        let name = vocabulary.find(&path).map_or_else(|| Name::Text(self.append(&path)), Name::Sym);
-        self.path = path;
-        name
+        vocabulary.find(path).map_or_else(|| Name::Text(self.append(path)), Name::Sym)
     }
 
     /// Adds a field.

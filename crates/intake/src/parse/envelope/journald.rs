@@ -13,7 +13,8 @@ pub(crate) fn read(draft: &mut Draft, vocabulary: &Vocabulary, from: usize) -> O
     let known = vocabulary.known;
     let stamped =
         draft.has(known.journal_time) || draft.has(known.journal_boot) || draft.has(known.journal_source_time);
-    if !stamped && !(draft.has(known.journal_message) && draft.has(known.journal_identifier)) {
+    let named = draft.has(known.journal_message) && draft.has(known.journal_identifier);
+    if !stamped && !named {
         return None;
     }
     let micros = [known.journal_source_time, known.journal_time].into_iter().find_map(|sym| number(draft, sym));

@@ -165,15 +165,7 @@ pub(super) fn prefix(draft: &mut Draft, vocabulary: &Vocabulary, template: &Temp
         if !draft.slots[at].own || draft.slots[at].name == Name::Gone {
             continue;
         }
-        let name = match draft.slots[at].name {
-            Name::Text(span) => {
-                // Copied, because the buffer grows while the name is composed.
-                let own = draft.str(span).to_owned();
-                draft.name(vocabulary, &[&prefix, &own])
-            }
-            Name::Sym(sym) => draft.name(vocabulary, &[&prefix, vocabulary.name(sym)]),
-            Name::Gone => continue,
-        };
+        let name = draft.prefixed(at, &prefix, vocabulary);
         draft.rename_at(at, name);
     }
 }

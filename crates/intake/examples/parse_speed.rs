@@ -1,0 +1,55 @@
+//! Events per CPU-second from bytes to fields, by kind of record: `cargo run --release --example parse_speed`.
+
+use std::time::{Duration, Instant};
+
+use vedette_event::{BatchBuilder, Derive, MAX_BATCH_EVENTS, Source, SourceId, Time};
+use vedette_intake::parse::Parsers;
+
+fn main() {
+    let parsers = Parsers::builtin();
+    let ecs = format!(
+        r#"{{"@timestamp":"2026-11-21T04:11:52.123Z","host":{{"name":"web1","os":{{"family":"debian","version":"12"}}}},"agent":{{"type":"filebeat","version":"9.2.0","id":"0d3b"}},"event":{{"category":["network"],"type":["connection"],"dataset":"x.flow","duration":12345}},"source":{{"ip":"192.0.2.7","port":4711,"bytes":1200}},"destination":{{"ip":"198.51.100.1","port":443,"bytes":56000}},"network":{{"transport":"tcp","community_id":"1:abc="}},"process":{{"pid":811,"name":"curl","executable":"/usr/bin/curl","command_line":"curl -s https://example.org/"}},"user":{{"name":"bob","id":"1000"}},"message":"{}"}}"#,
+        "x".repeat(180)
+    );
+    let sysmon = r##"{"Event":{"#attributes":{"xmlns":"http://schemas.microsoft.com/win/2004/08/events/event"},"System":{"Provider":{"#attributes":{"Name":"Microsoft-Windows-Sysmon","Guid":"5770385F-C22A-43E0-BF4C-06F5698FFBD9"}},"EventID":1,"Version":5,"Level":4,"Task":1,"Opcode":0,"Keywords":"0x8000000000000000","TimeCreated":{"#attributes":{"SystemTime":"2026-11-21T04:11:52.123456Z"}},"EventRecordID":42,"Correlation":null,"Execution":{"#attributes":{"ProcessID":1932,"ThreadID":2040}},"Channel":"Microsoft-Windows-Sysmon/Operational","Computer":"PC1.corp.example","Security":{"#attributes":{"UserID":"S-1-5-18"}}},"EventData":{"RuleName":"-","UtcTime":"2026-11-21 04:11:52.120","ProcessGuid":"365ABB72-3D4A-5CEB-0000-0010FA93FD00","ProcessId":3756,"Image":"C:\\Windows\\System32\\cmd.exe","CommandLine":"cmd /c whoami","CurrentDirectory":"C:\\","User":"CORP\\bob","Hashes":"SHA1=AA,MD5=BB,SHA256=CC,IMPHASH=DD","ParentProcessId":812,"ParentImage":"C:\\Windows\\explorer.exe","ParentCommandLine":"explorer.exe"}}}"##;
+    let alert = r#"{"timestamp":"2026-11-21T04:11:52.123456+0000","flow_id":1,"in_iface":"eth0","event_type":"alert","src_ip":"192.0.2.7","src_port":4711,"dest_ip":"198.51.100.1","dest_port":80,"proto":"TCP","app_proto":"http","alert":{"action":"allowed","gid":1,"signature_id":2019401,"rev":3,"signature":"ET SCAN x","category":"Attempted Information Leak","severity":2},"http":{"hostname":"a.example","url":"/x?y","http_method":"GET","http_user_agent":"curl"}}"#;
+    let kinds: &[(&str, &str)] = &[
+        ("json (ECS, nested)", &ecs),
+        ("windows (EVTX JSON)", sysmon),
+        ("suricata alert", alert),
+        ("sshd", "<38>Nov 21 04:11:52 web1 sshd[811]: Failed password for root from 192.0.2.7 port 4711 ssh2"),
+        (
+            "access log",
+            r#"192.0.2.7 - - [21/Nov/2026:04:11:52 +0000] "GET /index.html?a=b HTTP/1.1" 200 512 "-" "Mozilla/5.0 (X11; Linux x86_64)""#,
+        ),
+        ("syslog, unknown program", "<13>1 2026-11-21T04:11:52Z web1 app 7 - - something happened here"),
+    ];
+    for (kind, record) in kinds {
+        let source = Source::new(SourceId(1), "test:1", "test");
+        let received = Time::from_secs(1_795_233_112);
+        let (mut events, mut spent) = (0_u64, Duration::ZERO);
+        while spent < Duration::from_secs(1) {
+            let start = cpu_time();
+            let mut batch = BatchBuilder::new(source.clone());
+            for seq in 0..MAX_BATCH_EVENTS as u64 {
+                parsers.derive(&source, seq, received, record.as_bytes(), &mut batch);
+            }
+            events += batch.finish().len() as u64;
+            spent += cpu_time() - start;
+        }
+        let rate = events as f64 / spent.as_secs_f64();
+        let megabytes = rate * record.len() as f64 / 1e6;
+        println!("{kind:26} {:5} B  {rate:9.0} events/s  {megabytes:6.0} MB/s", record.len());
+    }
+}
+
+/// CPU time of this process so far; wall time where the system does not tell.
+fn cpu_time() -> Duration {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let start = START.get_or_init(Instant::now);
+    // The first field of /proc/self/schedstat: nanoseconds on a CPU.
+    std::fs::read_to_string("/proc/self/schedstat")
+        .ok()
+        .and_then(|text| text.split(' ').next()?.parse().ok())
+        .map_or_else(|| start.elapsed(), Duration::from_nanos)
+}
