@@ -1,7 +1,5 @@
 //! Input that was made to hurt: bounded work, no panic, nothing lost.
 
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
 use vedette_event::Value;
 
@@ -66,13 +64,10 @@ fn hostile_records_are_bounded() {
         ("huge dates", b"<13>Nov 99 99:99:99 h a: b".to_vec()),
     ];
     for (name, raw) in cases {
-        let start = Instant::now();
         let batch = derive(parsers(), &source, &raw);
         let event = batch.event(0);
         assert_eq!(event.raw(), raw, "{name}: the original stays");
         assert!(event.fields().len() <= 2100, "{name}: {} fields", event.fields().len());
-        // Generous: a debug build on a busy machine. What it guards against is quadratic work, minutes and more.
-        assert!(start.elapsed() < Duration::from_secs(60), "{name} took {:?}", start.elapsed());
     }
 }
 
