@@ -10,6 +10,8 @@ mod index;
 mod lookup;
 pub(crate) mod merge;
 mod postings;
+#[cfg(test)]
+mod soundness;
 mod split;
 mod write;
 

@@ -1,0 +1,12 @@
+//! The store at its public face.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+mod compaction;
+mod crash;
+mod retention;
+mod roundtrip;
+mod snapshots;
+mod tokens;
+mod versions;

@@ -1,0 +1,100 @@
+use std::time::Duration;
+
+use vedette_event::SourceId;
+use vedette_store::{Budget, Options, Run, Store};
+
+use crate::support::{Clock, HOUR, START, batch, events, segment_files};
+
+/// A store with one segment of 100 events in each of four hours; the clock stands at the end of the fourth.
+fn four_hours(dir: &std::path::Path, options: impl Fn(Options) -> Options) -> (Store, Clock) {
+    let clock = Clock::new();
+    let store = Store::open(dir, options(clock.options())).unwrap();
+    for hour in 0..4 {
+        store.append(&batch(1, hour * 100..hour * 100 + 100, START.plus_micros(hour as i64 * HOUR)), 0).unwrap();
+        store.seal().unwrap();
+    }
+    clock.advance(4 * HOUR);
+    (store, clock)
+}
+
+fn left(store: &Store) -> Vec<u64> {
+    let mut hours: Vec<u64> = events(&store.snapshot()).into_keys().map(|(_, seq)| seq / 100).collect();
+    hours.dedup();
+    hours
+}
+
+#[test]
+fn old_hours_go_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let keep = Some(Duration::from_secs(2 * 3600 + 1800));
+    let (store, clock) = four_hours(dir.path(), |options| Options { keep, ..options });
+    let plan = store.plan().unwrap();
+    assert_eq!((plan.delete.len(), plan.delete[0].events), (1, 100));
+    let deleted = store.retain().unwrap();
+    assert_eq!(deleted.segments, plan.delete);
+    assert_eq!((deleted.events, deleted.received), (100, Some((START, START))));
+    assert_eq!(deleted.runs, [Run { source: SourceId(1), first_seq: 0, last_seq: 99 }]);
+    assert_eq!(left(&store), [1, 2, 3]);
+    assert_eq!(segment_files(dir.path()).len(), 6);
+    assert!(store.retain().unwrap().segments.is_empty());
+
+    clock.advance(2 * HOUR);
+    let deleted = store.retain().unwrap();
+    assert_eq!(deleted.runs, [Run { source: SourceId(1), first_seq: 100, last_seq: 299 }]);
+    assert_eq!(left(&store), [3]);
+    drop(store);
+    // Deleted events do not come back from the spool.
+    let store = crate::support::open(dir.path());
+    assert_eq!(store.next_seq(SourceId(1)), 400);
+    assert_eq!(left(&store), [3]);
+}
+
+#[test]
+fn the_oldest_go_when_the_budget_is_reached() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, clock) = four_hours(dir.path(), |options| options);
+    let bytes: Vec<u64> = store.snapshot().segments.iter().map(|segment| segment.bytes()).collect();
+    drop(store);
+    let budget = Budget::Bytes(bytes[2] + bytes[3]);
+    let store = Store::open(dir.path(), Options { budget, ..clock.options() }).unwrap();
+    let plan = store.plan().unwrap();
+    assert_eq!((plan.delete.len(), plan.used_bytes), (2, bytes.iter().sum()));
+    assert_eq!(store.retain().unwrap().bytes, bytes[0] + bytes[1]);
+    assert_eq!(left(&store), [2, 3]);
+}
+
+#[test]
+fn held_segments_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = four_hours(dir.path(), |options| Options { budget: Budget::Bytes(1), ..options });
+    let second = store.snapshot().segments[1].id().to_owned();
+    store.hold([second.as_str()], true).unwrap();
+    let plan = store.plan().unwrap();
+    assert_eq!((plan.delete.len(), plan.held.len(), &plan.held[0].id), (3, 1, &second));
+    assert_eq!(store.retain().unwrap().segments.len(), 3);
+    assert_eq!(left(&store), [1]);
+    store.hold([second.as_str()], false).unwrap();
+    store.retain().unwrap();
+    assert!(left(&store).is_empty());
+}
+
+/// The plan says when the budget will be reached, from what the last day brought.
+#[test]
+fn the_plan_warns() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, clock) = four_hours(dir.path(), |options| Options { budget: Budget::Bytes(1 << 30), ..options });
+    let plan = store.plan().unwrap();
+    assert!(plan.delete.is_empty());
+    assert_eq!(plan.bytes_per_day, plan.used_bytes * 6, "four hours, as a day");
+    let days = (plan.budget_bytes - plan.used_bytes) as f64 / plan.bytes_per_day as f64;
+    let full_in = plan.full_at.unwrap().micros() - START.plus_micros(4 * HOUR).micros();
+    assert!((full_in as f64 / 86_400e6 - days).abs() < 1e-6);
+    clock.advance(48 * HOUR);
+    let plan = store.plan().unwrap();
+    assert_eq!((plan.bytes_per_day, plan.full_at), (0, None));
+
+    let empty = tempfile::tempdir().unwrap();
+    let plan = crate::support::open(empty.path()).plan().unwrap();
+    assert_eq!((plan.used_bytes, plan.full_at), (0, None));
+    assert!(plan.delete.is_empty());
+}
