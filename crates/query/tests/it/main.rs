@@ -1,0 +1,8 @@
+//! The crate at its public face: the language, and its answers over small stores.
+
+mod fixture;
+mod hunts;
+mod language;
+mod limits;
+mod oracle;
+mod sql;
