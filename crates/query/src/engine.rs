@@ -33,6 +33,9 @@ use crate::{
     table::{Deriver, EventsTable, Misses, SourceLookup, TableColumns},
 };
 
+/// The stack on which queries are planned. Only what is used of it becomes memory.
+const PLAN_STACK: usize = 64 << 20;
+
 /// The caller's wish to stop a query. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Cancel(Arc<watch::Sender<bool>>);
@@ -250,16 +253,44 @@ impl Engine {
     /// # Errors
     /// If the text is wrong, or planning fails; failures while rows are computed come from [`Answer::next`].
     pub async fn run(&self, request: Request, progress: &Progress, cancel: &Cancel) -> Result<Answer, QueryError> {
-        match request.language {
-            Language::Hunt => {
-                let ast = syntax::parse(&request.text).map_err(QueryError::Text)?;
-                self.run_ast(&ast, &request, progress, cancel).await
-            }
-            Language::Sql => self.run_sql(&request, progress, cancel).await,
-        }
+        let ast = match request.language {
+            Language::Hunt => Some(syntax::parse(&request.text).map_err(QueryError::Text)?),
+            Language::Sql => None,
+        };
+        self.plan(ast, request, progress, cancel).await
     }
 
-    pub(crate) async fn run_ast(
+    /// Plans a hunt, or SQL without a tree, on a thread of its own: DataFusion's planner recurses with the depth of
+    /// the query, and the caller's threads may have small stacks.
+    pub(crate) async fn plan(
+        &self,
+        ast: Option<Ast>,
+        request: Request,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<Answer, QueryError> {
+        let (engine, progress, cancel) = (self.clone(), progress.clone(), cancel.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let plan = move || {
+            let answer = runtime.block_on(async {
+                match &ast {
+                    Some(ast) => engine.run_ast(ast, &request, &progress, &cancel).await,
+                    None => engine.run_sql(&request, &progress, &cancel).await,
+                }
+            });
+            // A caller who has gone needs no answer.
+            drop(sender.send(answer));
+        };
+        std::thread::Builder::new()
+            .name("query-plan".to_owned())
+            .stack_size(PLAN_STACK)
+            .spawn(plan)
+            .map_err(|error| QueryError::Failed(format!("no thread to plan on: {error}")))?;
+        receiver.await.map_err(|_| QueryError::Failed("planning ended without an answer".to_owned()))?
+    }
+
+    async fn run_ast(
         &self,
         ast: &Ast,
         request: &Request,
@@ -351,4 +382,9 @@ fn tables(request: &Request) -> Result<HashMap<String, Arc<dyn TableProvider>>, 
 /// See [`syntax::parse`].
 pub fn parse(text: &str) -> Result<Ast, Vec<Diagnostic>> {
     syntax::parse(text)
+}
+
+/// Reads a time as the language writes it: `2026-11-21`, `2026-11-21 04:11`, RFC 3339, `now`, `now-15m`.
+pub fn parse_time(text: &str, now: Time) -> Option<Time> {
+    crate::compile::parse_time(text, now).map(|(time, _)| time)
 }

@@ -69,7 +69,7 @@ impl Engine {
         let bin = call("bin", vec![field(TIMESTAMP), literal(Literal::Timespan(step))]);
         ast.stages.push(summarize(bin));
         let request = Request { limit: count + 1, ..request.clone() };
-        let mut answer = self.run_ast(&ast, &request, progress, cancel).await?;
+        let mut answer = self.plan(Some(ast), request, progress, cancel).await?;
         let mut counts = vec![0; count];
         for row in answer.collect().await? {
             let time: Option<Time> = row.get("value").and_then(Value::as_str).and_then(|time| time.parse().ok());
@@ -99,7 +99,7 @@ impl Engine {
         ast.stages
             .push(stage(StageKind::Top(most as u64, vec![SortKey { value: field("n"), order: Order::Descending }])));
         let request = Request { limit: most, ..request.clone() };
-        let mut answer = self.run_ast(&ast, &request, progress, cancel).await?;
+        let mut answer = self.plan(Some(ast), request, progress, cancel).await?;
         let row = |row: serde_json::Map<String, Value>| TopValue {
             value: row.get("value").cloned().unwrap_or_default(),
             count: row.get("n").and_then(Value::as_u64).unwrap_or(0),

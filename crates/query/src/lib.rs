@@ -57,7 +57,7 @@ pub mod syntax;
 mod table;
 
 pub use answer::{Answer, EVENT_COLUMNS};
-pub use engine::{Cancel, Done, Engine, Language, Options, Progress, Request, parse};
+pub use engine::{Cancel, Done, Engine, Language, Options, Progress, Request, parse, parse_time};
 pub use error::QueryError;
 pub use insight::{Histogram, TopValue};
 pub use syntax::{Ast, Diagnostic};

@@ -104,3 +104,36 @@ fn work_is_saved_and_reported() {
     let (one, rows) = done("event.id:1-70000", None, None);
     assert_eq!((one.scanned, rows), (1, 1));
 }
+
+/// As deep as the language allows, on a thread with the usual stack.
+#[test]
+fn deep_queries_fit_the_stack() {
+    let world = office();
+    let nest = |open: &str, inner: &str, close: &str, depth: usize| open.repeat(depth) + inner + &close.repeat(depth);
+    for text in [
+        nest("(a or (b ", "c", "))", 23),
+        nest("not (a or ", "c", ")", 23),
+        "* | where ".to_owned() + &nest("(user.name == \"a\" or (host.name == \"b\" and ", "true", "))", 20),
+        "* | where source.port > ".to_owned() + &nest("(1 + ", "1", ")", 44),
+        "* | extend x = ".to_owned() + &nest("tolower(", "user.name", ")", 44),
+        "* | where ".to_owned() + &vec!["user.name == \"a\""; 900].join(" or "),
+        "* | extend x = 1".to_owned() + &", x = x + 1".repeat(100),
+        "*".to_owned() + &" | where user.name != \"x\"".repeat(100),
+        "*".to_owned() + &" | project user.name".repeat(100),
+        nest("* | join (", "*", ") on user.name", 6),
+    ] {
+        let answer = world.hunt(&text);
+        assert!(!answer.contains("Join Error"), "{}: {answer}", &text[..40]);
+    }
+    for text in [
+        format!("SELECT 1{} AS n", "+1".repeat(200)),
+        format!("SELECT count(*) FROM events WHERE {}", vec!["user.name = 'a'"; 200].join(" OR ")),
+        format!("SELECT count(*) FROM events WHERE {} user.name = 'a'", "NOT ".repeat(40)),
+        format!("SELECT {}", nest("(", "1", ")", 40)),
+        nest("SELECT * FROM (", "SELECT 1 AS a", ") AS t", 30),
+        vec!["SELECT 1 AS a"; 100].join(" UNION ALL "),
+    ] {
+        let answer = world.sql(&text);
+        assert!(!answer.contains("Join Error"), "{}: {answer}", &text[..40]);
+    }
+}
