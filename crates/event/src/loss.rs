@@ -77,8 +77,8 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Everything that came in: `stored + refused + shed`.
+    /// Everything that came in: `stored + refused + shed`; saturates, as the counters do.
     pub fn received(&self) -> u64 {
-        self.stored + self.refused.values().sum::<u64>() + self.shed.values().sum::<u64>()
+        self.refused.values().chain(self.shed.values()).fold(self.stored, |sum, count| sum.saturating_add(*count))
     }
 }

@@ -17,6 +17,8 @@ mod app;
 mod auth;
 mod guard;
 pub mod listen;
+mod live;
+mod local;
 mod page;
 mod problem;
 mod rooms;
@@ -30,6 +32,7 @@ pub use app::{
     system_clock,
 };
 pub use auth::Peer;
+pub use local::Local;
 pub use problem::Problem;
 pub use rooms::{Ask, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary};
 

@@ -134,7 +134,10 @@ impl From<SearchError> for Problem {
             SearchError::Budget(detail) => {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).hint("narrow the time range or add a condition")
             }
-            SearchError::Failed(detail) => Problem::internal(&detail),
+            SearchError::Failed(detail) => {
+                tracing::error!(%detail, "a query failed");
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            }
         }
     }
 }

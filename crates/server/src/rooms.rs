@@ -62,6 +62,8 @@ pub struct StoreStatus {
     pub bytes: u64,
     /// Bytes of the original records in the segments.
     pub original_bytes: u64,
+    /// Segments that are missing or damaged: their events are in no answer.
+    pub damaged_segments: u64,
 }
 
 /// In which language a query is written.
@@ -103,17 +105,15 @@ pub enum Piece {
     Done(Summary),
 }
 
-/// How far a query is.
+/// How far a query is. A granule is 4,096 neighbouring rows of a segment, or a batch of the hot tail.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Progress {
-    /// Parts of the work that are done.
+    /// Granules that were read, or turned out not to be needed.
     pub done: u64,
-    /// Parts of the work, as far as known.
+    /// Granules that time bounds and the token index left to be read.
     pub total: u64,
-    /// Rows looked at.
-    pub rows_scanned: u64,
-    /// Bytes read.
-    pub bytes_scanned: u64,
+    /// Events that passed the search so far.
+    pub matched: u64,
 }
 
 /// What a query took.
@@ -121,15 +121,17 @@ pub struct Progress {
 pub struct Summary {
     /// Rows in the answer.
     pub rows: u64,
-    /// True if a limit or budget cut the answer off.
+    /// True if a limit cut the answer off.
     pub truncated: bool,
     /// Which, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Rows looked at.
-    pub rows_scanned: u64,
-    /// Bytes read.
-    pub bytes_scanned: u64,
+    /// Events that passed the search.
+    pub matched: u64,
+    /// Granules that the store has.
+    pub granules: u64,
+    /// Granules that were read.
+    pub granules_read: u64,
     /// Milliseconds.
     pub elapsed_ms: u64,
 }

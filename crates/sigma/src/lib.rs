@@ -61,4 +61,4 @@ mod yaml;
 pub use mapping::Mapping;
 pub use program::Program;
 pub use rule::{Loaded, Logsource, Refused, Rule, load, load_str};
-pub use rule_tests::{Expect, RuleTest, test_file, tests};
+pub use rule_tests::{Expect, RuleTest, test_file, tests, tests_str};

@@ -63,8 +63,12 @@ pub fn tests(path: &Path) -> Result<Vec<RuleTest>, Diagnostic> {
         return Err(wrong(format!("larger than {MAX_FILE_BYTES} bytes")));
     }
     let text = fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    read(&text)
-        .map_err(|problem| Diagnostic::new(file.clone(), problem.place.line, problem.place.column, problem.reason))
+    tests_str(&file, &text)
+}
+
+/// Reads the tests of one text, as if it were the file `file`.
+pub fn tests_str(file: &str, text: &str) -> Result<Vec<RuleTest>, Diagnostic> {
+    read(text).map_err(|problem| Diagnostic::new(file, problem.place.line, problem.place.column, problem.reason))
 }
 
 fn read(text: &str) -> Result<Vec<RuleTest>, Problem> {

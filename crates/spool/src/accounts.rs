@@ -10,7 +10,7 @@ use vedette_event::{Losses, Reason, Source, SourceId, Time};
 use crate::{
     Refused,
     format::{
-        Bad,
+        Bad, MAX_NUMBER,
         payload::{Payload, Total},
     },
 };
@@ -232,6 +232,10 @@ impl Accounts {
             if account.next_seq > total.next_seq {
                 return Err(Bad::new(format!("source {} goes backwards", account.source.name)));
             }
+            if total.next_seq >= MAX_NUMBER {
+                let what = format!("source {} continues at {}, out of range", account.source.name, total.next_seq);
+                return Err(Bad::new(what));
+            }
             account.next_seq = total.next_seq;
             account.last_received = account.last_received.max(total.last_received);
             for (counts, losses) in [(&mut account.refused, &total.refused), (&mut account.shed, &total.shed)] {
@@ -264,5 +268,22 @@ impl Accounts {
             account.saved_source = Some(account.source.clone());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_total_that_could_overflow_is_refused() {
+        let id = SourceId(1);
+        let source = Source { id, name: "test:1".into(), receiver: "test".into(), parser: None };
+        for (next_seq, is_right) in [(5, true), (MAX_NUMBER - 1, true), (MAX_NUMBER, false), (u64::MAX, false)] {
+            let total =
+                Total { source: id, next_seq, last_received: Time::default(), refused: Vec::new(), shed: Vec::new() };
+            let payload = Payload { definitions: vec![source.clone()], totals: vec![total], runs: Vec::new() };
+            assert_eq!(Accounts::default().replay(&payload).is_ok(), is_right, "{next_seq}");
+        }
     }
 }

@@ -39,14 +39,24 @@ pub(crate) fn partition(hour: i64) -> String {
     format!("{SEGMENTS}/tenant=default/dt={date}/hour={}", &time[..time.len().min(2)])
 }
 
-/// A name for a segment that sorts by the time it was made: a ULID (48 bits of milliseconds, 80 random bits, in
-/// Crockford's base 32).
-pub(crate) fn new_id(now: Time) -> String {
-    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// Crockford's base 32.
+const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// A name for a segment: a ULID (48 bits of milliseconds, 80 random bits, in Crockford's base 32). It sorts after
+/// `after`, whatever the clock says, so that names sort by the order in which segments were made.
+pub(crate) fn new_id(now: Time, after: Option<&str>) -> String {
     let random = || std::hash::RandomState::new().build_hasher().finish();
     let millis = (now.micros() / 1000).max(0) as u128;
-    let number = millis << 80 | u128::from(random() & 0xffff) << 64 | u128::from(random());
+    let fresh = millis << 80 | u128::from(random() & 0xffff) << 64 | u128::from(random());
+    let number = after.and_then(id_number).map_or(fresh, |after| fresh.max(after.saturating_add(1)));
     (0..26).rev().map(|at| char::from(DIGITS[(number >> (5 * at)) as usize & 31])).collect()
+}
+
+fn id_number(id: &str) -> Option<u128> {
+    id.bytes().try_fold(0u128, |number, byte| {
+        let digit = DIGITS.iter().position(|digit| *digit == byte)?;
+        number.checked_mul(32)?.checked_add(digit as u128)
+    })
 }
 
 /// Counts and sums what goes through it.
@@ -162,9 +172,16 @@ mod tests {
 
     #[test]
     fn ids_sort_by_time_and_differ() {
-        let ids: Vec<String> =
-            (0..100).map(|ms| new_id(Time::from_micros(1_795_000_000_000_000 + ms * 1000))).collect();
+        let time = |ms: i64| Time::from_micros(1_795_000_000_000_000 + ms * 1000);
+        let ids: Vec<String> = (0..100).map(|ms| new_id(time(ms), None)).collect();
         assert!(ids.is_sorted() && ids.iter().all(|id| id.len() == 26));
-        assert_ne!(new_id(Time::from_secs(1)), new_id(Time::from_secs(1)));
+        assert_ne!(new_id(time(0), None), new_id(time(0), None));
+        // At the same time, and when the clock went back.
+        let mut last = new_id(time(5), None);
+        for ms in [5, 5, 0, -1000, 6] {
+            let next = new_id(time(ms), Some(&last));
+            assert!(next > last && next.len() == 26, "{next} {last}");
+            last = next;
+        }
     }
 }

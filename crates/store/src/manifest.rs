@@ -171,23 +171,21 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Opens it for reading, without changing anything; `None` where there is none.
-    pub(crate) fn open_read_only(dir: &Path) -> Result<Option<Manifest>> {
+    /// Opens it for reading, without changing anything; `None` where there is none. `alone` says that no process
+    /// can be writing meanwhile.
+    pub(crate) fn open_read_only(dir: &Path, alone: bool) -> Result<Option<Manifest>> {
         let path = dir.join(FILE);
         if !path.try_exists().at(&path, "opening")? {
             return Ok(None);
         }
         let wrap = |error| StoreError::Manifest { path: path.clone(), error };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        let mut connection = Connection::open_with_flags(&path, flags).map_err(wrap)?;
-        // On a read-only medium SQLite cannot create its shared memory; without a write-ahead log there is
-        // nothing in it that would be missed.
-        if let Err(rusqlite::Error::SqliteFailure(..)) = connection.query_row("PRAGMA schema_version", [], |_| Ok(()))
-            && !dir.join(format!("{FILE}-wal")).metadata().is_ok_and(|wal| wal.len() > 0)
-        {
-            let uri = format!("file:{}?immutable=1", uri_path(&path));
-            connection = Connection::open_with_flags(uri, flags).map_err(wrap)?;
-        }
+        // SQLite creates files beside the database even for reading, unless it is told that nothing changes. That is
+        // true without a writer and without a write-ahead log, which only a crash leaves behind.
+        let has_log = dir.join(format!("{FILE}-wal")).metadata().is_ok_and(|log| log.len() > 0);
+        let immutable = if alone && !has_log { "?immutable=1" } else { "" };
+        let uri = format!("file:{}{immutable}", uri_path(&path));
+        let connection = Connection::open_with_flags(uri, flags).map_err(wrap)?;
         let version = check_version(&connection, &path)?;
         Ok((version > 0).then_some(Manifest { path, connection }))
     }

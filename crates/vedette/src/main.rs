@@ -1,1 +1,72 @@
-fn main() {}
+//! Vedette: a security monitoring platform in one binary.
+//!
+//! This crate is the wiring: command line, configuration, supervision. What can be decided without a
+//! process around it lives in the rooms below.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod client;
+mod commands;
+mod config;
+mod node;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, Command};
+
+/// How a command ended; the numbers are part of the outer contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well.
+    Fine = 0,
+    /// The command did its work and found what it looks for: refused rules, failed tests.
+    Findings = 1,
+}
+
+/// A wrong command line or configuration; exit code 2.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    output::init_tracing(&cli);
+    match run(cli) {
+        Ok(outcome) => ExitCode::from(outcome as u8),
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vedette: {error:#}");
+            let usage = error.chain().any(|cause| cause.is::<Usage>() || cause.is::<vedette_event::Diagnostic>());
+            ExitCode::from(if usage { 2 } else { 3 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    match cli.command {
+        Command::Up(args) => commands::up::run(args),
+        Command::Detect(args) => commands::detect::run(args),
+        Command::Rules(args) => commands::rules::run(args),
+        Command::Import(args) => commands::import::run(args),
+        Command::Hunt(args) => commands::hunt::run(args, vedette_query::Language::Hunt),
+        Command::Sql(args) => commands::hunt::run(args, vedette_query::Language::Sql),
+        Command::Alerts(args) => commands::alerts::run(args),
+        Command::Sources(args) => commands::sources::run(args),
+        Command::Check(args) => commands::check::run(args),
+        Command::Bench(args) => commands::bench::run(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "vedette", &mut std::io::stdout());
+            Ok(Outcome::Fine)
+        }
+    }
+}

@@ -12,6 +12,8 @@ use crate::receive::{
 };
 
 const PIECE: usize = 64 << 10;
+/// Short rows become long records, because each gets the header's names: fewer of them are made at a time.
+const TABLE_PIECE: usize = 4 << 10;
 
 pub(super) fn records(input: Input, name: &str, format: Format, limit: usize) -> Box<dyn Iterator<Item = Item> + Send> {
     let cutter = match format {
@@ -23,7 +25,8 @@ pub(super) fn records(input: Input, name: &str, format: Format, limit: usize) ->
         Format::Lines | Format::Evtx => Cutter::Lines(Lines::new(limit), Reading::Plain),
     };
     let out = Out { name: name.to_owned(), number: 0, limit, ready: VecDeque::new() };
-    Box::new(Text { input: Some(input), cutter, out, piece: vec![0; PIECE] })
+    let piece = if format == Format::ZeekTsv { TABLE_PIECE } else { PIECE };
+    Box::new(Text { input: Some(input), cutter, out, piece: vec![0; piece] })
 }
 
 enum Cutter {
@@ -106,6 +109,7 @@ impl Out {
             Reading::Json => self.object(place, line),
             Reading::Zeek(table) => match table.line(line) {
                 None => {}
+                Some(Ok(record)) if record.len() > self.limit => self.ready.push_back(Err(self.too_long(place))),
                 Some(Ok(record)) => self.ready.push_back(Ok(record)),
                 Some(Err(message)) => self.ready.push_back(Err(self.error(place, Reason::Malformed, message))),
             },

@@ -5,6 +5,10 @@
 
 use serde_json::{Map, Value};
 
+/// Longest header line; Zeek's own are some hundred bytes. Every row repeats the names, so that a long header and
+/// short rows would make very much out of little.
+const MAX_HEADER: usize = 8 << 10;
+
 /// The header's state.
 pub(super) struct Table {
     separator: Vec<u8>,
@@ -56,6 +60,11 @@ impl Table {
     }
 
     fn header(&mut self, header: &[u8]) {
+        if header.len() > MAX_HEADER {
+            // The rows that follow are refused for want of it.
+            self.fields.clear();
+            return;
+        }
         if let Some(separator) = header.strip_prefix(b"separator ") {
             *self = Table { separator: unescaped(separator), ..Table::default() };
             return;
@@ -201,6 +210,13 @@ mod tests {
                 {"_path":"conn","ts":1300475168.9,"uid":"C2","id.orig_h":"fe80::1","id.orig_p":80,"local":false,"duration":0.0001,"tunnel_parents":["Ca","Cb"],"note":""}
                 error: 2 columns where the header names 10
                 {"_path":"conn","ts":"x","uid":"C3","id.orig_h":"::","id.orig_p":"nan"}"#]],
+        );
+        let long = format!("#fields\ta\n#types\tstring\nx\n#path\t{}\nx", "p".repeat(MAX_HEADER));
+        check(
+            &long,
+            expect![[r#"
+                {"a":"x"}
+                error: a row without a valid #fields and #types header before it"#]],
         );
         check("1\t2", expect!["error: a row without a valid #fields and #types header before it"]);
     }

@@ -12,7 +12,7 @@ use vedette_event::EventId;
 use super::{
     alerts::time,
     search::{Answer, collect, event},
-    stream::{Outlet, open},
+    stream::{Outlet, RECHECK, open},
 };
 use crate::{
     App, Ask, Language, Problem,
@@ -37,7 +37,7 @@ pub(crate) async fn get_event(
 
 pub(crate) async fn one_event(app: &Arc<App>, principal: &Principal, id: &str) -> Result<Map<String, Value>, Problem> {
     let id: EventId = id.parse().map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{error}")))?;
-    let query = format!("vedette.source:{} AND vedette.seq:{}", id.source.0, id.seq);
+    let query = format!("event.id:{id}");
     let ask = Ask { query, language: Language::Hunt, from: None, to: None, limit: 1 };
     let answer = collect(app, principal, ask).await?;
     answer.rows.into_iter().next().ok_or_else(|| {
@@ -116,10 +116,16 @@ async fn follow_batches(
     filter: LiveFilter,
     mut outlet: Outlet,
 ) {
+    // A filter that lets little through must not outlive its session.
+    let mut recheck = tokio::time::interval(RECHECK);
     loop {
         let received = tokio::select! {
             received = batches.recv() => received,
             () = outlet.closed() => return,
+            _ = recheck.tick() => match outlet.may_go_on().await {
+                true => continue,
+                false => return,
+            },
         };
         match received {
             Ok(batch) => {
@@ -131,10 +137,6 @@ async fn follow_batches(
                     if !outlet.send(shown).await {
                         return;
                     }
-                }
-                // A filter that lets little through must not outlive its session either.
-                if !outlet.may_go_on().await {
-                    return;
                 }
             }
             Err(RecvError::Lagged(missed_batches)) => {

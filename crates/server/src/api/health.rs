@@ -60,7 +60,9 @@ pub(crate) async fn detail(app: Arc<App>) -> Result<HealthDetail, Problem> {
             detail: refused,
         };
         let refusing = spool.refusing.as_ref().map(|reason| format!("new records are refused: {reason}"));
-        let mut own = vec![check("spool", refusing)];
+        let damaged = store.damaged_segments;
+        let damaged = (damaged > 0).then(|| format!("{damaged} segments are missing or damaged; the log names them"));
+        let mut own = vec![check("spool", refusing), check("store", damaged)];
         let lost = app.rooms.ledger().iter().filter(|(_, losses)| !losses.shed.is_empty()).count();
         own.push(Check {
             name: "sources".to_owned(),

@@ -88,6 +88,7 @@ fn text(app: &App) -> Result<String, Problem> {
     out.single("vedette_store_tail_events", "gauge", "Events in the hot tail.", store.tail_events);
     out.single("vedette_store_bytes", "gauge", "Bytes of segments and indexes.", store.bytes);
     out.single("vedette_store_original_bytes", "gauge", "Bytes of the originals in them.", store.original_bytes);
+    out.single("vedette_store_damaged_segments", "gauge", "Segments missing or damaged.", store.damaged_segments);
 
     out.family("vedette_alerts", "gauge", "Alerts by state and level.");
     for ((state, level), count) in app.alerts.counts()?.by {

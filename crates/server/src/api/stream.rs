@@ -28,7 +28,7 @@ use crate::{
 /// How often the server looks for changed alerts.
 const ALERT_TICK: Duration = Duration::from_millis(200);
 /// How often it looks whether the session or token still holds.
-const RECHECK: Duration = Duration::from_secs(15);
+pub(super) const RECHECK: Duration = Duration::from_secs(15);
 
 /// Where a stream's maker puts its events. Ends when the reader has gone or may no longer read.
 pub(super) struct Outlet {

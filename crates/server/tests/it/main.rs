@@ -5,6 +5,7 @@ mod access;
 mod alerts;
 mod openapi;
 mod pages;
+mod rooms;
 mod search;
 mod streams;
 mod support;

@@ -34,7 +34,7 @@ async fn json_lines_and_events() {
     };
     let whole = send("*/*").await.json();
     assert_eq!(whole["rows"], json!([{"event.id": "1-0", "a": 1}, {"event.id": "1-1"}]));
-    assert_eq!(whole["summary"]["rows_scanned"], 1000);
+    assert_eq!(whole["summary"]["matched"], 1000);
 
     let lines = send("application/x-ndjson").await;
     assert_eq!(lines.headers["content-type"], "application/x-ndjson");
@@ -123,7 +123,7 @@ async fn single_events_and_unparsed_ones() {
     server.send(As::Token(&token), "GET", "/api/v1/unparsed?limit=7", "").await.expect(200);
     {
         let asked = server.rooms.asked.lock().unwrap();
-        assert_eq!(asked[0].query, "vedette.source:3 AND vedette.seq:1042");
+        assert_eq!(asked[0].query, "event.id:3-1042");
         assert_eq!((asked[1].query.as_str(), asked[1].limit), ("NOT vedette.parser:*", 7));
     }
     server.rooms.rows.lock().unwrap().clear();

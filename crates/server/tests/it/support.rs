@@ -67,7 +67,7 @@ impl Rooms for FakeRooms {
             return stream::iter([Err(SearchError::Refused(vec![diagnostic]))]).boxed();
         }
         let rows = self.rows.lock().unwrap().clone();
-        let summary = Summary { rows: rows.len() as u64, rows_scanned: 1000, elapsed_ms: 1, ..Default::default() };
+        let summary = Summary { rows: rows.len() as u64, matched: 1000, elapsed_ms: 1, ..Default::default() };
         let columns = stream::iter([
             Ok(Piece::Progress(Progress { done: 1, total: 2, ..Default::default() })),
             Ok(Piece::Columns(self.columns.lock().unwrap().clone())),
@@ -160,6 +160,12 @@ pub struct Server {
 }
 
 pub fn server() -> Server {
+    let rooms = Arc::new(FakeRooms::default());
+    Server { rooms: rooms.clone(), ..server_over(rooms) }
+}
+
+/// A server over other rooms; its own `rooms` are not used then.
+pub fn server_over(over: Arc<dyn Rooms>) -> Server {
     let dir = tempfile::tempdir().unwrap();
     let (rooms, journal) = (Arc::new(FakeRooms::default()), Arc::new(FakeJournal::default()));
     let clock = Arc::new(AtomicI64::new(1_790_000_000));
@@ -167,7 +173,7 @@ pub fn server() -> Server {
     let app = Arc::new(App {
         alerts: Alerts::open(&dir.path().join("alerts.db")).unwrap(),
         accounts: Accounts::open(&dir.path().join("users.db")).unwrap(),
-        rooms: rooms.clone(),
+        rooms: over,
         rules: Arc::new(FakeRules),
         journal: journal.clone(),
         health: Arc::new(FakeHealth),

@@ -6,6 +6,10 @@ pub(crate) mod frame;
 pub(crate) mod payload;
 pub(crate) mod segment;
 
+/// Log addresses, segment numbers and sequence numbers in a file stay below this: no spool gets there, and sums
+/// of them do not overflow.
+pub(crate) const MAX_NUMBER: u64 = 1 << 62;
+
 /// BLAKE3 of the frame before.
 pub(crate) type Chain = [u8; 32];
 /// Random bytes that begin every frame of one segment. A record's content cannot contain them on purpose,

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Bad, Chain, Sync, bytes_at, u32_at, u64_at};
+use super::{Bad, Chain, MAX_NUMBER, Sync, bytes_at, u32_at, u64_at};
 
 pub(crate) const MAGIC: [u8; 8] = *b"VEDSPOOL";
 /// The version this code writes, and the newest it reads.
@@ -56,12 +56,16 @@ impl SegmentHeader {
         if crc32c::crc32c(&bytes[..CRC_AT]) != u32_at(bytes, CRC_AT) || version == 0 {
             return Err(HeaderError::Bad(Bad::new("the segment header's checksum is wrong")));
         }
-        Ok(SegmentHeader {
+        let header = SegmentHeader {
             number: u64_at(bytes, 12),
             base: u64_at(bytes, 20),
             sync: bytes_at(bytes, 28),
             previous: bytes_at(bytes, 36),
-        })
+        };
+        if header.number >= MAX_NUMBER || header.base >= MAX_NUMBER {
+            return Err(HeaderError::Bad(Bad::new("the segment's number or log address is out of range")));
+        }
+        Ok(header)
     }
 }
 
@@ -132,6 +136,15 @@ mod tests {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(SegmentHeader::decode(&flipped).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_could_overflow_are_refused() {
+        let good = SegmentHeader { number: 7, base: 1 << 40, sync: *b"12345678", previous: [9; 32] };
+        assert!(SegmentHeader::decode(&good.encode()).is_ok());
+        for bad in [SegmentHeader { number: u64::MAX, ..good }, SegmentHeader { base: u64::MAX - 100, ..good }] {
+            assert!(matches!(SegmentHeader::decode(&bad.encode()), Err(HeaderError::Bad(_))), "{bad:?}");
         }
     }
 

@@ -52,17 +52,20 @@ pub(crate) struct Contents<'a> {
 pub(crate) struct SegmentWriter<'a> {
     pub(crate) base: &'a Path,
     pub(crate) options: &'a Options,
+    /// The greatest name of a segment so far.
+    pub(crate) after: Option<String>,
 }
 
 impl SegmentWriter<'_> {
     /// Writes both files and puts them in place, durably; the manifest does not have them yet. `tokens` writes the
     /// sidecar.
     pub(crate) fn write(
-        &self,
+        &mut self,
         contents: Contents<'_>,
         tokens: impl FnOnce(Out, &Path, &[BatchEntry]) -> Result<Out>,
     ) -> Result<SegmentRow> {
-        let id = files::new_id(self.options.now());
+        let id = files::new_id(self.options.now(), self.after.as_deref());
+        self.after = Some(id.clone());
         let path = format!("{}/{id}.{}", files::partition(contents.hour), files::PARQUET);
         let temporary = self.base.join(files::TEMPORARY).join(&id);
         let temporary = [temporary.with_extension(files::PARQUET), temporary.with_extension(files::TOKENS)];

@@ -11,7 +11,7 @@ use crate::{
     columns::SCHEMA_ID,
     error::IoContext,
     files, manifest,
-    segment::{Contents, SegmentWriter},
+    segment::Contents,
     tokens::{BatchEntry, DictionaryWriter, merge},
 };
 
@@ -116,7 +116,6 @@ impl Store {
     }
 
     fn join(&self, old: &[Arc<Segment>]) -> Result<manifest::SegmentRow> {
-        let inner = &*self.inner;
         let (granules, maps) = join_granules(old);
         let mut batches: Vec<BatchEntry> = Vec::new();
         for segment in old {
@@ -136,7 +135,7 @@ impl Store {
             merges: old.iter().map(|segment| segment.row().merges).max().unwrap_or(0) + 1,
             rows: &mut rows,
         };
-        SegmentWriter { base: &inner.dir, options: &inner.options }.write(contents, |out, path, batches| {
+        self.segment_writer().write(contents, |out, path, batches| {
             let inputs = old
                 .iter()
                 .zip(maps)

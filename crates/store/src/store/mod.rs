@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, TryLockError},
     io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -21,6 +22,7 @@ use crate::{
     error::IoContext,
     files,
     manifest::{self, Manifest, SourceRow},
+    segment::SegmentWriter,
     tail::{self, Appended, Part},
 };
 
@@ -110,7 +112,8 @@ impl Store {
     /// If another process has it open, if a newer version wrote it, or if the folder or the manifest cannot be used.
     /// Damaged segments are no error; see [`damaged`](Self::damaged).
     pub fn open(dir: &Path, options: Options) -> Result<Store> {
-        fs::create_dir_all(dir).at(dir, "creating")?;
+        // For its owner only, as the events in it are.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir, "creating")?;
         let lock = take_lock(dir, true)?;
         let temporary = dir.join(files::TEMPORARY);
         fs::create_dir_all(&temporary).at(&temporary, "creating")?;
@@ -148,7 +151,7 @@ impl Store {
             }
             lock => Some(lock?),
         };
-        let manifest = Manifest::open_read_only(dir)?;
+        let manifest = Manifest::open_read_only(dir, lock.is_some())?;
         let contents = manifest.as_ref().map(Manifest::contents).transpose()?.unwrap_or_default();
         Ok(Self::with(dir, options, None, contents, lock, true))
     }
@@ -263,6 +266,12 @@ impl Store {
     /// The spool position up to which everything is sealed, as the manifest has it.
     pub fn sealed_position(&self) -> u64 {
         lock(&self.inner.writer).sealed_position
+    }
+
+    fn segment_writer(&self) -> SegmentWriter<'_> {
+        let shown = lock(&self.inner.shown);
+        let after = shown.segments.iter().map(|segment| segment.id()).max().map(str::to_owned);
+        SegmentWriter { base: &self.inner.dir, options: &self.inner.options, after }
     }
 
     /// The store as it is now.

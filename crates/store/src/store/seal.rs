@@ -9,7 +9,7 @@ use crate::{
     Result, Segment, StoreError,
     error::IoContext,
     manifest::{self, Manifest, SegmentRow, SourceRow},
-    segment::{Contents, SegmentWriter},
+    segment::Contents,
 };
 
 /// What was sealed.
@@ -86,7 +86,7 @@ impl Store {
         spool_position: u64,
     ) -> Result<Vec<SegmentRow>> {
         let inner = &*self.inner;
-        let writer = SegmentWriter { base: &inner.dir, options: &inner.options };
+        let mut writer = self.segment_writer();
         let mut rows: Vec<SegmentRow> = Vec::with_capacity(parts.len());
         for part in parts {
             let contents = Contents {

@@ -1,4 +1,5 @@
 //! Look-ups against brute force: no granule that holds a matching text is ever missed.
+#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 

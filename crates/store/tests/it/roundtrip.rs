@@ -6,7 +6,7 @@ use arrow::{
     datatypes::{Int64Type, TimestampMicrosecondType, UInt64Type},
 };
 use vedette_event::{BatchBuilder, SourceId, Time, Value, ecs::CORE};
-use vedette_store::{BATCH, Granules, PARSER, RECEIVED, SEQ, SOURCE_NAME, StoreError, TermQuery, schema};
+use vedette_store::{BATCH, Granules, PARSER, SEQ, SOURCE_NAME, StoreError, TermQuery, schema};
 
 use crate::support::{Clock, HOUR, START, batch, check_events, open, read_all, source};
 

@@ -1,0 +1,276 @@
+//! The command line: the outer contract of DESIGN §6.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A security monitoring platform in one binary.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// More log lines on standard error (-v: debug, -vv: trace).
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What Vedette can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the monitor on this machine: local sources, receivers, detection, API and page.
+    Up(UpArgs),
+    /// Detect offline over EVTX, NDJSON and log files: one finding per line.
+    Detect(DetectArgs),
+    /// Check and test Sigma rules and parsers.
+    Rules(RulesArgs),
+    /// Bring files into the store, as source `import:<job>`.
+    Import(ImportArgs),
+    /// Search: a search box, or pipes (`sshd failed | summarize n=count() by source.ip`).
+    #[command(after_help = HUNT_HELP)]
+    Hunt(QueryArgs),
+    /// Search with SQL over the table `events`.
+    Sql(QueryArgs),
+    /// The inbox: list, show, acknowledge and close alerts.
+    Alerts(AlertsArgs),
+    /// The loss ledger: received = stored + refused + shed, for every source.
+    Sources(SourcesArgs),
+    /// Check a configuration, its parsers and its rules without starting.
+    Check(CheckArgs),
+    /// The documented figures: make a corpus, measure.
+    Bench(BenchArgs),
+    /// Print a shell completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+const HUNT_HELP: &str = "Examples:
+  vedette hunt 'failed password'
+  vedette hunt 'source.ip:192.0.2.0/24 and event.outcome:failure' --from -24h
+  vedette hunt 'event.dataset:linux.sshd | summarize n=count() by source.ip | sort n desc | take 10'
+The language is described in docs/query.md.";
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// One JSON object per line.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// Where the data folder is.
+#[derive(Clone, Debug, Args)]
+pub struct DataArgs {
+    /// The data folder [default: the configuration's, else ~/.local/share/vedette, for root /var/lib/vedette].
+    #[arg(long, value_name = "DIR", env = "VEDETTE_DATA_DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `vedette up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Configuration file (YAML).
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `vedette check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Configuration file (YAML).
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `vedette detect`.
+#[derive(Debug, Args)]
+pub struct DetectArgs {
+    /// Rule files or folders (default: the built-in rules).
+    #[arg(long, short, value_name = "PATH", num_args = 1..)]
+    pub rules: Vec<PathBuf>,
+    /// Value table for `expand` placeholders: YAML, `name: [value, …]`.
+    #[arg(long, value_name = "FILE")]
+    pub placeholders: Option<PathBuf>,
+    /// Files or folders to read.
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// Output format.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Format,
+}
+
+/// `vedette rules`.
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RulesCommand,
+}
+
+/// Subcommands of `vedette rules`.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Which rules load, and which are refused with file, line and reason; exit 1 if any is refused.
+    Check {
+        /// Rule files or folders (default: the built-in rules).
+        rules: Vec<PathBuf>,
+        /// Value table for `expand` placeholders: YAML, `name: [value, …]`.
+        #[arg(long, value_name = "FILE")]
+        placeholders: Option<PathBuf>,
+        /// Output format.
+        #[arg(long, short, value_enum, default_value = "table")]
+        output: Format,
+    },
+    /// Run the tests that lie beside rules (`*.test.yml`) and inside parsers; exit 1 if any fails.
+    Test {
+        /// Rule or parser files or folders (default: the built-in ones).
+        paths: Vec<PathBuf>,
+        /// Output format.
+        #[arg(long, short, value_enum, default_value = "table")]
+        output: Format,
+    },
+}
+
+/// `vedette import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Files or folders: NDJSON, EVTX, plain logs, CloudTrail, Suricata EVE, Zeek; gzip and zstd are unpacked.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The job's name; its source is `import:<job>` (default: the file's name).
+    #[arg(long, value_name = "NAME")]
+    pub job: Option<String>,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `vedette hunt` and `vedette sql`.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// The query.
+    pub query: String,
+    /// Only events from this time on: RFC 3339, a date, or back from now (`-24h`, `-30m`, `-7d`).
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<String>,
+    /// Only events before this time.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<String>,
+    /// At most this many results; 0: no limit.
+    #[arg(long, short = 'n', default_value = "1000")]
+    pub limit: usize,
+    /// Output format.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Format,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `vedette alerts`.
+#[derive(Debug, Args)]
+pub struct AlertsArgs {
+    /// What to do (default: list).
+    #[command(subcommand)]
+    pub command: Option<AlertsCommand>,
+    /// Output format.
+    #[arg(long, short, value_enum, default_value = "table", global = true)]
+    pub output: Format,
+    /// The data folder.
+    #[arg(long, value_name = "DIR", env = "VEDETTE_DATA_DIR", global = true)]
+    pub data: Option<PathBuf>,
+}
+
+/// Subcommands of `vedette alerts`.
+#[derive(Debug, Subcommand)]
+pub enum AlertsCommand {
+    /// List alerts, worst and newest first.
+    List {
+        /// Only in this state: new, acknowledged, closed, open (new or acknowledged), all.
+        #[arg(long, default_value = "open")]
+        state: String,
+        /// Only of this level or worse.
+        #[arg(long)]
+        level: Option<vedette_event::Level>,
+        /// At most this many.
+        #[arg(long, short = 'n', default_value = "100")]
+        limit: usize,
+    },
+    /// Show one alert with its findings and history.
+    Show {
+        /// The alert's number.
+        id: i64,
+    },
+    /// Acknowledge an alert: somebody is looking.
+    Ack {
+        /// The alert's number.
+        id: i64,
+    },
+    /// Close an alert with a verdict.
+    Close {
+        /// The alert's number.
+        id: i64,
+        /// true_positive, false_positive or benign.
+        #[arg(long)]
+        verdict: String,
+        /// Why.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+}
+
+/// `vedette sources`.
+#[derive(Debug, Args)]
+pub struct SourcesArgs {
+    /// Output format.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Format,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `vedette bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: BenchCommand,
+}
+
+/// Subcommands of `vedette bench`.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Write the benchmark corpus: mixed NDJSON from a fixed seed.
+    Gen {
+        /// Number of events.
+        #[arg(long, default_value = "1000000")]
+        events: u64,
+        /// The random seed.
+        #[arg(long, default_value = "42")]
+        seed: u64,
+        /// Folder with real Windows and syslog lines as templates (`otrf`, `loghub` unpacked in it).
+        #[arg(long, value_name = "DIR")]
+        templates: PathBuf,
+        /// The file to write.
+        #[arg(long, short)]
+        output: PathBuf,
+    },
+    /// Measure each stage of the way in on a corpus: CPU seconds and events per second.
+    Ingest {
+        /// The corpus (NDJSON).
+        corpus: PathBuf,
+        /// An empty folder for the data.
+        #[arg(long)]
+        data: PathBuf,
+        /// Rule files or folders (default: the built-in rules).
+        #[arg(long, short, num_args = 1..)]
+        rules: Vec<PathBuf>,
+    },
+}

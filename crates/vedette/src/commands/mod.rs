@@ -1,0 +1,11 @@
+//! One file per command.
+
+pub mod alerts;
+pub mod bench;
+pub mod check;
+pub mod detect;
+pub mod hunt;
+pub mod import;
+pub mod rules;
+pub mod sources;
+pub mod up;

@@ -1,0 +1,208 @@
+//! `vedette up`: everything on this machine.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use anyhow::Context;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use vedette_intake::receive::http::presented_token;
+use vedette_server::{
+    App, Counters, Gates, LiveTail, Local,
+    accounts::{Accounts, Scope},
+    listen::{self, Certificate, Limits},
+    system_clock,
+};
+
+use crate::{
+    Outcome,
+    cli::UpArgs,
+    client,
+    config::{self, Config},
+    node::{
+        Node,
+        journal::SelfJournal,
+        local_import,
+        maintenance::{Maintenance, now},
+        receivers,
+        views::NodeHealth,
+    },
+};
+
+/// Runs the command until SIGTERM or SIGINT.
+pub fn run(args: UpArgs) -> anyhow::Result<Outcome> {
+    let config = Config::load(args.config.as_deref())?;
+    let dir = config::data_dir(args.data.data.as_deref(), Some(&config));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let node = Node::open(&dir, &config)?;
+    runtime.block_on(up(config, node))?;
+    Ok(Outcome::Fine)
+}
+
+async fn up(config: Config, node: Node) -> anyhow::Result<()> {
+    for refused in node.rules.refused().iter() {
+        tracing::warn!("rule refused: {refused}");
+    }
+    for refused in &node.refused_parsers {
+        tracing::warn!("parser refused: {refused}");
+    }
+    let journal = SelfJournal::new(&node.spool)?;
+    journal.write("vedette.start", None, vec![("version", env!("CARGO_PKG_VERSION").into())])?;
+    let live = LiveTail::default();
+    let mut pipeline = node.pipeline()?;
+    pipeline.watch(live.clone());
+    let counters = pipeline.counters();
+    let stop = Arc::new(AtomicBool::new(false));
+    let failed = CancellationToken::new();
+    let pipeline = {
+        let (stop, failed) = (stop.clone(), failed.clone());
+        thread::Builder::new().name("pipeline".into()).spawn(move || {
+            let result = pipeline.run(&stop);
+            if let Err(error) = &result {
+                tracing::error!("the pipeline stopped: {error:#}");
+                failed.cancel();
+            }
+            result
+        })?
+    };
+    let maintenance = Maintenance {
+        spool: node.spool.clone(),
+        store: node.store.clone(),
+        rules: node.rules.clone(),
+        journal: journal.clone(),
+    };
+    let maintenance = {
+        let stop = stop.clone();
+        thread::Builder::new().name("maintenance".into()).spawn(move || maintenance.run(&stop))?
+    };
+
+    let accounts = Accounts::open(&node.dir.join("users.db"))?;
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    let app = Arc::new(App {
+        alerts: node.alerts.clone(),
+        accounts: accounts.clone(),
+        rooms: Arc::new(Local::new(node.spool.clone(), node.store.clone(), node.engine.clone())),
+        rules: node.rules.clone(),
+        journal: Arc::new(journal.clone()),
+        health: Arc::new(NodeHealth {
+            spool: node.spool.clone(),
+            rules: node.rules.clone(),
+            refused_parsers: node.refused_parsers.len(),
+            counters,
+            ended: ended.clone(),
+        }),
+        live,
+        clock: system_clock(),
+        version: env!("CARGO_PKG_VERSION"),
+        counters: Counters::default(),
+        gates: Gates::default(),
+    });
+
+    let shutdown = CancellationToken::new();
+    let listener = TcpListener::bind(config.console.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} for the console", config.console.listen))?;
+    let console = listener.local_addr()?;
+    let certificate = certificate(&config, &node)?;
+    let router = vedette_server::router(app.clone());
+    let tls = tokio::spawn(listen::tls(
+        listener,
+        certificate.server_config()?,
+        router.clone(),
+        Limits::default(),
+        shutdown.clone(),
+    ));
+    let socket = node.dir.join(client::SOCKET);
+    let local = router.merge(local_import::router(node.spool.clone()));
+    let unix = {
+        let (socket, shutdown) = (socket.clone(), shutdown.clone());
+        tokio::spawn(async move { listen::unix(&socket, local, Limits::default(), shutdown).await })
+    };
+
+    let token_accounts = accounts.clone();
+    let authorize = move |headers: &axum::http::HeaderMap, _: Option<SocketAddr>| {
+        let token = presented_token(headers).and_then(|token| token_accounts.token(&token, now()).ok().flatten());
+        token.is_some_and(|token| token.scopes.allows(Scope::Ingest))
+    };
+    let receivers = receivers::open(&config.receivers, &node.dir, &node.spool, Arc::new(authorize)).await?;
+    announce(console, &receivers, &accounts, &certificate)?;
+    let mut tasks = receivers.run(&shutdown);
+
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = failed.cancelled() => break,
+            Some(task) = tasks.join_next() => {
+                let why = match task {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                tracing::error!("a receiver stopped: {why}");
+                ended.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+            }
+        }
+    }
+    // Intake first, then what it acknowledged is processed and sealed.
+    tracing::info!("stopping: receivers end, what is acknowledged is sealed");
+    shutdown.cancel();
+    while tasks.join_next().await.is_some() {}
+    tls.await.context("the console's listener failed")?;
+    unix.await.context("the local socket's listener failed")??;
+    // The journal takes the last word before the pipeline drains.
+    if let Err(error) = journal.write("vedette.stop", None, Vec::new()) {
+        tracing::error!("{error:#}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    let drained = tokio::task::spawn_blocking(move || {
+        maintenance.join().map_err(|_| anyhow::anyhow!("maintenance panicked"))?;
+        pipeline.join().map_err(|_| anyhow::anyhow!("the pipeline panicked"))?
+    });
+    drained.await.context("stopping failed")??;
+    node.spool.close();
+    Ok(())
+}
+
+fn certificate(config: &Config, node: &Node) -> anyhow::Result<Certificate> {
+    let certificate = match (&config.console.certificate, &config.console.key) {
+        (Some(chain), Some(key)) => Certificate::load(chain, key)?,
+        _ => Certificate::own(&node.dir, &[], now())?,
+    };
+    Ok(certificate)
+}
+
+/// Says where everything is. Scripts wait for `ready`.
+fn announce(
+    console: SocketAddr,
+    receivers: &receivers::OpenReceivers,
+    accounts: &Accounts,
+    certificate: &Certificate,
+) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "console https://{console}/")?;
+    writeln!(out, "certificate {}", certificate.fingerprint())?;
+    if let Some(secret) = accounts.setup_link(now())? {
+        writeln!(out, "set-up https://{console}/setup?token={}", secret.reveal())?;
+    }
+    for (name, address) in &receivers.listening {
+        writeln!(out, "listening {name} {address}")?;
+    }
+    for what in &receivers.following {
+        writeln!(out, "following {what}")?;
+    }
+    writeln!(out, "ready")?;
+    out.flush()?;
+    Ok(())
+}

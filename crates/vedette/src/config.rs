@@ -1,0 +1,349 @@
+//! The configuration: one YAML file, strict.
+//!
+//! An unknown key is an error with its line; a receiver beyond loopback without TLS and a token or
+//! client certificates is refused.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use vedette_event::Diagnostic;
+
+/// All settings, with the defaults of a machine that watches itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The data folder.
+    pub data: Option<PathBuf>,
+    /// The API and the page.
+    pub console: Console,
+    /// Where records come in.
+    pub receivers: Receivers,
+    /// Parsers and rules.
+    pub detection: Detection,
+    /// Limits of the store.
+    pub storage: Storage,
+}
+
+/// The API and the page.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Console {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Certificate chain (PEM); a self-made one if absent.
+    pub certificate: Option<PathBuf>,
+    /// Its private key (PEM).
+    pub key: Option<PathBuf>,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Console { listen: SocketAddr::from(([127, 0, 0, 1], 8443)), certificate: None, key: None }
+    }
+}
+
+/// Where records come in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Receivers {
+    /// Syslog listeners.
+    pub syslog: Vec<Syslog>,
+    /// HTTP listeners: Elasticsearch `_bulk` and `/ingest`.
+    pub http: Vec<Http>,
+    /// Files to follow.
+    pub files: Vec<Files>,
+    /// Follow the system's journal: `auto` (where one runs), `on`, `off`.
+    pub journald: Switch,
+    /// Follow this machine's usual log files.
+    pub local_files: bool,
+}
+
+impl Default for Receivers {
+    fn default() -> Self {
+        let syslog = |transport| Syslog {
+            transport,
+            listen: SocketAddr::from(([127, 0, 0, 1], 5514)),
+            certificate: None,
+            key: None,
+            client_ca: None,
+        };
+        Receivers {
+            syslog: vec![syslog(Transport::Udp), syslog(Transport::Tcp)],
+            http: vec![Http::default()],
+            files: Vec::new(),
+            journald: Switch::Auto,
+            local_files: true,
+        }
+    }
+}
+
+/// On, off, or wherever it makes sense.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// Where the machine has it.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// How syslog travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Datagrams (RFC 5426).
+    Udp,
+    /// A stream (RFC 6587).
+    Tcp,
+    /// A TLS stream (RFC 5425).
+    Tls,
+}
+
+/// One syslog listener.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Syslog {
+    /// udp, tcp or tls.
+    pub transport: Transport,
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Certificate chain (PEM), for tls.
+    pub certificate: Option<PathBuf>,
+    /// Private key (PEM), for tls.
+    pub key: Option<PathBuf>,
+    /// Only clients whose certificate this authority signed.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// One HTTP listener.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// The Elasticsearch version to report to clients that insist on one.
+    pub elasticsearch_version: String,
+    /// Certificate chain (PEM): speaks TLS if given.
+    pub certificate: Option<PathBuf>,
+    /// Private key (PEM).
+    pub key: Option<PathBuf>,
+    /// Require an API token with the scope `ingest`. Needs no setting beyond loopback: there it is always required.
+    pub token: bool,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Http {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9200)),
+            elasticsearch_version: "8.19.0".into(),
+            certificate: None,
+            key: None,
+            token: false,
+        }
+    }
+}
+
+/// Files to follow.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// Paths with `*`, `?`, `[…]`, `**`.
+    pub paths: Vec<String>,
+    /// The parser; otherwise chosen by content.
+    #[serde(default)]
+    pub parser: Option<String>,
+    /// A regular expression that matches the first line of each record.
+    #[serde(default)]
+    pub multiline_start: Option<String>,
+    /// Begin at the end of files that are there already.
+    #[serde(default)]
+    pub from_end: bool,
+}
+
+/// Parsers and rules.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Detection {
+    /// Use the built-in rules.
+    pub builtin_rules: bool,
+    /// More rule files or folders; watched for changes.
+    pub rules: Vec<PathBuf>,
+    /// More parser folders; a parser of the same name replaces the built-in one.
+    pub parsers: Vec<PathBuf>,
+    /// Value table for `expand` placeholders.
+    pub placeholders: Option<PathBuf>,
+}
+
+impl Default for Detection {
+    fn default() -> Self {
+        Detection { builtin_rules: true, rules: Vec::new(), parsers: Vec::new(), placeholders: None }
+    }
+}
+
+/// Limits of the store.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// Days that events are kept.
+    pub max_age_days: u32,
+    /// Bytes that the data folder may take; otherwise `max_disk_percent` of its disk.
+    pub max_bytes: Option<u64>,
+    /// Share of the disk, in percent, that may be filled.
+    pub max_disk_percent: u8,
+    /// Intake refuses while less than this is free on the disk.
+    pub min_free_bytes: u64,
+    /// The longest record.
+    pub max_record_bytes: usize,
+    /// Seconds until a quiet tail is sealed into a segment.
+    pub seal_after_seconds: u64,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Storage {
+            max_age_days: 90,
+            max_bytes: None,
+            max_disk_percent: 80,
+            min_free_bytes: 256 << 20,
+            max_record_bytes: 1 << 20,
+            seal_after_seconds: 60,
+        }
+    }
+}
+
+impl Storage {
+    /// How long a quiet tail may stay unsealed.
+    pub fn seal_after(&self) -> Duration {
+        Duration::from_secs(self.seal_after_seconds)
+    }
+}
+
+impl Config {
+    /// Reads and checks a configuration file; without one, the defaults.
+    ///
+    /// # Errors
+    /// A diagnostic with file, line and hint.
+    pub fn load(path: Option<&Path>) -> Result<Config, Diagnostic> {
+        let Some(path) = path else { return Ok(Config::default()) };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Diagnostic::new(&name, 0, 0, format!("cannot read the configuration: {error}")))?;
+        Config::parse(&name, &text)
+    }
+
+    fn parse(name: &str, text: &str) -> Result<Config, Diagnostic> {
+        let parsed: Result<Option<Config>, _> = serde_norway::from_str(text);
+        let config = parsed.map(Option::unwrap_or_default).map_err(|error| {
+            let (line, column) = error.location().map_or((0, 0), |place| (place.line() as u32, place.column() as u32));
+            Diagnostic::new(name, line, column, error.to_string())
+        })?;
+        config.check().map_err(|message| {
+            Diagnostic::new(name, 0, 0, message).hint("docs/configuration.md lists every key with its default")
+        })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for syslog in &self.receivers.syslog {
+            let open = !syslog.listen.ip().is_loopback();
+            match syslog.transport {
+                Transport::Udp | Transport::Tcp if open => {
+                    return Err(format!(
+                        "syslog over {:?} on {} would take anybody's records in the clear; use `transport: tls` with `client_ca`, or loopback",
+                        syslog.transport, syslog.listen
+                    ));
+                }
+                Transport::Tls if syslog.certificate.is_none() || syslog.key.is_none() => {
+                    return Err(format!("syslog over TLS on {} needs `certificate` and `key`", syslog.listen));
+                }
+                Transport::Tls if open && syslog.client_ca.is_none() => {
+                    return Err(format!(
+                        "syslog over TLS on {} is open to the network and needs `client_ca` (client certificates)",
+                        syslog.listen
+                    ));
+                }
+                _ => {}
+            }
+        }
+        for http in &self.receivers.http {
+            if http.certificate.is_some() != http.key.is_some() {
+                return Err(format!("the HTTP receiver on {} needs both `certificate` and `key`", http.listen));
+            }
+            if !http.listen.ip().is_loopback() && http.certificate.is_none() {
+                return Err(format!(
+                    "the HTTP receiver on {} is open to the network and needs `certificate` and `key`",
+                    http.listen
+                ));
+            }
+        }
+        if self.console.certificate.is_some() != self.console.key.is_some() {
+            return Err("the console needs both `certificate` and `key`, or neither".into());
+        }
+        if !(1..=99).contains(&self.storage.max_disk_percent) {
+            return Err(format!("storage.max_disk_percent is {}, not 1 to 99", self.storage.max_disk_percent));
+        }
+        if self.storage.max_age_days == 0 {
+            return Err("storage.max_age_days is 0: nothing would be kept".into());
+        }
+        Ok(())
+    }
+}
+
+/// The data folder: the argument, else the configuration's, else the user's usual place.
+pub fn data_dir(argument: Option<&Path>, config: Option<&Config>) -> PathBuf {
+    if let Some(dir) = argument {
+        return dir.to_owned();
+    }
+    if let Some(dir) = config.and_then(|config| config.data.as_deref()) {
+        return dir.to_owned();
+    }
+    if rustix::process::geteuid().is_root() {
+        return "/var/lib/vedette".into();
+    }
+    let home = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")))
+        .unwrap_or_else(|| ".".into());
+    home.join("vedette")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: expect_test::Expect) {
+        let shown = match Config::parse("vedette.yml", text) {
+            Ok(_) => "fine".to_owned(),
+            Err(diagnostic) => diagnostic.to_string(),
+        };
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        check("", expect_test::expect!["fine"]);
+        check("# nothing\n", expect_test::expect!["fine"]);
+    }
+
+    #[test]
+    fn unknown_keys_name_their_line() {
+        check("storage:\n  max_age: 3\n", expect_test::expect![[r#""#]]);
+    }
+
+    #[test]
+    fn open_receivers_need_protection() {
+        check("receivers:\n  syslog:\n    - {transport: udp, listen: '0.0.0.0:514'}\n", expect_test::expect![[r#""#]]);
+        check("receivers:\n  http:\n    - {listen: '0.0.0.0:9200'}\n", expect_test::expect![[r#""#]]);
+        check(
+            "receivers:\n  syslog:\n    - {transport: tls, listen: '127.0.0.1:6514', certificate: c.pem, key: k.pem}\n",
+            expect_test::expect![[r#""#]],
+        );
+    }
+}

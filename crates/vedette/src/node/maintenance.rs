@@ -1,0 +1,135 @@
+//! What a running node does beside its events: reload, compact, retain, report losses.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use vedette_event::{Losses, Reason};
+use vedette_spool::Spool;
+use vedette_store::Store;
+
+use super::{journal::SelfJournal, rules::Rules};
+
+const RELOAD_EVERY: Duration = Duration::from_secs(2);
+const COMPACT_EVERY: Duration = Duration::from_secs(60);
+const RETAIN_EVERY: Duration = Duration::from_secs(300);
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+/// Retention warns this long before it will have to delete for want of space.
+const WARN_BEFORE_MICROS: i64 = 3 * 86_400 * 1_000_000;
+const STEP: Duration = Duration::from_millis(250);
+
+/// What maintenance works on.
+pub struct Maintenance {
+    /// For the loss ledger.
+    pub spool: Spool,
+    /// To compact and retain.
+    pub store: Store,
+    /// To reload.
+    pub rules: Arc<Rules>,
+    /// Where it says what it did.
+    pub journal: SelfJournal,
+}
+
+impl Maintenance {
+    /// Runs until `stop` is set.
+    pub fn run(self, stop: &AtomicBool) {
+        let start = Instant::now();
+        let mut due = [start + RELOAD_EVERY, start + COMPACT_EVERY, start + RETAIN_EVERY, start + REPORT_EVERY];
+        let every = [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY];
+        let mut reported = BTreeMap::new();
+        while !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(STEP);
+            for task in 0..due.len() {
+                if Instant::now() < due[task] {
+                    continue;
+                }
+                let result = match task {
+                    0 => self.reload(),
+                    1 => self.compact(),
+                    2 => self.retain(),
+                    _ => self.report_losses(&mut reported),
+                };
+                if let Err(error) = result {
+                    tracing::error!("{error:#}");
+                }
+                due[task] = Instant::now() + every[task];
+            }
+        }
+    }
+
+    fn reload(&self) -> anyhow::Result<()> {
+        if self.rules.reload_if_changed() {
+            let (loaded, refused) = (self.rules.current().len(), self.rules.refused().len());
+            tracing::info!(loaded, refused, "rules reloaded");
+            let details = vec![("loaded", loaded.to_string()), ("refused", refused.to_string())];
+            self.journal.write("rules.reload", None, details)?;
+        }
+        Ok(())
+    }
+
+    fn compact(&self) -> anyhow::Result<()> {
+        while let Some(compacted) = self.store.compact()? {
+            tracing::debug!(from = compacted.from.len(), events = compacted.into.events, "segments compacted");
+        }
+        Ok(())
+    }
+
+    fn retain(&self) -> anyhow::Result<()> {
+        let plan = self.store.plan()?;
+        let soon = now().plus_micros(WARN_BEFORE_MICROS);
+        if let Some(full_at) = plan.full_at.filter(|full_at| *full_at < soon) {
+            tracing::warn!(%full_at, "the disk budget will soon be reached; the oldest events will be deleted then");
+            let details = vec![
+                ("full_at", full_at.to_string()),
+                ("used_bytes", plan.used_bytes.to_string()),
+                ("budget_bytes", plan.budget_bytes.to_string()),
+            ];
+            self.journal.write("retention.warning", None, details)?;
+        }
+        if plan.delete.is_empty() {
+            return Ok(());
+        }
+        // The deletion is journalled before it happens.
+        let events: u64 = plan.delete.iter().map(|segment| segment.events).sum();
+        let details = vec![("segments", plan.delete.len().to_string()), ("events", events.to_string())];
+        self.journal.write("retention.delete", None, details)?;
+        let deleted = self.store.retain()?;
+        tracing::info!(segments = deleted.segments.len(), events = deleted.events, "old segments deleted");
+        Ok(())
+    }
+
+    /// Losses are events too: whenever a source's refused or shed count has grown.
+    fn report_losses(&self, reported: &mut BTreeMap<u32, Losses>) -> anyhow::Result<()> {
+        for (source, losses) in self.spool.ledger() {
+            let before = reported.get(&source.id.0);
+            let lost = |losses: &Losses| (losses.refused.clone(), losses.shed.clone());
+            if before.map(lost).unwrap_or_default() != lost(&losses) {
+                let details = vec![
+                    ("received", losses.received().to_string()),
+                    ("stored", losses.stored.to_string()),
+                    ("refused", reasons(&losses.refused)),
+                    ("shed", reasons(&losses.shed)),
+                ];
+                self.journal.write("losses.report", Some(source.name.to_string()), details)?;
+                reported.insert(source.id.0, losses);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `too_large=1 busy=20`
+fn reasons(counts: &BTreeMap<Reason, u64>) -> String {
+    counts.iter().map(|(reason, count)| format!("{reason}={count}")).collect::<Vec<_>>().join(" ")
+}
+
+/// The clock, as Vedette counts time.
+pub fn now() -> vedette_event::Time {
+    let age = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    vedette_event::Time::from_micros(i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,138 @@
+//! A data folder with everything that works on it.
+
+pub mod content;
+pub mod findings;
+pub mod journal;
+pub mod local_import;
+pub mod maintenance;
+pub mod pipeline;
+pub mod receivers;
+pub mod rules;
+pub mod views;
+
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use anyhow::Context;
+use vedette_alert::Alerts;
+use vedette_event::{Derive, Diagnostic};
+use vedette_intake::parse::Parsers;
+use vedette_query::Engine;
+use vedette_spool::Spool;
+use vedette_store::{Budget, Store};
+
+use self::{pipeline::Pipeline, rules::Rules};
+use crate::config::Config;
+
+/// An open data folder: spool, store, alerts, parsers, rules and the query engine over them. Holds the
+/// spool's lock, so there is one per folder.
+pub struct Node {
+    /// The data folder.
+    pub dir: PathBuf,
+    /// The durable batch log.
+    pub spool: Spool,
+    /// The searchable history.
+    pub store: Store,
+    /// The inbox.
+    pub alerts: Alerts,
+    /// What derives fields.
+    pub parsers: Arc<Parsers>,
+    /// What detects.
+    pub rules: Arc<Rules>,
+    /// What answers questions.
+    pub engine: Engine,
+    /// Parsers that did not load.
+    pub refused_parsers: Vec<Diagnostic>,
+}
+
+impl Node {
+    /// Opens, and creates where needed, a data folder.
+    ///
+    /// # Errors
+    /// Another process holds it; a part is damaged or newer than this binary.
+    pub fn open(dir: &Path, config: &Config) -> anyhow::Result<Node> {
+        make_private_dir(dir)?;
+        let spool = Spool::open(&dir.join("spool"), spool_options(config))
+            .with_context(|| format!("cannot open the data folder {}", dir.display()))?;
+        let store = Store::open(&dir.join("store"), store_options(config)).context("cannot open the store")?;
+        let alerts = Alerts::open(&dir.join("alerts.db")).context("cannot open the alerts")?;
+        let (parsers, refused_parsers) = parsers(config);
+        let parsers = Arc::new(parsers);
+        let rules = Arc::new(Rules::load(&config.detection)?);
+        let derive: Arc<dyn Derive> = parsers.clone();
+        let engine = Engine::new(store.clone(), derive, vedette_query::Options::default())?;
+        Ok(Node { dir: dir.to_owned(), spool, store, alerts, parsers, rules, engine, refused_parsers })
+    }
+
+    /// A pipeline over this folder.
+    ///
+    /// # Errors
+    /// The spool cannot be read.
+    pub fn pipeline(&self) -> anyhow::Result<Pipeline> {
+        Pipeline::new(
+            self.spool.clone(),
+            self.store.clone(),
+            self.alerts.clone(),
+            self.parsers.clone(),
+            self.rules.clone(),
+        )
+    }
+
+    /// Brings everything that is durable in the spool into the store, and seals it.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run`].
+    pub fn catch_up(&self) -> anyhow::Result<()> {
+        self.pipeline()?.run(&AtomicBool::new(true))
+    }
+}
+
+/// The configured parsers over the built-in ones.
+pub fn parsers(config: &Config) -> (Parsers, Vec<Diagnostic>) {
+    if config.detection.parsers.is_empty() {
+        (Parsers::builtin(), Vec::new())
+    } else {
+        Parsers::load(&config.detection.parsers)
+    }
+}
+
+fn spool_options(config: &Config) -> vedette_spool::Options {
+    vedette_spool::Options {
+        max_record_bytes: config.storage.max_record_bytes,
+        min_free_bytes: config.storage.min_free_bytes,
+        ..Default::default()
+    }
+}
+
+fn store_options(config: &Config) -> vedette_store::Options {
+    let storage = &config.storage;
+    vedette_store::Options {
+        seal_age: storage.seal_after(),
+        keep: Some(Duration::from_secs(u64::from(storage.max_age_days) * 86_400)),
+        budget: match storage.max_bytes {
+            Some(bytes) => Budget::Bytes(bytes),
+            None => Budget::DiskShare(f64::from(storage.max_disk_percent) / 100.0),
+        },
+        ..Default::default()
+    }
+}
+
+/// A folder that only its owner can enter: it holds everybody's secrets.
+fn make_private_dir(dir: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot create the data folder {}", dir.display()))?;
+    let permissions = fs::metadata(dir)?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        tracing::warn!(dir = %dir.display(), "the data folder is open to others; closing it");
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}

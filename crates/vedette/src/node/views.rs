@@ -1,0 +1,76 @@
+//! What the server sees of the node.
+
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
+
+use vedette_server::{Check, HealthView, LoadedRule, RefusedRule, RulesView, Status};
+use vedette_spool::Spool;
+
+use super::{pipeline::Counters, rules::Rules};
+
+impl RulesView for Rules {
+    fn loaded(&self) -> Vec<LoadedRule> {
+        let files = self.files();
+        let program = self.current();
+        let loaded = program.rules().map(|(rule, _)| LoadedRule {
+            rule: rule.clone(),
+            file: files.get(&rule.id).map(|file| file.to_string()).unwrap_or_default(),
+            hits: self.hits(&rule.id).count,
+        });
+        loaded.collect()
+    }
+
+    fn refused(&self) -> Vec<RefusedRule> {
+        let refused = Rules::refused(self);
+        let refused = refused.iter().map(|refused| RefusedRule {
+            file: refused.file.to_string(),
+            line: refused.line,
+            id: refused.id.clone(),
+            title: refused.title.clone(),
+            reason: refused.reason.clone(),
+        });
+        refused.collect()
+    }
+}
+
+/// The node's own health.
+pub struct NodeHealth {
+    /// For its status.
+    pub spool: Spool,
+    /// For refused rules.
+    pub rules: Arc<Rules>,
+    /// Parsers that did not load.
+    pub refused_parsers: usize,
+    /// The pipeline's figures.
+    pub counters: Arc<Counters>,
+    /// Receivers that ended, and why.
+    pub ended: Arc<Mutex<Vec<String>>>,
+}
+
+impl HealthView for NodeHealth {
+    fn checks(&self) -> Vec<Check> {
+        let check = |name: &str, status, detail: Option<String>| Check { name: name.into(), status, detail };
+        let spool = match self.spool.status().refusing {
+            None => check("spool", Status::Ok, None),
+            Some(reason) => check("spool", Status::Fail, Some(format!("refuses new records: {reason}"))),
+        };
+        let pipeline = if self.counters.failed.load(Ordering::Relaxed) {
+            let detail = "stopped on an error; records are kept in the spool: see the log, then restart";
+            check("pipeline", Status::Fail, Some(detail.into()))
+        } else {
+            check("pipeline", Status::Ok, None)
+        };
+        let refused = Rules::refused(&self.rules).len();
+        let rules = match refused {
+            0 => check("rules", Status::Ok, None),
+            n => check("rules", Status::Warn, Some(format!("{n} rules are refused; the rules page says why"))),
+        };
+        let parsers = match self.refused_parsers {
+            0 => check("parsers", Status::Ok, None),
+            n => check("parsers", Status::Warn, Some(format!("{n} parser files are refused; the log says why"))),
+        };
+        let mut checks = vec![spool, pipeline, rules, parsers];
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.extend(ended.iter().map(|why| check("receiver", Status::Fail, Some(why.clone()))));
+        checks
+    }
+}

@@ -1,0 +1,254 @@
+//! A running `vedette up` in a temporary folder, and what tests need around it.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything in a test may take before it has failed. A limit, not a wait.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+pub const RECEIVERS: &str = r#"
+console: {listen: "127.0.0.1:0"}
+receivers:
+  journald: off
+  local_files: false
+  syslog:
+    - {transport: udp, listen: "127.0.0.1:0"}
+    - {transport: tcp, listen: "127.0.0.1:0"}
+  http:
+    - {listen: "127.0.0.1:0"}
+"#;
+
+/// The binary under test.
+pub fn vedette() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vedette"));
+    command.env_remove("VEDETTE_DATA_DIR").stdin(Stdio::null());
+    command
+}
+
+/// Runs the binary to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    vedette().args(arguments).output().expect("the binary starts")
+}
+
+/// Standard output as text, checked for the exit code.
+pub fn stdout(output: &Output, code: i32) -> String {
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(code), "stdout: {out}\nstderr: {}", String::from_utf8_lossy(&output.stderr));
+    out
+}
+
+/// JSON lines.
+pub fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+/// The project's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the crate lies in the project")
+}
+
+/// The public data sets, if they are there.
+pub fn data(name: &str) -> Option<PathBuf> {
+    let base = std::env::var_os("VEDETTE_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    let path = base.join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is not there", path.display());
+    None
+}
+
+/// An archive of the public data sets, unpacked once below the target folder.
+pub fn unpacked(archive: &str) -> Option<PathBuf> {
+    let archive = data(archive)?;
+    let name = archive.file_name()?.to_string_lossy().replace(".tar.xz", "");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data").join(&name);
+    if !target.exists() {
+        let half = target.with_extension(format!("{}.half", std::process::id()));
+        std::fs::create_dir_all(&half).expect("the target folder is writable");
+        let done = Command::new("tar").arg("xJf").arg(&archive).arg("-C").arg(&half).status().expect("tar runs");
+        assert!(done.success(), "cannot unpack {}", archive.display());
+        // Another test may have been faster; then its copy stays.
+        if std::fs::rename(&half, &target).is_err() {
+            std::fs::remove_dir_all(&half).expect("our own copy can go");
+        }
+    }
+    Some(target)
+}
+
+/// A running `vedette up`.
+pub struct Running {
+    child: Child,
+    /// Lines that it printed before it was ready: `listening <receiver> <address>`, `console <url>`, …
+    pub lines: Vec<String>,
+    /// The folder with its data and configuration.
+    pub folder: PathBuf,
+}
+
+impl Running {
+    /// Starts in `folder` with a configuration; waits until it says `ready`.
+    pub fn start(folder: &Path, config: &str) -> Running {
+        let file = folder.join("vedette.yml");
+        std::fs::write(&file, config).expect("the folder is writable");
+        let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
+        let mut child = vedette()
+            .arg("up")
+            .arg("--config")
+            .arg(&file)
+            .arg("--data")
+            .arg(folder.join("data"))
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
+        let (sender, receiver) = mpsc::channel();
+        let out = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut lines = Vec::new();
+        loop {
+            match receiver.recv_timeout(PATIENCE) {
+                Ok(line) if line == "ready" => break,
+                Ok(line) => lines.push(line),
+                Err(_) => {
+                    let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+                    panic!("`vedette up` did not get ready; it said {lines:?}\n{log}\n{:?}", child.try_wait());
+                }
+            }
+        }
+        Running { child, lines, folder: folder.to_owned() }
+    }
+
+    /// The address that a receiver listens on.
+    pub fn address(&self, receiver: &str) -> SocketAddr {
+        let prefix = format!("listening {receiver} ");
+        let line = self.lines.iter().find_map(|line| line.strip_prefix(&prefix));
+        line.unwrap_or_else(|| panic!("no {receiver} in {:?}", self.lines)).parse().expect("an address")
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it was started here");
+    }
+
+    /// Ends it as an administrator would.
+    pub fn stop(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        Command::new("kill").arg("-TERM").arg(pid).status().expect("kill runs");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it was started here") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "`vedette up` does not end on SIGTERM");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Events that a hunt finds, each as JSON.
+    pub fn hunt(&self, query: &str) -> Vec<Value> {
+        hunt(&self.data(), query)
+    }
+
+    /// Waits until a count query (`… | summarize n=count()`) reaches `wanted`.
+    pub fn wait_for_count(&self, filter: &str, wanted: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let count = count(&self.data(), filter);
+            if count >= wanted {
+                assert_eq!(count, wanted, "more `{filter}` than were sent");
+                return;
+            }
+            if Instant::now() > deadline {
+                let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                let sources = run(&["sources", "--data", &self.data().to_string_lossy()]);
+                panic!(
+                    "only {count} of {wanted} `{filter}` arrived\n{}\n{log}",
+                    String::from_utf8_lossy(&sources.stdout)
+                );
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already ended by `kill` and `stop`; a failing test ends it here.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Events that a hunt finds in a data folder.
+pub fn hunt(data: &Path, query: &str) -> Vec<Value> {
+    let output = run(&["hunt", query, "-o", "json", "-n", "0", "--data", &data.to_string_lossy()]);
+    json_lines(&stdout(&output, 0))
+}
+
+/// Number of events that match a filter.
+pub fn count(data: &Path, filter: &str) -> u64 {
+    let rows = hunt(data, &format!("{filter} | summarize n=count()"));
+    rows[0]["n"].as_u64().expect("a count")
+}
+
+/// A folder that is gone after the test.
+pub fn folder() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// A started client that ends with the test.
+pub struct Client(pub Child);
+
+impl Client {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Client {
+        Client(command.stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// One HTTP exchange over a new connection: status and body.
+pub fn http(address: SocketAddr, request: &[u8]) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    match (status, body) {
+        (Some(status), Some(body)) => Ok((status, body)),
+        _ => Err(std::io::Error::other(format!("not an HTTP answer: {answer:?}"))),
+    }
+}
+
+/// A POST that closes its connection.
+pub fn post(path: &str, kind: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: vedette\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
