@@ -302,7 +302,7 @@ fn mistakes_of_meaning_are_shown() {
         "* | where user.name has user.id",
     ]
     .iter()
-    .map(|text| format!("{}", world.hunt(text)))
+    .map(|text| world.hunt(text))
     .collect();
     expect![[r#"
         error: `source.port` is a number field; `abc` is not a number
