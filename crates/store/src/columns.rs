@@ -120,22 +120,14 @@ impl ColumnBuilder {
         }
     }
 
-    /// Appends one row: the first value that is not null, by the column's type; for a list all of them.
-    fn append<'a>(&mut self, first: Option<Value<'a>>, mut all: impl Iterator<Item = Value<'a>>) {
+    /// Ends a row: `first` is its first value that is not null. A list has its values already.
+    fn append(&mut self, first: Option<Value<'_>>) {
         match self {
             ColumnBuilder::Absent(_) => {}
             ColumnBuilder::Keyword(builder) => builder.append_option(first.map(Value::to_text)),
             ColumnBuilder::Ip(builder) => builder.append_option(first.and_then(canonical_ip)),
             ColumnBuilder::Long(builder) => builder.append_option(first.and_then(Value::as_int)),
-            ColumnBuilder::Keywords(builder) => match first {
-                None => builder.append_null(),
-                Some(_) => {
-                    all.by_ref().filter(|value| *value != Value::Null).for_each(|value| {
-                        builder.values().append_value(value.to_text());
-                    });
-                    builder.append(true);
-                }
-            },
+            ColumnBuilder::Keywords(builder) => builder.append(first.is_some()),
         }
     }
 
@@ -175,17 +167,16 @@ pub(crate) fn rows(batch: &Batch, events: Range<usize>) -> Result<RecordBatch> {
         parsers.append_option(event.parser());
         originals.append_value(event.raw());
         let mut first = [None; CORE.len()];
-        for field in event.fields() {
-            if let Some(core) = core_of[field.id.index()]
-                && first[core].is_none()
-                && field.value != Value::Null
-            {
-                first[core] = Some(field.value);
+        for field in event.fields().filter(|field| field.value != Value::Null) {
+            let Some(core) = core_of[field.id.index()] else {
+                continue;
+            };
+            first[core] = first[core].or(Some(field.value));
+            if let ColumnBuilder::Keywords(builder) = &mut builders[core] {
+                builder.values().append_value(field.value.to_text());
             }
         }
-        for ((builder, column), first) in builders.iter_mut().zip(CORE).zip(first) {
-            builder.append(first, event.all(column.name));
-        }
+        builders.iter_mut().zip(first).for_each(|(builder, first)| builder.append(first));
     }
 
     let source = batch.source();

@@ -69,7 +69,7 @@ impl Granules {
     pub fn all(count: usize) -> Self {
         let mut all = Granules { count, bits: vec![u64::MAX; count.div_ceil(64)] };
         if let Some(last) = all.bits.last_mut()
-            && count % 64 != 0
+            && !count.is_multiple_of(64)
         {
             *last >>= 64 - count % 64;
         }

@@ -230,7 +230,7 @@ impl Manifest {
         let mut statement = connection.prepare(
             "SELECT id, hour, path, schema, rows, raw_bytes, longest, batches, parquet_bytes, parquet_crc, tokens_bytes,
                 tokens_crc, received_min, received_max, time_min, time_max, granules, merges, hold
-             FROM segments ORDER BY hour, id",
+             FROM segments ORDER BY hour, received_min, id",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

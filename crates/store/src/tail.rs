@@ -17,6 +17,8 @@ use crate::{
 
 /// Small record batches of the tail are joined up to this many rows.
 const JOIN_ROWS: usize = 1024;
+/// A part that has so many original bytes takes no more, however rarely the tail is sealed.
+const MAX_PART_BYTES: u64 = 512 << 20;
 
 /// Rows that will become one segment: of one hour, at most [`MAX_ROWS_SEALED`].
 pub(crate) struct Part {
@@ -102,7 +104,9 @@ impl Part {
 
     /// True if a piece belongs here and there is room.
     pub(crate) fn takes(&self, piece: &Piece) -> bool {
-        self.hour == piece.hour && self.rows + piece.events.len() as u64 <= MAX_ROWS_SEALED
+        self.hour == piece.hour
+            && self.rows + piece.events.len() as u64 <= MAX_ROWS_SEALED
+            && self.raw_bytes < MAX_PART_BYTES
     }
 
     /// Appends a piece of a batch.

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use arrow::{array::RecordBatch, datatypes::DataType};
@@ -52,20 +53,23 @@ pub(crate) struct Contents<'a> {
 pub(crate) struct SegmentWriter<'a> {
     pub(crate) base: &'a Path,
     pub(crate) options: &'a Options,
-    /// The greatest name of a segment so far.
-    pub(crate) after: Option<String>,
+    /// The last name that a segment got.
+    pub(crate) last_id: &'a Mutex<Option<String>>,
 }
 
 impl SegmentWriter<'_> {
     /// Writes both files and puts them in place, durably; the manifest does not have them yet. `tokens` writes the
     /// sidecar.
     pub(crate) fn write(
-        &mut self,
+        &self,
         contents: Contents<'_>,
         tokens: impl FnOnce(Out, &Path, &[BatchEntry]) -> Result<Out>,
     ) -> Result<SegmentRow> {
-        let id = files::new_id(self.options.now(), self.after.as_deref());
-        self.after = Some(id.clone());
+        let id = {
+            let mut last = self.last_id.lock().unwrap_or_else(PoisonError::into_inner);
+            let id = files::new_id(self.options.now(), last.as_deref());
+            last.insert(id).clone()
+        };
         let path = format!("{}/{id}.{}", files::partition(contents.hour), files::PARQUET);
         let temporary = self.base.join(files::TEMPORARY).join(&id);
         let temporary = [temporary.with_extension(files::PARQUET), temporary.with_extension(files::TOKENS)];

@@ -3,7 +3,10 @@
 //! Only whole segments are joined, one after the other: the rows of a batch stay together and in order, so that
 //! whatever was proved about a batch is proved the same way afterwards (docs/decisions/0002).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{SegmentSummary, Store, lock};
 use crate::{
@@ -33,18 +36,18 @@ impl Store {
     /// Joins one group of small segments, if there is one: at least two of an hour that is over, or
     /// [`crate::Options::compact_segments`] of one that still receives. Call it again until it gives `None`.
     ///
-    /// Appending and reading go on meanwhile. The old files are removed when no snapshot uses them any more.
+    /// Appending, reading and sealing go on meanwhile. The old files are removed when no snapshot uses them any more.
     /// Segments on legal hold are left alone.
     pub fn compact(&self) -> Result<Option<Compacted>> {
         let inner = &*self.inner;
-        let mut upkeep = lock(&inner.upkeep);
-        if upkeep.manifest.is_none() {
+        let mut unreadable = lock(&inner.unreadable);
+        if inner.read_only {
             return Err(StoreError::ReadOnly);
         }
         lock(&inner.writer).usable()?;
         let segments = lock(&inner.shown).segments.clone();
         let eligible = segments.into_iter().filter(|segment| {
-            segment.schema_id() == SCHEMA_ID && !segment.on_hold() && !upkeep.unreadable.contains(segment.id())
+            segment.schema_id() == SCHEMA_ID && !segment.on_hold() && !unreadable.contains(segment.id())
         });
         let Some(old) = self.choose(eligible) else {
             return Ok(None);
@@ -54,12 +57,18 @@ impl Store {
             Err(error) => {
                 if error.is_damage() {
                     // Whichever it is, none of the group is tried again before the next start.
-                    upkeep.unreadable.extend(old.iter().map(|segment| segment.id().to_owned()));
+                    unreadable.extend(old.iter().map(|segment| segment.id().to_owned()));
                 }
                 return Err(error);
             }
         };
-        let manifest = upkeep.manifest.as_mut().ok_or(StoreError::ReadOnly)?;
+        let mut manifest = lock(&inner.manifest);
+        let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
+        if !self.still_there(&old) {
+            // Retention or a hold was faster.
+            self.remove_files(vec![row]);
+            return Ok(None);
+        }
         let committed = manifest.write(|transaction| {
             old.iter().try_for_each(|segment| manifest::delete_segment(transaction, segment.id()))?;
             manifest::insert_segment(transaction, &row)
@@ -81,6 +90,12 @@ impl Store {
         inner.options.step("shown")?;
         old.iter().for_each(|segment| segment.drop_files());
         Ok(Some(Compacted { from: old.iter().map(|segment| SegmentSummary::of(segment)).collect(), into }))
+    }
+
+    fn still_there(&self, segments: &[Arc<Segment>]) -> bool {
+        let shown = lock(&self.inner.shown);
+        let shown: BTreeSet<&str> = shown.segments.iter().map(|segment| segment.id()).collect();
+        segments.iter().all(|segment| shown.contains(segment.id()) && !segment.on_hold())
     }
 
     /// The group to be joined: neighbours in time, of one hour, small ones only.

@@ -46,17 +46,20 @@ struct Inner {
     read_only: bool,
     /// What readers see. Held for moments only, and always taken last.
     shown: Mutex<Shown>,
-    /// What appending changes. Taken after `upkeep`.
+    /// What appending changes. Taken after `manifest`.
     writer: Mutex<Writer>,
-    /// Sealing, compaction, retention and holds exclude each other.
-    upkeep: Mutex<Upkeep>,
+    /// The manifest, for whoever changes it; none in a store that is open for reading only. Held while sealing.
+    manifest: Mutex<Option<Manifest>>,
+    /// Held while compacting, and taken before `manifest`: the segments that compaction could not read.
+    unreadable: Mutex<BTreeSet<String>>,
+    last_id: Mutex<Option<String>>,
     damaged: Vec<Damage>,
     _lock: Option<File>,
 }
 
 #[derive(Default)]
 struct Shown {
-    /// Ascending by hour and id.
+    /// Ascending by hour, first receive time and id.
     segments: Vec<Arc<Segment>>,
     tail: Vec<(u64, Vec<Arc<RecordBatch>>)>,
 }
@@ -74,13 +77,6 @@ struct Writer {
     broken: Option<String>,
 }
 
-struct Upkeep {
-    /// None in a store that is open for reading only.
-    manifest: Option<Manifest>,
-    /// Segments that compaction could not read.
-    unreadable: BTreeSet<String>,
-}
-
 /// A segment of the manifest whose files are missing or not of their length. It is left out of snapshots.
 #[derive(Clone, Debug)]
 pub struct Damage {
@@ -93,7 +89,7 @@ pub struct Damage {
 /// The store at one moment: every event exactly once.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Sealed rows, ascending by hour and by the time they were sealed.
+    /// Sealed rows, ascending by the segments' earliest receive times.
     pub segments: Vec<Arc<Segment>>,
     /// Rows that are not sealed yet, in the same columns ([`crate::schema`]).
     pub tail: Vec<RecordBatch>,
@@ -164,6 +160,7 @@ impl Store {
         lock: Option<File>,
         read_only: bool,
     ) -> Store {
+        let last_id = contents.segments.iter().map(|segment| segment.id.clone()).max();
         let mut segments = Vec::new();
         let mut damaged = Vec::new();
         for row in contents.segments {
@@ -193,7 +190,9 @@ impl Store {
                 read_only,
                 shown: Mutex::new(Shown { segments, tail: Vec::new() }),
                 writer: Mutex::new(writer),
-                upkeep: Mutex::new(Upkeep { manifest, unreadable: BTreeSet::new() }),
+                manifest: Mutex::new(manifest),
+                unreadable: Mutex::new(BTreeSet::new()),
+                last_id: Mutex::new(last_id),
                 damaged,
                 _lock: lock,
             }),
@@ -269,9 +268,8 @@ impl Store {
     }
 
     fn segment_writer(&self) -> SegmentWriter<'_> {
-        let shown = lock(&self.inner.shown);
-        let after = shown.segments.iter().map(|segment| segment.id()).max().map(str::to_owned);
-        SegmentWriter { base: &self.inner.dir, options: &self.inner.options, after }
+        let inner = &*self.inner;
+        SegmentWriter { base: &inner.dir, options: &inner.options, last_id: &inner.last_id }
     }
 
     /// The store as it is now.
@@ -315,7 +313,8 @@ impl Shown {
     }
 
     fn sort(&mut self) {
-        self.segments.sort_by(|a, b| (a.row().hour, a.id()).cmp(&(b.row().hour, b.id())));
+        let place = |segment: &Segment| (segment.row().hour, segment.received().0);
+        self.segments.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.id().cmp(b.id())));
     }
 }
 

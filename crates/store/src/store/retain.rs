@@ -60,8 +60,8 @@ impl Store {
     /// The manifest forgets the segments first; their files are removed when no snapshot uses them any more.
     pub fn retain(&self) -> Result<Deleted> {
         let inner = &*self.inner;
-        let mut upkeep = lock(&inner.upkeep);
-        let manifest = upkeep.manifest.as_mut().ok_or(StoreError::ReadOnly)?;
+        let mut manifest = lock(&inner.manifest);
+        let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
         lock(&inner.writer).usable()?;
         let segments = lock(&inner.shown).segments.clone();
         let (plan, chosen) = self.plan_for(&segments)?;
@@ -83,8 +83,8 @@ impl Store {
     /// the store has.
     pub fn hold<'a>(&self, ids: impl IntoIterator<Item = &'a str>, hold: bool) -> Result<usize> {
         let inner = &*self.inner;
-        let mut upkeep = lock(&inner.upkeep);
-        let manifest = upkeep.manifest.as_mut().ok_or(StoreError::ReadOnly)?;
+        let mut manifest = lock(&inner.manifest);
+        let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
         let segments = lock(&inner.shown).segments.clone();
         let ids: Vec<&str> = ids.into_iter().collect();
         let chosen: Vec<_> = segments.iter().filter(|segment| ids.contains(&segment.id())).collect();

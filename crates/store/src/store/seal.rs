@@ -42,8 +42,8 @@ impl Store {
     /// The tail is as before then, and sealing can be tried again; except [`StoreError::Broken`].
     pub fn seal(&self) -> Result<Option<Sealed>> {
         let inner = &*self.inner;
-        let mut upkeep = lock(&inner.upkeep);
-        let manifest = upkeep.manifest.as_mut().ok_or(StoreError::ReadOnly)?;
+        let mut manifest = lock(&inner.manifest);
+        let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
         let (parts, sources, spool_position) = {
             let mut writer = lock(&inner.writer);
             writer.usable()?;
@@ -86,7 +86,7 @@ impl Store {
         spool_position: u64,
     ) -> Result<Vec<SegmentRow>> {
         let inner = &*self.inner;
-        let mut writer = self.segment_writer();
+        let writer = self.segment_writer();
         let mut rows: Vec<SegmentRow> = Vec::with_capacity(parts.len());
         for part in parts {
             let contents = Contents {
@@ -132,8 +132,12 @@ impl Store {
     /// Removes the files of segments that did not get into the manifest.
     pub(super) fn undo(&self, rows: Vec<SegmentRow>, error: StoreError) -> StoreError {
         if !matches!(error, StoreError::Stopped(_)) {
-            rows.into_iter().for_each(|row| Segment::new(&self.inner.dir, row).drop_files());
+            self.remove_files(rows);
         }
         error
+    }
+
+    pub(super) fn remove_files(&self, rows: Vec<SegmentRow>) {
+        rows.into_iter().for_each(|row| Segment::new(&self.inner.dir, row).drop_files());
     }
 }

@@ -131,7 +131,7 @@ impl TokenIndex {
             Lookup::Prefix(start) => {
                 let after = blocks.partition_point(|block| *block.first <= **start);
                 for block in &blocks[after.saturating_sub(1)..] {
-                    if &block.first[..block.first.len().min(start.len())] > &start[..] || found.is_all() {
+                    if block.first[..block.first.len().min(start.len())] > start[..] || found.is_all() {
                         break;
                     }
                     self.search(file, block, &mut found, |key| key.starts_with(start))?;

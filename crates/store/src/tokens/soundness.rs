@@ -1,5 +1,4 @@
 //! Look-ups against brute force: no granule that holds a matching text is ever missed.
-#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 
