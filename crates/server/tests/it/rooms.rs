@@ -34,7 +34,6 @@ fn local(dir: &std::path::Path) -> Local {
     let receipt =
         spool.append(&source, lines.iter().map(|line| (*line).into()).collect()).unwrap().wait_blocking().unwrap();
     spool.shed(&source, Reason::KernelDrop, 5);
-    spool.append(&source, vec![]).map(drop).unwrap_or(());
     let mut batch = BatchBuilder::new(source.clone());
     for (seq, line) in lines.iter().enumerate() {
         Lines.derive(&source, receipt.first_seq + seq as u64, receipt.received, line, &mut batch);
