@@ -191,10 +191,15 @@ fn leading(token: &[u8]) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-/// True if the text's first occurrence in the original neither begins nor ends inside a word, so that its tokens are
-/// among the original's.
+/// True if the text's occurrence in the original, at its end or else the first, neither begins nor ends inside a word,
+/// so that its tokens are among the original's.
 fn occurs_at_boundaries(text: &str, original: &str) -> bool {
-    let Some(start) = memmem::find(original.as_bytes(), text.as_bytes()) else {
+    // A message is often the whole rest of its record; preparing a search for it would cost more than splitting it.
+    let start = match original.strip_suffix(text) {
+        Some(before) => Some(before.len()),
+        None => memmem::find(original.as_bytes(), text.as_bytes()),
+    };
+    let Some(start) = start else {
         return false;
     };
     let is_word = |char: Option<char>| char.is_some_and(split::is_word_char);
