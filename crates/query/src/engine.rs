@@ -179,7 +179,7 @@ pub struct Request {
     pub to: Option<Time>,
     /// What `now()` is; without it `to`, or the clock.
     pub now: Option<Time>,
-    /// The most rows of the answer; whether there were more is told by [`Answer::truncated`].
+    /// The most rows of the answer (`usize::MAX`: all); whether there were more is told by [`Answer::truncated`].
     pub limit: usize,
     /// The most bytes of the answer, as Arrow holds it.
     pub max_bytes: u64,
@@ -206,6 +206,13 @@ impl Request {
     /// SQL, with the same limits.
     pub fn sql(text: impl Into<String>) -> Self {
         Request { language: Language::Sql, ..Request::hunt(text) }
+    }
+
+    /// One row more than the limit, to know whether there are more; none for a limit that nothing can reach, because
+    /// the planner adds to it.
+    pub(crate) fn fetch(&self) -> Option<usize> {
+        const UNREACHABLE: usize = 1 << 40;
+        (self.limit < UNREACHABLE).then(|| self.limit + 1)
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -305,7 +312,7 @@ impl Engine {
         };
         let events = self.events(&fields(ast, &table_columns), request, progress, cancel);
         let compiler = Compiler { text: &request.text, events, tables: &tables, now: request.now() };
-        let flow = compiler.query(ast, Some(request.limit.saturating_add(1)))?;
+        let flow = compiler.query(ast, request.fetch())?;
         let extended = flow.events.then_some(flow.extended);
         self.answer(&context, flow.plan, extended, request, cancel).await
     }
@@ -320,7 +327,7 @@ impl Engine {
         for (name, table) in &tables {
             context.register_table(datafusion::common::TableReference::bare(name.as_str()), table.clone())?;
         }
-        let plan = sql::plan(&context, statement, &request.text, request.limit.saturating_add(1)).await?;
+        let plan = sql::plan(&context, statement, &request.text, request.fetch()).await?;
         self.answer(&context, plan, None, request, cancel).await
     }
 

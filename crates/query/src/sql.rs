@@ -324,7 +324,7 @@ pub(crate) async fn plan(
     context: &SessionContext,
     statement: Statement,
     text: &str,
-    limit: usize,
+    limit: Option<usize>,
 ) -> Result<LogicalPlan, QueryError> {
     let refused = |error: datafusion::error::DataFusionError| -> QueryError {
         let message = first_line(&error.strip_backtrace());
@@ -347,5 +347,5 @@ pub(crate) async fn plan(
         context.state().statement_to_plan(AnyStatement::Statement(Box::new(statement))).await.map_err(refused)?;
     let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     allowed.verify_plan(&plan)?;
-    Ok(LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build()?)
+    Ok(LogicalPlanBuilder::from(plan).limit(0, limit)?.build()?)
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde_json::{Map, Value, json};
 use vedette_event::{BatchBuilder, Derive, Source, SourceId, Time};
 use vedette_intake::parse::Parsers;
-use vedette_sigma::{Expect, Loaded, Mapping, Program, Refused, RuleTest};
+use vedette_sigma::{Expect, Loaded, Mapping, Program, RuleTest};
 
 use crate::{
     Outcome, Usage,

@@ -11,10 +11,11 @@ pub mod rules;
 pub mod views;
 
 use std::{
+    collections::HashMap,
     fs,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -22,7 +23,7 @@ use anyhow::Context;
 use vedette_alert::Alerts;
 use vedette_event::{Derive, Diagnostic};
 use vedette_intake::parse::Parsers;
-use vedette_query::Engine;
+use vedette_query::{Engine, SourceLookup};
 use vedette_spool::Spool;
 use vedette_store::{Budget, Store};
 
@@ -65,7 +66,7 @@ impl Node {
         let parsers = Arc::new(parsers);
         let rules = Arc::new(Rules::load(&config.detection)?);
         let derive: Arc<dyn Derive> = parsers.clone();
-        let engine = Engine::new(store.clone(), derive, vedette_query::Options::default())?;
+        let engine = Engine::new(store.clone(), derive, vedette_query::Options { sources: Some(sources(&spool)), ..Default::default() })?;
         Ok(Node { dir: dir.to_owned(), spool, store, alerts, parsers, rules, engine, refused_parsers })
     }
 
@@ -90,6 +91,18 @@ impl Node {
     pub fn catch_up(&self) -> anyhow::Result<()> {
         self.pipeline()?.run(&AtomicBool::new(true))
     }
+}
+
+/// Sources as the spool knows them, with their configured parsers: what is derived again must be derived alike.
+fn sources(spool: &Spool) -> SourceLookup {
+    let (spool, known) = (spool.clone(), Mutex::new(HashMap::new()));
+    Arc::new(move |id, _| {
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains_key(&id) {
+            known.extend(spool.ledger().into_iter().map(|(source, _)| (source.id, source)));
+        }
+        known.get(&id).cloned()
+    })
 }
 
 /// The configured parsers over the built-in ones.

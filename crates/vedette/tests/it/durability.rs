@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufReader, Write},
     net::{SocketAddr, TcpStream},
     sync::{
         Arc, Mutex,
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{RECEIVERS, Running, count, folder, hunt};
+use crate::harness::{RECEIVERS, Running, count, folder, hunt, read_answer};
 
 /// Sends `_bulk` requests of 50 documents over one connection until told to stop or cut off, and notes which
 /// documents were acknowledged.
@@ -35,7 +35,7 @@ fn load(address: SocketAddr, worker: usize, round: usize, stop: &AtomicBool, ack
         if stream.write_all((head + &body).as_bytes()).is_err() {
             return;
         }
-        let Some(answer) = answer(&mut reader) else { return };
+        let Ok((_, answer)) = read_answer(&mut reader) else { return };
         let answer: serde_json::Value = serde_json::from_str(&answer).expect("an answer in JSON");
         let items = answer["items"].as_array().expect("items");
         assert_eq!(items.len(), names.len());
@@ -46,25 +46,6 @@ fn load(address: SocketAddr, worker: usize, round: usize, stop: &AtomicBool, ack
             }
         }
     }
-}
-
-fn answer(reader: &mut impl BufRead) -> Option<String> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    String::from_utf8(body).ok()
 }
 
 #[test]

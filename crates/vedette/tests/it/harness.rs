@@ -233,15 +233,49 @@ pub fn http(address: SocketAddr, request: &[u8]) -> std::io::Result<(u16, String
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(request)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
-    match (status, body) {
-        (Some(status), Some(body)) => Ok((status, body)),
-        _ => Err(std::io::Error::other(format!("not an HTTP answer: {answer:?}"))),
+    read_answer(&mut BufReader::new(stream))
+}
+
+/// Reads one HTTP/1.1 answer, with a length or in chunks: status and body.
+pub fn read_answer(reader: &mut impl BufRead) -> std::io::Result<(u16, String)> {
+    let mut line = String::new();
+    let mut next = |reader: &mut dyn BufRead| -> std::io::Result<String> {
+        line.clear();
+        match reader.read_line(&mut line)? {
+            0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(line.trim_end().to_ascii_lowercase()),
+        }
+    };
+    let status = next(reader)?.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let (mut length, mut is_chunked) = (0, false);
+    loop {
+        let header = next(reader)?;
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(std::io::Error::other)?;
+        }
+        is_chunked |= header == "transfer-encoding: chunked";
+        if header.is_empty() {
+            break;
+        }
     }
+    let mut body = Vec::new();
+    if is_chunked {
+        loop {
+            let size = usize::from_str_radix(&next(reader)?, 16).map_err(std::io::Error::other)?;
+            let start = body.len();
+            body.resize(start + size, 0);
+            reader.read_exact(&mut body[start..])?;
+            next(reader)?;
+            if size == 0 {
+                break;
+            }
+        }
+    } else {
+        body.resize(length, 0);
+        reader.read_exact(&mut body)?;
+    }
+    let status = status.ok_or_else(|| std::io::Error::other("not an HTTP answer"))?;
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
 /// A POST that closes its connection.
