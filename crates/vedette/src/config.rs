@@ -334,13 +334,28 @@ mod tests {
 
     #[test]
     fn unknown_keys_name_their_line() {
-        check("storage:\n  max_age: 3\n", expect_test::expect!["vedette.yml:2:3: storage: unknown field `max_age`, expected one of `max_age_days`, `max_bytes`, `max_disk_percent`, `min_free_bytes`, `max_record_bytes`, `seal_after_seconds` at line 2 column 3"]);
+        check(
+            "storage:\n  max_age: 3\n",
+            expect_test::expect![
+                "vedette.yml:2:3: storage: unknown field `max_age`, expected one of `max_age_days`, `max_bytes`, `max_disk_percent`, `min_free_bytes`, `max_record_bytes`, `seal_after_seconds` at line 2 column 3"
+            ],
+        );
     }
 
     #[test]
     fn open_receivers_need_protection() {
-        check("receivers:\n  syslog:\n    - {transport: udp, listen: '0.0.0.0:514'}\n", expect_test::expect!["vedette.yml: syslog over Udp on 0.0.0.0:514 would take anybody's records in the clear; use `transport: tls` with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"]);
-        check("receivers:\n  http:\n    - {listen: '0.0.0.0:9200'}\n", expect_test::expect!["vedette.yml: the HTTP receiver on 0.0.0.0:9200 is open to the network and needs `certificate` and `key` (docs/configuration.md lists every key with its default)"]);
+        check(
+            "receivers:\n  syslog:\n    - {transport: udp, listen: '0.0.0.0:514'}\n",
+            expect_test::expect![
+                "vedette.yml: syslog over Udp on 0.0.0.0:514 would take anybody's records in the clear; use `transport: tls` with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"
+            ],
+        );
+        check(
+            "receivers:\n  http:\n    - {listen: '0.0.0.0:9200'}\n",
+            expect_test::expect![
+                "vedette.yml: the HTTP receiver on 0.0.0.0:9200 is open to the network and needs `certificate` and `key` (docs/configuration.md lists every key with its default)"
+            ],
+        );
         check(
             "receivers:\n  syslog:\n    - {transport: tls, listen: '127.0.0.1:6514', certificate: c.pem, key: k.pem}\n",
             expect_test::expect!["fine"],

@@ -66,7 +66,11 @@ impl Node {
         let parsers = Arc::new(parsers);
         let rules = Arc::new(Rules::load(&config.detection)?);
         let derive: Arc<dyn Derive> = parsers.clone();
-        let engine = Engine::new(store.clone(), derive, vedette_query::Options { sources: Some(sources(&spool)), ..Default::default() })?;
+        let engine = Engine::new(
+            store.clone(),
+            derive,
+            vedette_query::Options { sources: Some(sources(&spool)), ..Default::default() },
+        )?;
         Ok(Node { dir: dir.to_owned(), spool, store, alerts, parsers, rules, engine, refused_parsers })
     }
 

@@ -1,6 +1,6 @@
 //! `_bulk` and `/ingest` from hostile or careless clients.
 
-use crate::harness::{RECEIVERS, Running, folder, http, post};
+use crate::harness::{OTHERS, RECEIVERS, Running, folder, http, post};
 
 #[test]
 fn bad_items_are_named_and_the_rest_is_stored() {
@@ -17,7 +17,7 @@ fn bad_items_are_named_and_the_rest_is_stored() {
         .map(|item| item.expect("an item")["status"].clone())
         .collect();
     assert_eq!(statuses, [201, 400, 201]);
-    running.wait_for_count("good", 2);
+    running.wait_for_count(&format!("good {OTHERS}"), 2);
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_record_beyond_the_limit_is_refused_and_others_are_unharmed() {
     let (status, answer) =
         http(running.address("http"), &post("/ingest", "application/x-ndjson", &long)).expect("an answer");
     assert!(status == 200 || status == 207 || status == 413, "{status} {answer}");
-    running.wait_for_count("short", 1);
+    running.wait_for_count(&format!("short {OTHERS}"), 1);
     let sources = crate::harness::run(&["sources", "-o", "json", "--data", &running.data().to_string_lossy()]);
     let refused = crate::harness::json_lines(&crate::harness::stdout(&sources, 0))
         .iter()

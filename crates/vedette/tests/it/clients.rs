@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _, fs, path::Path, process::Command};
 
-use crate::harness::{Client, RECEIVERS, Running, folder, root};
+use crate::harness::{Client, OTHERS, RECEIVERS, Running, folder, root};
 
 const RECORDS: usize = 10_000;
 
@@ -16,7 +16,7 @@ fn lines(tag: &str) -> String {
 
 /// Waits for all records of a tag, then checks that each is there exactly once.
 fn all_once(running: &Running, tag: &str) {
-    let filter = format!("vedette-{tag}-*");
+    let filter = format!("vedette-{tag}-* {OTHERS}");
     running.wait_for_count(&filter, RECORDS as u64);
     let mut seen = HashSet::new();
     for event in running.hunt(&filter) {
@@ -215,6 +215,8 @@ fn a_file_rotated_by_logrotate() {
             writeln!(file, "{line}").expect("writable");
         }
         drop(file);
+        // Rotating faster than the follower looks is not what logrotate is for.
+        running.wait_for_count(&format!("vedette-rot-* {OTHERS}"), ((round + 1) * (RECORDS / 10)) as u64);
         if round % 2 == 0 {
             let status = Command::new("/usr/sbin/logrotate")
                 .arg("-s")

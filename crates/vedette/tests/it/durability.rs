@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{RECEIVERS, Running, count, folder, hunt, read_answer};
+use crate::harness::{OTHERS, RECEIVERS, Running, count, folder, hunt, read_answer};
 
 /// Sends `_bulk` requests of 50 documents over one connection until told to stop or cut off, and notes which
 /// documents were acknowledged.
@@ -75,7 +75,7 @@ fn kill_9_under_load_loses_nothing_acknowledged_and_doubles_nothing() {
     assert!(acknowledged.len() > rounds * 50, "only {} documents were acknowledged", acknowledged.len());
     let running = Running::start(folder.path(), &config);
     let mut seen: HashMap<String, usize> = HashMap::new();
-    for event in running.hunt("kill-*") {
+    for event in running.hunt(&format!("kill-* {OTHERS}")) {
         let original = event["event.original"].as_str().expect("text");
         let name = original.split('"').nth(3).and_then(|text| text.strip_suffix(" end")).expect("a name");
         *seen.entry(name.to_owned()).or_default() += 1;

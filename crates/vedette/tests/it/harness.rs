@@ -85,6 +85,9 @@ pub fn unpacked(archive: &str) -> Option<PathBuf> {
     Some(target)
 }
 
+/// Leaves Vedette's own events out: a hunt is journalled, and would find its own text.
+pub const OTHERS: &str = "-event.module:vedette";
+
 /// A running `vedette up`.
 pub struct Running {
     child: Child,
