@@ -74,6 +74,8 @@ fn kill_9_under_load_loses_nothing_acknowledged_and_doubles_nothing() {
     let acknowledged = acknowledged.into_inner().expect("no worker panics");
     assert!(acknowledged.len() > rounds * 50, "only {} documents were acknowledged", acknowledged.len());
     let running = Running::start(folder.path(), &config);
+    // What the last kill left in the spool becomes searchable within moments of the start.
+    running.wait_for_at_least(&format!("kill-* {OTHERS}"), acknowledged.len() as u64);
     let mut seen: HashMap<String, usize> = HashMap::new();
     for event in running.hunt(&format!("kill-* {OTHERS}")) {
         let original = event["event.original"].as_str().expect("text");

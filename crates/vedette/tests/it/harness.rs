@@ -167,14 +167,19 @@ impl Running {
         hunt(&self.data(), query)
     }
 
-    /// Waits until a count query (`… | summarize n=count()`) reaches `wanted`.
+    /// Waits until exactly `wanted` events match.
     pub fn wait_for_count(&self, filter: &str, wanted: u64) {
+        let count = self.wait_for_at_least(filter, wanted);
+        assert_eq!(count, wanted, "more `{filter}` than were sent");
+    }
+
+    /// Waits until at least `wanted` events match; returns how many do.
+    pub fn wait_for_at_least(&self, filter: &str, wanted: u64) -> u64 {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let count = count(&self.data(), filter);
             if count >= wanted {
-                assert_eq!(count, wanted, "more `{filter}` than were sent");
-                return;
+                return count;
             }
             if Instant::now() > deadline {
                 let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
