@@ -114,6 +114,9 @@ impl Part {
         // First what can fail.
         let (replaced, records) = self.join(piece.records)?;
         let first_seq = batch.event(piece.events.start).seq();
+        // Which of the batch's names are core columns, and of which kind.
+        let kinds: Vec<Option<Kind>> =
+            batch.names().iter().map(|name| columns::core_index(name).map(|core| CORE[core].kind)).collect();
         let entry = BatchEntry { source: batch.source().id.0, first_seq, rows: piece.events.len() as u32 };
         for event in piece.events.map(|index| batch.event(index)) {
             if self.rows.is_multiple_of(GRANULE_ROWS) {
@@ -121,7 +124,7 @@ impl Part {
             }
             let granule = self.granules.len() - 1;
             if let Some(tokens) = &mut self.tokens {
-                index(tokens, granule as u32, event);
+                index(tokens, granule as u32, event, &kinds);
             }
             self.granules[granule].add_row(event.time(), event.received(), event.raw().len());
             self.rows += 1;
@@ -164,7 +167,7 @@ impl Part {
 }
 
 /// Adds an event's tokens: of the original bytes, of each field's value, and of what core columns make of values.
-fn index(tokens: &mut TokenBuilder, granule: u32, event: Event<'_>) {
+fn index(tokens: &mut TokenBuilder, granule: u32, event: Event<'_>, kinds: &[Option<Kind>]) {
     tokens.original(granule, event.raw());
     for field in event.fields() {
         match field.value {
@@ -175,7 +178,7 @@ fn index(tokens: &mut TokenBuilder, granule: u32, event: Event<'_>) {
         let Value::Str(text) = field.value else {
             continue;
         };
-        let kept = match columns::core_index(field.name).map(|core| CORE[core].kind) {
+        let kept = match kinds[field.id.index()] {
             Some(Kind::Ip) => canonical_ip(field.value),
             Some(Kind::Long) => field.value.as_int().map(|int| int.to_string()),
             _ => None,

@@ -65,20 +65,20 @@ pub enum Format {
     Csv,
 }
 
-/// Where the data folder is.
+/// Which data folder, with which configuration.
 #[derive(Clone, Debug, Args)]
 pub struct DataArgs {
     /// The data folder [default: the configuration's, else ~/.local/share/vedette, for root /var/lib/vedette].
     #[arg(long, value_name = "DIR", env = "VEDETTE_DATA_DIR")]
     pub data: Option<PathBuf>,
+    /// Configuration file (YAML) [default: what `up` last ran with on this data folder].
+    #[arg(long, short, value_name = "FILE", env = "VEDETTE_CONFIG")]
+    pub config: Option<PathBuf>,
 }
 
 /// `vedette up`.
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Configuration file (YAML).
-    #[arg(long, short, value_name = "FILE")]
-    pub config: Option<PathBuf>,
     #[command(flatten)]
     pub data: DataArgs,
 }
@@ -87,7 +87,7 @@ pub struct UpArgs {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Configuration file (YAML).
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", env = "VEDETTE_CONFIG")]
     pub config: Option<PathBuf>,
 }
 
@@ -149,6 +149,9 @@ pub struct ImportArgs {
     /// The job's name; its source is `import:<job>` (default: the file's name).
     #[arg(long, value_name = "NAME")]
     pub job: Option<String>,
+    /// Skip as many records as the job has stored before: the same files go on where an interrupted import ended.
+    #[arg(long)]
+    pub resume: bool,
     #[command(flatten)]
     pub data: DataArgs,
 }
@@ -183,7 +186,7 @@ pub struct AlertsArgs {
     /// Output format.
     #[arg(long, short, value_enum, default_value = "table", global = true)]
     pub output: Format,
-    /// The data folder.
+    /// The data folder [default: ~/.local/share/vedette, for root /var/lib/vedette].
     #[arg(long, value_name = "DIR", env = "VEDETTE_DATA_DIR", global = true)]
     pub data: Option<PathBuf>,
 }
@@ -262,13 +265,13 @@ pub enum BenchCommand {
         #[arg(long, short)]
         output: PathBuf,
     },
-    /// Measure each stage of the way in on a corpus: CPU seconds and events per second.
-    Ingest {
+    /// Measure each stage of the way in on a corpus, one by one on one thread: CPU seconds.
+    Stages {
         /// The corpus (NDJSON).
         corpus: PathBuf,
-        /// An empty folder for the data.
-        #[arg(long)]
-        data: PathBuf,
+        /// A folder on the disk to be measured; what is written there is removed afterwards.
+        #[arg(long, default_value = ".", value_name = "DIR")]
+        scratch: PathBuf,
         /// Rule files or folders (default: the built-in rules).
         #[arg(long, short, num_args = 1..)]
         rules: Vec<PathBuf>,

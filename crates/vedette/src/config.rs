@@ -4,13 +4,18 @@
 //! client certificates is refused.
 
 use std::{
+    ffi::OsString,
+    io,
     net::SocketAddr,
+    os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde::Deserialize;
 use vedette_event::Diagnostic;
+
+use crate::cli::DataArgs;
 
 /// All settings, with the defaults of a machine that watches itself.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -296,12 +301,53 @@ impl Config {
     }
 }
 
+/// In the data folder: the path of the configuration that `up` last ran with.
+const RAN_WITH: &str = "configuration.path";
+
+/// The data folder, and the configuration for a command on it: the one that is given, else the one that `up` last
+/// ran with there, so that records are parsed and limited alike with and without a running server.
+///
+/// # Errors
+/// The configuration cannot be read or is wrong.
+pub fn open(args: &DataArgs) -> anyhow::Result<(PathBuf, Config)> {
+    if let Some(path) = &args.config {
+        let config = Config::load(Some(path))?;
+        return Ok((data_dir(args.data.as_deref(), Some(&config)), config));
+    }
+    let dir = data_dir(args.data.as_deref(), None);
+    let config = match std::fs::read(dir.join(RAN_WITH)) {
+        Ok(path) => {
+            let path = PathBuf::from(OsString::from_vec(path));
+            Config::load(Some(&path)).map_err(|diagnostic| match path.exists() {
+                true => diagnostic,
+                false => diagnostic.hint("this folder's `up` ran with it; name another one with --config"),
+            })?
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Config::default(),
+        Err(error) => return Err(error.into()),
+    };
+    Ok((dir, config))
+}
+
+/// Remembers in the data folder which configuration `up` runs with.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn remember(dir: &Path, config: Option<&Path>) -> io::Result<()> {
+    let file = dir.join(RAN_WITH);
+    match config {
+        Some(path) => std::fs::write(file, std::path::absolute(path)?.into_os_string().into_vec()),
+        None => match std::fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        },
+    }
+}
+
 /// The data folder: the argument, else the configuration's, else the user's usual place.
 pub fn data_dir(argument: Option<&Path>, config: Option<&Config>) -> PathBuf {
-    if let Some(dir) = argument {
-        return dir.to_owned();
-    }
-    if let Some(dir) = config.and_then(|config| config.data.as_deref()) {
+    let configured = || config.and_then(|config| config.data.as_deref());
+    if let Some(dir) = argument.or_else(configured) {
         return dir.to_owned();
     }
     if rustix::process::geteuid().is_root() {

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use datafusion::{
-    common::{config::ConfigOptions, tree_node::TreeNodeRecursion},
-    error::Result,
+    common::{config::ConfigOptions, runtime::SpawnedTask, tree_node::TreeNodeRecursion},
+    error::{DataFusionError, Result},
     execution::TaskContext,
     physical_expr::{EquivalenceProperties, PhysicalExpr},
     physical_plan::{
@@ -12,11 +12,11 @@ use datafusion::{
         ReplaceChildrenOptions, SendableRecordBatchStream,
         execution_plan::{Boundedness, EmissionType},
         filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown},
-        stream::RecordBatchReceiverStream,
+        stream::RecordBatchStreamAdapter,
     },
 };
 
-use super::scan::Scan;
+use super::scan::{Reading, Scan};
 
 /// Reads a [`Scan`], every partition its own share of the units.
 #[derive(Clone, Debug)]
@@ -84,11 +84,16 @@ impl ExecutionPlan for EventsExec {
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut stream = RecordBatchReceiverStream::builder(self.scan.output.clone(), 2);
-        let sender = stream.tx();
-        let (scan, dynamic, share) = (self.scan.clone(), self.dynamic.clone(), (partition, self.partitions));
-        stream.spawn_blocking(move || scan.run(share, &dynamic, &sender));
-        Ok(stream.build())
+        let reading = Reading::new(self.scan.clone(), (partition, self.partitions), self.dynamic.clone());
+        // A unit is read when its rows are asked for, and not before: a `take` that has enough asks no more.
+        let batches = futures::stream::try_unfold(reading, |mut reading| async {
+            let read = move || (reading.next(), reading);
+            match SpawnedTask::spawn_blocking(read).await {
+                Ok((batch, reading)) => Ok(batch?.map(|batch| (batch, reading))),
+                Err(panicked) => Err(DataFusionError::ExecutionJoin(Box::new(panicked))),
+            }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.scan.output.clone(), batches)))
     }
 
     fn handle_child_pushdown_result(

@@ -10,7 +10,6 @@ use datafusion::{
     error::{DataFusionError, Result},
     physical_expr::{PhysicalExpr, utils::reassign_expr_columns},
 };
-use tokio::sync::mpsc::Sender;
 use vedette_event::ecs::{ORIGINAL, TIMESTAMP};
 use vedette_store as store;
 
@@ -73,45 +72,53 @@ pub(crate) struct Scan {
     pub(crate) cancel: Cancel,
 }
 
-impl Scan {
-    /// Reads every `of`-th unit from `first` on and sends what passes, until the limit or the receiver's end.
-    /// `dynamic` are filters that may become narrower meanwhile; they only save work.
-    pub(crate) fn run(
-        &self,
-        (first, of): (usize, usize),
-        dynamic: &[Arc<dyn PhysicalExpr>],
-        sender: &Sender<Result<RecordBatch>>,
-    ) -> Result<()> {
-        let mut sent = 0;
-        for unit in self.units.iter().skip(first).step_by(of) {
-            if self.cancel.is_cancelled() {
+/// How far one partition's reading of a [`Scan`] has come.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    scan: Arc<Scan>,
+    next: usize,
+    step: usize,
+    sent: usize,
+    /// Filters that may become narrower meanwhile; they only save work.
+    dynamic: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+impl Reading {
+    /// Reads every `of`-th unit from `first` on.
+    pub(crate) fn new(scan: Arc<Scan>, (first, of): (usize, usize), dynamic: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+        Reading { scan, next: first, step: of, sent: 0, dynamic }
+    }
+
+    /// The rows that pass from the next unit that has some; `None` after the limit or the last unit.
+    pub(crate) fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let scan = &*self.scan;
+        let rest = scan.limit.map_or(usize::MAX, |limit| limit - self.sent);
+        while rest > 0
+            && let Some(unit) = scan.units.get(self.next)
+        {
+            if scan.cancel.is_cancelled() {
                 return Err(DataFusionError::External(Box::new(Cancelled)));
             }
-            if sender.is_closed() {
-                return Ok(());
-            }
-            if !self.may_match(unit, dynamic) {
-                self.progress.skipped(unit.weight);
+            self.next += self.step;
+            if !scan.may_match(unit, &self.dynamic) {
+                scan.progress.skipped(unit.weight);
                 continue;
             }
             let mut rows = Rows::all(unit);
-            self.filter(unit, &mut rows)?;
-            self.progress.scanned(unit.weight, rows.len() as u64);
-            if rows.len() == 0 {
-                continue;
-            }
-            let mut batch = self.finish(&mut rows)?;
-            if let Some(limit) = self.limit {
-                batch = batch.slice(0, batch.num_rows().min(limit - sent));
-            }
-            sent += batch.num_rows();
-            if sender.blocking_send(Ok(batch)).is_err() || self.limit.is_some_and(|limit| sent >= limit) {
-                return Ok(());
+            scan.filter(unit, &mut rows)?;
+            scan.progress.scanned(unit.weight, rows.len() as u64);
+            if rows.len() > 0 {
+                let batch = scan.finish(&mut rows)?;
+                let batch = batch.slice(0, batch.num_rows().min(rest));
+                self.sent += batch.num_rows();
+                return Ok(Some(batch));
             }
         }
-        Ok(())
+        Ok(None)
     }
+}
 
+impl Scan {
     fn may_match(&self, unit: &Unit, dynamic: &[Arc<dyn PhysicalExpr>]) -> bool {
         let times = Times::new(std::iter::once(unit.time));
         for filter in dynamic {

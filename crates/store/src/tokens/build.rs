@@ -8,17 +8,15 @@ use std::{
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use memchr::memmem;
 
 use super::{
     BatchEntry, DictionaryWriter,
-    split::{self, Part},
+    recent::{LONGEST, Recent},
+    split::{self, Folded, Part},
 };
 
 /// A builder takes this many granules: the bits of a token's set.
 pub(crate) const MAX_GRANULES: u32 = u32::BITS;
-/// Values from this length on are first searched for in the original, which is cheaper than splitting them again.
-const SEARCH_FROM: usize = 24;
 /// Values up to this length are remembered within a granule.
 const REMEMBER_UP_TO: usize = 256;
 
@@ -27,11 +25,13 @@ const REMEMBER_UP_TO: usize = 256;
 pub(crate) struct TokenBuilder {
     tokens: Tokens,
     granule: u32,
-    /// Values seen in the current granule, exactly as they were.
+    /// Longer values seen in the current granule, exactly as they were.
     values: Interned,
-    /// The current event's original, folded.
-    original: String,
-    folded: String,
+    /// Shorter ones that were met a moment ago.
+    recent: Recent,
+    /// The current event's original.
+    original: Folded,
+    value: Folded,
 }
 
 #[derive(Default)]
@@ -39,10 +39,15 @@ struct Tokens {
     strings: Interned,
     /// By token: the set of granules.
     granules: Vec<u32>,
+    /// What the current granule has already.
+    recent: Recent,
 }
 
 impl Tokens {
     fn add(&mut self, token: &[u8], granule: u32) {
+        if self.recent.meet(token) {
+            return;
+        }
         let id = self.strings.intern(token);
         if id == self.granules.len() {
             self.granules.push(0);
@@ -50,9 +55,9 @@ impl Tokens {
         self.granules[id] |= 1 << granule;
     }
 
-    fn add_parts(&mut self, folded: &str, granule: u32) {
-        let bytes = folded.as_bytes();
-        split::split(folded, |part| match part {
+    fn add_parts(&mut self, folded: &Folded, granule: u32) {
+        let bytes = folded.bytes();
+        folded.split(|part| match part {
             Part::Shape(range) => self.add(&bytes[range], granule),
             Part::Word(range) if range.len() <= split::MAX_TOKEN => {
                 if split::is_indexed(&bytes[range.clone()]) {
@@ -68,7 +73,8 @@ impl Tokens {
 #[derive(Default)]
 struct Interned {
     hasher: RandomState,
-    table: HashTable<u32>,
+    /// The numbers with a part of their strings' hashes, so that growing does not read the strings again.
+    table: HashTable<(u32, u32)>,
     /// Where each string ends in `bytes`; it begins where the one before ends.
     ends: Vec<u32>,
     bytes: Vec<u8>,
@@ -83,24 +89,20 @@ impl Interned {
         &self.bytes[self.range(id)]
     }
 
-    fn hash(hasher: &RandomState, string: &[u8]) -> u64 {
-        let mut hasher = hasher.build_hasher();
-        hasher.write(string);
-        hasher.finish()
-    }
-
     /// The string's number; a new string gets the next one.
     fn intern(&mut self, string: &[u8]) -> usize {
-        let hash = Self::hash(&self.hasher, string);
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(string);
+        let part = hasher.finish() as u32;
         let (ends, bytes) = (&self.ends, &self.bytes);
-        if let Some(&id) = self.table.find(hash, |&id| bytes[range(ends, id as usize)] == *string) {
+        let is_it = |&(other, id): &(u32, u32)| other == part && bytes[range(ends, id as usize)] == *string;
+        if let Some(&(_, id)) = self.table.find(spread(part), is_it) {
             return id as usize;
         }
         let id = self.ends.len();
         self.bytes.extend_from_slice(string);
         self.ends.push(self.bytes.len() as u32);
-        let (hasher, ends, bytes) = (&self.hasher, &self.ends, &self.bytes);
-        self.table.insert_unique(hash, id as u32, |&id| Self::hash(hasher, &bytes[range(ends, id as usize)]));
+        self.table.insert_unique(spread(part), (part, id as u32), |&(part, _)| spread(part));
         id
     }
 
@@ -111,8 +113,13 @@ impl Interned {
     }
 
     fn memory(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * 4 + self.table.capacity() * 5
+        self.bytes.capacity() + self.ends.capacity() * 4 + self.table.capacity() * 9
     }
+}
+
+/// Spreads 32 bits of a hash over the 64 that a table wants.
+fn spread(part: u32) -> u64 {
+    u64::from(part).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 fn range(ends: &[u32], id: usize) -> Range<usize> {
@@ -127,9 +134,10 @@ impl TokenBuilder {
         if granule != self.granule {
             self.granule = granule;
             self.values.clear();
+            self.recent.clear();
+            self.tokens.recent.clear();
         }
-        self.original.clear();
-        split::fold_into(raw, &mut self.original);
+        self.original.set(raw);
         self.tokens.add_parts(&self.original, granule);
     }
 
@@ -138,26 +146,32 @@ impl TokenBuilder {
         if value.is_empty() {
             return;
         }
-        if value.len() <= REMEMBER_UP_TO {
+        if value.len() <= LONGEST {
+            if self.recent.meet(value.as_bytes()) {
+                return;
+            }
+        } else if value.len() <= REMEMBER_UP_TO {
             let known = self.values.ends.len();
             if self.values.intern(value.as_bytes()) < known {
                 return;
             }
         }
-        self.folded.clear();
-        split::fold_into(value.as_bytes(), &mut self.folded);
-        if split::whole_value(&self.folded) {
-            self.tokens.add(self.folded.as_bytes(), self.granule);
+        self.value.set(value.as_bytes());
+        if self.value.is_whole_value() {
+            self.tokens.add(self.value.bytes(), self.granule);
         }
-        let in_original = self.folded.len() >= SEARCH_FROM && occurs_at_boundaries(&self.folded, &self.original);
-        if !in_original {
-            self.tokens.add_parts(&self.folded, self.granule);
+        if !ends_original(self.value.bytes(), self.original.bytes()) {
+            self.tokens.add_parts(&self.value, self.granule);
         }
     }
 
     /// Memory in use, in bytes.
     pub(crate) fn memory(&self) -> usize {
-        self.tokens.strings.memory() + self.tokens.granules.capacity() * 4 + self.values.memory()
+        self.tokens.strings.memory()
+            + self.tokens.granules.capacity() * 4
+            + self.tokens.recent.memory()
+            + self.recent.memory()
+            + self.values.memory()
     }
 
     /// Writes the sidecar.
@@ -191,21 +205,13 @@ fn leading(token: &[u8]) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-/// True if the text's occurrence in the original, at its end or else the first, neither begins nor ends inside a word,
-/// so that its tokens are among the original's.
-fn occurs_at_boundaries(text: &str, original: &str) -> bool {
-    // A message is often the whole rest of its record; preparing a search for it would cost more than splitting it.
-    let start = match original.strip_suffix(text) {
-        Some(before) => Some(before.len()),
-        None => memmem::find(original.as_bytes(), text.as_bytes()),
-    };
-    let Some(start) = start else {
-        return false;
-    };
-    let is_word = |char: Option<char>| char.is_some_and(split::is_word_char);
-    let cut_left = is_word(text.chars().next()) && is_word(original[..start].chars().next_back());
-    let cut_right = is_word(text.chars().next_back()) && is_word(original[start + text.len()..].chars().next());
-    !cut_left && !cut_right
+/// True if the original ends with the text and the text begins at a word's boundary, so that its tokens are among the
+/// original's: a message is often the whole rest of its record.
+fn ends_original(text: &[u8], original: &[u8]) -> bool {
+    // Beyond ASCII every character counts as part of a word here: at worst the text is split again.
+    let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| !byte.is_ascii() || split::is_word_char((*byte).into()));
+    let before = original.strip_suffix(text);
+    before.is_some_and(|before| !(is_word(text.first()) && is_word(before.last())))
 }
 
 #[cfg(test)]
@@ -213,12 +219,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn occurrences_must_not_cut_words() {
-        let original = "the quick brown fox, brown foxes";
-        for (text, expected) in
-            [("brown fox", true), ("rown fox", false), ("quick brow", false), (" brown fox, ", true), ("none", false)]
-        {
-            assert_eq!(occurs_at_boundaries(text, original), expected, "{text}");
+    fn a_text_at_the_end_must_not_cut_a_word() {
+        let original = "the quick brown fox";
+        for (text, expected) in [("brown fox", true), ("rown fox", false), (" fox", true), ("quick", false)] {
+            assert_eq!(ends_original(text.as_bytes(), original.as_bytes()), expected, "{text}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod index;
 mod lookup;
 pub(crate) mod merge;
 mod postings;
+mod recent;
 #[cfg(test)]
 mod soundness;
 mod split;

@@ -38,16 +38,40 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Appends the folded form of original bytes; what is not UTF-8 becomes U+FFFD.
-pub(crate) fn fold_into(bytes: &[u8], folded: &mut String) {
-    if bytes.is_ascii()
-        && let Ok(text) = str::from_utf8(bytes)
-    {
-        let start = folded.len();
-        folded.push_str(text);
-        folded[start..].make_ascii_lowercase();
-    } else {
-        folded.extend(String::from_utf8_lossy(bytes).chars().flat_map(char::to_lowercase));
+/// A folded text, and whether it is all ASCII: most texts are, and are split much faster then.
+#[derive(Debug, Default)]
+pub(crate) struct Folded {
+    bytes: Vec<u8>,
+    text: String,
+    is_ascii: bool,
+}
+
+impl Folded {
+    /// The folded form of original bytes; what is not UTF-8 becomes U+FFFD.
+    pub(crate) fn set(&mut self, original: &[u8]) {
+        self.is_ascii = original.is_ascii();
+        if self.is_ascii {
+            self.bytes.clear();
+            self.bytes.extend_from_slice(original);
+            self.bytes.make_ascii_lowercase();
+        } else {
+            self.text.clear();
+            self.text.extend(String::from_utf8_lossy(original).chars().flat_map(char::to_lowercase));
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.is_ascii { &self.bytes } else { self.text.as_bytes() }
+    }
+
+    /// Its words and shapes, as [`split`] finds them.
+    pub(crate) fn split(&self, found: impl FnMut(Part)) {
+        if self.is_ascii { split_ascii(&self.bytes, found) } else { split(&self.text, found) }
+    }
+
+    /// As [`whole_value`].
+    pub(crate) fn is_whole_value(&self) -> bool {
+        if self.is_ascii { str::from_utf8(&self.bytes).is_ok_and(whole_value) } else { whole_value(&self.text) }
     }
 }
 
@@ -120,50 +144,122 @@ pub(crate) enum Part {
 
 /// Finds the words and shapes of a folded text, in the order in which they end.
 pub(crate) fn split(folded: &str, mut found: impl FnMut(Part)) {
-    let bytes = folded.as_bytes();
-    // The starts of the last three words before the current one.
-    let mut starts = [0usize; 3];
-    let (mut decimal_run, mut hex_run, mut guid_words) = (0u32, 0u32, 0usize);
-    let mut guid_start = 0;
-    let mut previous_end = 0;
+    if folded.is_ascii() {
+        return split_ascii(folded.as_bytes(), found);
+    }
+    let mut shapes = Shapes::default();
     let mut next = next_word(folded, 0);
     while let Some(word) = next {
-        let text = &bytes[word.clone()];
-        let separator = &bytes[previous_end..word.start];
-        let is_hex = text.len() <= 12 && text.iter().all(u8::is_ascii_hexdigit);
+        let end = word.end;
+        shapes.word(folded.as_bytes(), word, &mut found);
+        next = next_word(folded, end);
+    }
+}
 
-        decimal_run = match is_hex && text.len() <= 3 && text.iter().all(u8::is_ascii_digit) {
-            true if separator == b"." => decimal_run + 1,
+/// The same for a text of ASCII characters only: 64 bytes at a time.
+pub(crate) fn split_ascii(folded: &[u8], mut found: impl FnMut(Part)) {
+    let mut shapes = Shapes::default();
+    // The start of the word that goes on, if one does.
+    let mut open = None;
+    for (block, base) in folded.chunks(64).zip((0..).step_by(64)) {
+        let words = word_mask(block);
+        let mut edges = words ^ (words << 1 | u64::from(open.is_some()));
+        while edges != 0 {
+            let at = base + edges.trailing_zeros() as usize;
+            edges &= edges - 1;
+            open = match open {
+                // The mask ends with the text.
+                Some(_) if at >= folded.len() => break,
+                Some(start) => {
+                    shapes.word(folded, start..at, &mut found);
+                    None
+                }
+                None => Some(at),
+            };
+        }
+    }
+    if let Some(start) = open {
+        shapes.word(folded, start..folded.len(), &mut found);
+    }
+}
+
+/// Which of up to 64 ASCII bytes belong to words: bit by bit, the first byte lowest.
+fn word_mask(block: &[u8]) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    // The high bit of every byte that is `from` or more; no byte overflows into the next.
+    let reaches = |bytes: u64, from: u8| (bytes + u64::from(0x80 - from) * EACH) & HIGH;
+    let within = |bytes: u64, from: u8, to: u8| reaches(bytes, from) & !reaches(bytes, to + 1);
+    let mut mask = 0;
+    for (eight, shift) in block.chunks(8).zip((0..).step_by(8)) {
+        let mut bytes = [0; 8];
+        bytes[..eight.len()].copy_from_slice(eight);
+        let bytes = u64::from_le_bytes(bytes);
+        let lower = bytes | 0x20 * EACH;
+        let words = within(lower, b'a', b'z') | within(bytes, b'0', b'9') | within(bytes, b'_', b'_');
+        // Gathers the eight bits in the highest byte.
+        mask |= ((words >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << shift;
+    }
+    mask
+}
+
+/// Recognises shapes while words come by.
+#[derive(Default)]
+struct Shapes {
+    /// The starts of the last three words.
+    starts: [usize; 3],
+    decimal_run: u32,
+    hex_run: u32,
+    guid_words: usize,
+    guid_start: usize,
+    previous_end: usize,
+}
+
+impl Shapes {
+    #[inline]
+    fn word(&mut self, bytes: &[u8], word: Range<usize>, found: &mut impl FnMut(Part)) {
+        let text = &bytes[word.clone()];
+        let is_hex = text.len() <= 12 && text.iter().all(u8::is_ascii_hexdigit);
+        if is_hex {
+            let separator = &bytes[self.previous_end..word.start];
+            if let Some(start) = self.shape(bytes, &word, separator) {
+                found(Part::Shape(start..word.end));
+            }
+        } else {
+            (self.decimal_run, self.hex_run, self.guid_words) = (0, 0, 0);
+        }
+        self.starts = [self.starts[1], self.starts[2], word.start];
+        self.previous_end = word.end;
+        found(Part::Word(word));
+    }
+
+    /// Where the shape begins that this word ends, if it ends one.
+    fn shape(&mut self, bytes: &[u8], word: &Range<usize>, separator: &[u8]) -> Option<usize> {
+        let text = &bytes[word.clone()];
+        self.decimal_run = match text.len() <= 3 && text.iter().all(u8::is_ascii_digit) {
+            true if separator == b"." => self.decimal_run + 1,
             true => 1,
             false => 0,
         };
-        hex_run = match is_hex && text.len() <= 4 {
-            true if matches!(separator, b":" | b"::") => hex_run + 1,
+        self.hex_run = match text.len() <= 4 {
+            true if matches!(separator, b":" | b"::") => self.hex_run + 1,
             true => 1,
             false => 0,
         };
-        guid_words = match (guid_words, text.len()) {
-            (_, 8) if is_hex => {
-                guid_start = word.start;
+        self.guid_words = match (self.guid_words, text.len()) {
+            (_, 8) => {
+                self.guid_start = word.start;
                 1
             }
-            (1..=3, 4) | (4, 12) if is_hex && separator == b"-" => guid_words + 1,
+            (1..=3, 4) | (4, 12) if separator == b"-" => self.guid_words + 1,
             _ => 0,
         };
-
-        let shape_start = match () {
-            () if decimal_run >= 4 => Some(starts[0]),
-            () if hex_run >= 3 && !is_clock(&bytes[starts[1]..word.end]) => Some(starts[1]),
-            () if guid_words == 5 => Some(guid_start),
+        match () {
+            () if self.decimal_run >= 4 => Some(self.starts[0]),
+            () if self.hex_run >= 3 && !is_clock(&bytes[self.starts[1]..word.end]) => Some(self.starts[1]),
+            () if self.guid_words == 5 => Some(self.guid_start),
             () => None,
-        };
-        if let Some(start) = shape_start {
-            found(Part::Shape(start..word.end));
         }
-        starts = [starts[1], starts[2], word.start];
-        previous_end = word.end;
-        found(Part::Word(word));
-        next = next_word(folded, previous_end);
     }
 }
 

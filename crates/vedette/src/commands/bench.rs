@@ -1,7 +1,7 @@
 //! `vedette bench`: make the documented corpus, measure the stages of the way in.
 
 mod corpus;
-mod ingest;
+mod stages;
 
 use crate::{
     Outcome,
@@ -12,6 +12,6 @@ use crate::{
 pub fn run(args: BenchArgs) -> anyhow::Result<Outcome> {
     match args.command {
         BenchCommand::Gen { events, seed, templates, output } => corpus::write(events, seed, &templates, &output),
-        BenchCommand::Ingest { corpus, data, rules } => ingest::run(&corpus, &data, &rules),
+        BenchCommand::Stages { corpus, scratch, rules } => stages::run(&corpus, &scratch, &rules),
     }
 }

@@ -24,7 +24,7 @@ const EVENT_COLUMNS: [&str; 4] = ["@timestamp", "host.name", "event.dataset", "e
 
 /// Runs the command.
 pub fn run(args: QueryArgs, language: Language) -> anyhow::Result<Outcome> {
-    let dir = config::data_dir(args.data.data.as_deref(), None);
+    let (dir, config) = config::open(&args.data)?;
     let (from, to) = (time(args.from.as_deref())?, time(args.to.as_deref())?);
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     let mut view = View { format: args.output, printer: None };
@@ -43,13 +43,14 @@ pub fn run(args: QueryArgs, language: Language) -> anyhow::Result<Outcome> {
             view.json_piece(piece)?;
         }
     } else {
-        offline(&dir, &args.query, language, from, to, limit, &mut view)?;
+        offline(&dir, &config, &args.query, language, from, to, limit, &mut view)?;
     }
     view.finish()
 }
 
 fn offline(
     dir: &Path,
+    config: &Config,
     query: &str,
     language: Language,
     from: Option<Time>,
@@ -60,7 +61,7 @@ fn offline(
     if !dir.exists() {
         return Err(Usage(format!("there is no data folder at {}; give one with --data", dir.display())).into());
     }
-    let node = Node::open(dir, &Config::default())?;
+    let node = Node::open(dir, config)?;
     if node.spool.status().unreleased_bytes > 0 {
         node.catch_up()?;
     }

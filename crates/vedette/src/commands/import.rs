@@ -7,7 +7,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use anyhow::Context;
@@ -16,19 +15,17 @@ use vedette_event::{Reason, Source};
 use vedette_intake::import;
 
 use crate::{
-    Outcome,
+    Outcome, Usage,
     cli::ImportArgs,
     client::Client,
     commands::detect::files_below,
     config::{self, Config},
-    node::{Node, local_import},
+    node::{
+        Node,
+        local_import::{self, Job, PORTION, PORTION_RECORDS, Portion},
+    },
     output::byte_bar,
 };
-
-/// Records are handed over in portions of about this many bytes.
-const PORTION: usize = 4 << 20;
-/// And of at most this many records.
-const PORTION_RECORDS: usize = 10_000;
 
 /// Runs the command. Exit code 1 if damaged records had to be left out.
 pub fn run(args: ImportArgs) -> anyhow::Result<Outcome> {
@@ -41,55 +38,77 @@ pub fn run(args: ImportArgs) -> anyhow::Result<Outcome> {
             .and_then(|file| file.file_name())
             .map_or_else(|| "files".into(), |name| name.to_string_lossy().into_owned()),
     };
-    let dir = config::data_dir(args.data.data.as_deref(), None);
-    let mut target = Target::open(&dir, &format!("import:{job}"))?;
+    let (dir, config) = config::open(&args.data)?;
+    let mut target = Target::open(&dir, &config, &format!("import:{job}"))?;
+    let known = target.job()?;
+    let options = import::Options { record_bytes: known.max_record_bytes, ..import::Options::default() };
     let total = files.iter().map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len())).sum();
     let bar = byte_bar(total);
-    let mut report = Report::default();
+    let mut report = Report { to_skip: if args.resume { known.stored } else { 0 }, ..Report::default() };
     for file in &files {
         bar.set_message(file.display().to_string());
         let before = bar.position();
-        take(file, &mut target, &mut report, |bytes| bar.set_position(before + bytes))?;
+        take(file, &options, &mut target, &mut report, |bytes| bar.set_position(before + bytes))?;
     }
     target.finish()?;
     bar.finish_and_clear();
-    println!("{} records stored from {} files as import:{job}", report.stored, files.len());
-    for (reason, count) in [("damaged", report.damaged), ("too long", report.too_large)] {
-        if count > 0 {
-            eprintln!("{count} records were {reason} and are not stored; they are named above");
-        }
+    if report.to_skip > 0 {
+        let message = "these files have fewer records than the job has stored: they are not the files it began with";
+        return Err(Usage(message.into()).into());
     }
-    Ok(if report.damaged + report.too_large == 0 { Outcome::Fine } else { Outcome::Findings })
+    println!("{} records stored from {} files as import:{job}", report.stored, files.len());
+    if report.skipped > 0 {
+        println!("{} records were skipped: the job had stored them before", report.skipped);
+    }
+    if report.refused > 0 {
+        eprintln!("{} records are damaged or too long and are not stored; they are named above", report.refused);
+    }
+    Ok(if report.refused == 0 { Outcome::Fine } else { Outcome::Findings })
 }
 
 #[derive(Default)]
 struct Report {
     stored: u64,
-    damaged: u64,
-    too_large: u64,
+    to_skip: u64,
+    skipped: u64,
+    refused: u64,
 }
 
-fn take(file: &Path, target: &mut Target, report: &mut Report, progress: impl Fn(u64)) -> anyhow::Result<()> {
-    let (mut portion, mut bytes) = (Vec::new(), 0);
-    let mut records = import::open(file, &import::Options::default())?;
+fn take(
+    file: &Path,
+    options: &import::Options,
+    target: &mut Target,
+    report: &mut Report,
+    progress: impl Fn(u64),
+) -> anyhow::Result<()> {
+    let (mut portion, mut bytes) = (Portion::default(), 0);
+    let mut records = import::open(file, options)?;
     while let Some(record) = records.next() {
-        match record {
-            Ok(record) if record.len() > target.max_record_bytes() => {
-                eprintln!("{}: a record of {} bytes is longer than the limit", file.display(), record.len());
-                target.refuse(Reason::TooLarge);
-                report.too_large += 1;
+        let record = match record {
+            Ok(record) if record.len() <= options.record_bytes => record,
+            other => {
+                let (reason, message) = match other {
+                    Ok(record) => {
+                        let (length, limit) = (record.len(), options.record_bytes);
+                        let message = format!("a record of {length} bytes; the limit is {limit} (max_record_bytes)");
+                        (Reason::TooLarge, format!("{}: {message}", file.display()))
+                    }
+                    Err(error) => (error.reason, error.to_string()),
+                };
+                eprintln!("{message}");
+                *portion.refused.entry(reason).or_default() += 1;
+                report.refused += 1;
+                continue;
             }
-            Ok(record) => {
-                bytes += record.len() + 4;
-                portion.push(Bytes::from(record));
-            }
-            Err(error) => {
-                eprintln!("{}: {error}", file.display());
-                target.refuse(Reason::Malformed);
-                report.damaged += 1;
-            }
+        };
+        if report.to_skip > 0 {
+            report.to_skip -= 1;
+            report.skipped += 1;
+            continue;
         }
-        if bytes >= PORTION || portion.len() >= PORTION_RECORDS {
+        bytes += record.len();
+        portion.records.push(Bytes::from(record));
+        if bytes >= PORTION || portion.records.len() >= PORTION_RECORDS {
             report.stored += target.store(std::mem::take(&mut portion))?;
             bytes = 0;
             progress(records.progress().0);
@@ -103,50 +122,57 @@ fn take(file: &Path, target: &mut Target, report: &mut Report, progress: impl Fn
 /// Where records go: to the server that runs on the folder, or into the folder.
 enum Target {
     Server { client: Client, path: String },
-    Folder { node: Node, source: Arc<Source>, stop: Arc<AtomicBool>, pipeline: JoinHandle<anyhow::Result<()>> },
+    Folder { node: Node, source: Arc<Source>, limit: usize, stop: Arc<AtomicBool>, pipeline: Running },
 }
 
+type Running = JoinHandle<anyhow::Result<()>>;
+
 impl Target {
-    fn open(dir: &Path, source: &str) -> anyhow::Result<Target> {
+    fn open(dir: &Path, config: &Config, source: &str) -> anyhow::Result<Target> {
         if let Some(client) = Client::connect(dir)? {
             let name: String = source.bytes().map(percent).collect();
             return Ok(Target::Server { client, path: format!("{}?source={name}", local_import::PATH) });
         }
-        let node = Node::open(dir, &Config::default())?;
+        let node = Node::open(dir, config)?;
         let source = node.spool.source(source, "import", None)?;
         let (pipeline, stop) = (node.pipeline()?, Arc::new(AtomicBool::new(false)));
         let stopping = stop.clone();
         let pipeline = thread::Builder::new().name("pipeline".into()).spawn(move || pipeline.run(&stopping))?;
-        Ok(Target::Folder { node, source, stop, pipeline })
+        Ok(Target::Folder { node, source, limit: config.storage.max_record_bytes, stop, pipeline })
     }
 
-    fn max_record_bytes(&self) -> usize {
-        vedette_spool::Options::default().max_record_bytes
-    }
-
-    fn refuse(&self, reason: Reason) {
-        if let Target::Folder { node, source, .. } = self {
-            node.spool.refuse(source, reason, 1);
-        }
-    }
-
-    fn store(&mut self, records: Vec<Bytes>) -> anyhow::Result<u64> {
-        if records.is_empty() {
-            return Ok(0);
-        }
+    fn job(&mut self) -> anyhow::Result<Job> {
         match self {
-            Target::Server { client, path } => Ok(client.import(path, local_import::encode(&records))?),
-            Target::Folder { node, source, pipeline, .. } => loop {
-                match node.spool.append(source, records.clone()) {
-                    Ok(ticket) => return Ok(ticket.wait_blocking()?.count as u64),
-                    Err(refused) if refused.reason == Reason::Busy => {
-                        anyhow::ensure!(!pipeline.is_finished(), "the pipeline stopped");
-                        thread::sleep(Duration::from_millis(50));
-                    }
-                    Err(refused) => return Err(refused).context("cannot store the records"),
-                }
-            },
+            Target::Server { client, path } => {
+                Ok(serde_json::from_value(client.json(hyper::Method::GET, path, None)?)?)
+            }
+            Target::Folder { node, source, limit, .. } => {
+                Ok(Job { stored: local_import::stored(&node.spool, &source.name), max_record_bytes: *limit })
+            }
         }
+    }
+
+    /// Returns how many records became durable: all of them.
+    fn store(&mut self, portion: Portion) -> anyhow::Result<u64> {
+        let count = portion.records.len() as u64;
+        match self {
+            _ if count == 0 && portion.refused.is_empty() => {}
+            Target::Server { client, path } => client.import(path, local_import::encode(&portion))?,
+            Target::Folder { node, source, pipeline, .. } => {
+                let ticket = loop {
+                    match node.spool.append(source, portion.records.clone()) {
+                        Err(full) if full.reason == Reason::Busy => {
+                            anyhow::ensure!(!pipeline.is_finished(), "the pipeline stopped");
+                            thread::sleep(local_import::PAUSE);
+                        }
+                        appended => break appended.context("cannot store the records")?,
+                    }
+                };
+                ticket.wait_blocking()?;
+                local_import::count(&node.spool, source, &portion.refused);
+            }
+        }
+        Ok(count)
     }
 
     /// Waits until everything is searchable.

@@ -86,15 +86,16 @@ fn test(paths: &[PathBuf], output: Format) -> anyhow::Result<Outcome> {
         failed: 0,
         verbose: output != Format::Table,
     };
+    let builtin = Parsers::builtin();
     if paths.is_empty() {
-        test_parsers(&Parsers::builtin(), &mut report)?;
+        test_parsers(&builtin, &mut report)?;
         for (name, text) in content::FILES.iter().filter(|(name, _)| content::is_test(name)) {
             let rule = name.replace(".test.yml", ".yml");
             let rules = content::FILES.iter().find(|(other, _)| *other == rule).map(|(_, text)| *text);
-            test_rule(&format!("builtin:{name}"), text, &format!("builtin:{rule}"), rules, &mut report)?;
+            test_rule(&format!("builtin:{name}"), text, &format!("builtin:{rule}"), rules, &builtin, &mut report)?;
         }
     } else {
-        test_paths(paths, &mut report)?;
+        test_paths(paths, &builtin, &mut report)?;
     }
     let Report { printer, passed, failed, .. } = report;
     printer.finish()?;
@@ -102,7 +103,7 @@ fn test(paths: &[PathBuf], output: Format) -> anyhow::Result<Outcome> {
     Ok(if failed == 0 { Outcome::Fine } else { Outcome::Findings })
 }
 
-fn test_paths(paths: &[PathBuf], report: &mut Report) -> anyhow::Result<()> {
+fn test_paths(paths: &[PathBuf], builtin: &Parsers, report: &mut Report) -> anyhow::Result<()> {
     let mut parsers = BTreeSet::new();
     for file in files_below(paths)? {
         let name = file.display().to_string();
@@ -114,7 +115,7 @@ fn test_paths(paths: &[PathBuf], report: &mut Report) -> anyhow::Result<()> {
         if let Some(stem) = name.strip_suffix(".test.yml") {
             let rule = format!("{stem}.yml");
             let rules = std::fs::read_to_string(&rule).ok();
-            test_rule(&name, &text, &rule, rules.as_deref(), report)?;
+            test_rule(&name, &text, &rule, rules.as_deref(), builtin, report)?;
         } else if let Some(folder) = file.parent().filter(|_| name.ends_with(".yml") && is_parser(&text)) {
             parsers.insert(folder.to_owned());
         }
@@ -144,7 +145,14 @@ fn test_parsers(parsers: &Parsers, report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// Runs the tests of one rule file: records go through the real parsers.
-fn test_rule(name: &str, tests: &str, rule_name: &str, rule: Option<&str>, report: &mut Report) -> anyhow::Result<()> {
+fn test_rule(
+    name: &str,
+    tests: &str,
+    rule_name: &str,
+    rule: Option<&str>,
+    parsers: &Parsers,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let Some(rule) = rule else {
         return report.add(name, 1, "has a rule", Err(format!("there is no rule file {rule_name}")));
     };
@@ -157,9 +165,8 @@ fn test_rule(name: &str, tests: &str, rule_name: &str, rule: Option<&str>, repor
         Ok(tests) => tests,
         Err(diagnostic) => return report.add(name, diagnostic.line, "loads", Err(diagnostic.message)),
     };
-    let parsers = Parsers::builtin();
     for test in &tests {
-        report.add(name, test.line, &test.name, run_test(test, &program, &parsers))?;
+        report.add(name, test.line, &test.name, run_test(test, &program, parsers))?;
     }
     Ok(())
 }

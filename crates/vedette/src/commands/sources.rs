@@ -4,18 +4,11 @@ use anyhow::Context;
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    Outcome,
-    cli::SourcesArgs,
-    client::Client,
-    config::{self, Config},
-    node::Node,
-    output::Printer,
-};
+use crate::{Outcome, cli::SourcesArgs, client::Client, config, node::Node, output::Printer};
 
 /// Runs the command.
 pub fn run(args: SourcesArgs) -> anyhow::Result<Outcome> {
-    let dir = config::data_dir(args.data.data.as_deref(), None);
+    let (dir, config) = config::open(&args.data)?;
     let rows: Vec<Map<String, Value>> = match Client::connect(&dir)? {
         Some(mut client) => {
             let answer = client.json(Method::GET, "/api/v1/sources", None)?;
@@ -23,7 +16,7 @@ pub fn run(args: SourcesArgs) -> anyhow::Result<Outcome> {
             serde_json::from_value(sources).context("the server's answer is not a list of sources")?
         }
         None => {
-            let node = Node::open(&dir, &Config::default())?;
+            let node = Node::open(&dir, &config)?;
             let rows = node.spool.ledger().into_iter().map(|(source, losses)| {
                 let row = json!({
                     "name": &*source.name, "received": losses.received(), "stored": losses.stored,

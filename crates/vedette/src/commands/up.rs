@@ -41,10 +41,11 @@ use crate::{
 
 /// Runs the command until SIGTERM or SIGINT.
 pub fn run(args: UpArgs) -> anyhow::Result<Outcome> {
-    let config = Config::load(args.config.as_deref())?;
+    let config = Config::load(args.data.config.as_deref())?;
     let dir = config::data_dir(args.data.data.as_deref(), Some(&config));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let node = Node::open(&dir, &config)?;
+    config::remember(&dir, args.data.config.as_deref())?;
     runtime.block_on(up(config, node))?;
     Ok(Outcome::Fine)
 }
@@ -123,7 +124,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         shutdown.clone(),
     ));
     let socket = node.dir.join(client::SOCKET);
-    let local = router.merge(local_import::router(node.spool.clone()));
+    let local = router.merge(local_import::router(node.spool.clone(), config.storage.max_record_bytes));
     let unix = {
         let (socket, shutdown) = (socket.clone(), shutdown.clone());
         tokio::spawn(async move { listen::unix(&socket, local, Limits::default(), shutdown).await })

@@ -24,7 +24,7 @@ use vedette_server::LiveTail;
 use vedette_spool::{Position, Spool, SpooledRecord, Ticket};
 use vedette_store::{Store, StoreError};
 
-use super::{findings, rules::Rules};
+use super::{findings, maintenance::now, rules::Rules};
 
 /// How long a batch may wait for more records.
 const BATCH_WAIT: Duration = Duration::from_millis(100);
@@ -47,6 +47,8 @@ pub struct Pipeline {
     done: Position,
     /// Findings that are durable in the spool but have not come by yet.
     under_way: HashSet<FindingId>,
+    /// Findings that came by and are to be recorded as alerts, before their batch can be sealed.
+    raised: Vec<Finding>,
     counters: Arc<Counters>,
     live: Option<LiveTail>,
 }
@@ -88,6 +90,7 @@ impl Pipeline {
             .context("cannot register the findings' own source")?;
         let mut pipeline = Pipeline {
             under_way: HashSet::new(),
+            raised: Vec::new(),
             open: BTreeMap::new(),
             done: spool.start(),
             counters: Arc::default(),
@@ -157,6 +160,7 @@ impl Pipeline {
                 for record in frame.records {
                     self.take(record)?;
                 }
+                self.raise()?;
                 self.done = frame.position_after;
             }
             self.finish_batches(|gathering| (stopping && idle) || gathering.since.elapsed() >= BATCH_WAIT)?;
@@ -178,7 +182,7 @@ impl Pipeline {
             return Ok(()); // in the store since before a crash
         }
         if record.source.id == self.findings.id {
-            self.raise(&record)?;
+            self.raised.extend(findings::decode(&record.raw));
         }
         let done = self.done;
         let gathering = self.open.entry(record.source.id).or_insert_with(|| Gathering {
@@ -194,10 +198,11 @@ impl Pipeline {
         Ok(())
     }
 
-    /// A finding came by: it becomes, or joins, an alert.
-    fn raise(&mut self, record: &SpooledRecord) -> anyhow::Result<()> {
-        if let Some(finding) = findings::decode(&record.raw) {
-            self.alerts.record(&[Sighting::from(&finding)], record.received).context("cannot record an alert")?;
+    /// Findings that came by become, or join, alerts.
+    fn raise(&mut self) -> anyhow::Result<()> {
+        let sightings: Vec<Sighting<'_>> = self.raised.iter().map(Sighting::from).collect();
+        self.alerts.record(&sightings, now()).context("cannot record alerts")?;
+        for finding in self.raised.drain(..) {
             self.under_way.remove(&finding.id);
         }
         Ok(())
@@ -213,8 +218,11 @@ impl Pipeline {
         let Some(gathering) = self.open.remove(&id) else { return Ok(()) };
         let batch = gathering.batch.finish();
         let mut found = Vec::new();
-        // Findings do not feed rules: a rule that matched its own finding would never end.
-        if id != self.findings.id {
+        if id == self.findings.id {
+            // What the store has is not read again after a crash, so that alerts come first.
+            self.raise()?;
+        } else {
+            // Findings do not feed rules: a rule that matched its own finding would never end.
             self.rules.current().run(&batch, &mut found);
         }
         let unparsed = batch.events().filter(|event| event.parser().is_none()).count();

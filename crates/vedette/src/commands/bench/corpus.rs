@@ -24,13 +24,13 @@ pub const NEEDLE_GUID: &str = "5f3c9a1e-77aa-4be1-9c0d-0123456789ab";
 /// 2026-11-01T00:00:00Z, the first event's time.
 const START: i64 = 1_793_491_200_000_000;
 const SPAN: i64 = 48 * 3600 * 1_000_000;
-/// Windows data sets with enough background to stand for a fleet.
-const WINDOWS: [&str; 3] = ["nanodump", "covenant_dcom_iertutil", "registry_modification_run_keys"];
+/// Every data set of Windows events: together they stand for a fleet.
+const WINDOWS: [&str; 1] = ["_windows_"];
 const SYSLOG: [&str; 6] = ["Linux", "OpenSSH", "Apache", "OpenStack", "Mac", "Proxifier"];
 
 /// Writes the corpus.
 pub fn write(events: u64, seed: u64, templates: &Path, output: &Path) -> anyhow::Result<Outcome> {
-    let windows = templates_of(templates, &WINDOWS, "json", 6)?;
+    let windows = templates_of(templates, &WINDOWS, ".json", 40)?;
     let syslog = templates_of(templates, &SYSLOG, "_2k.log", 1)?;
     ensure!(!windows.is_empty(), "no Windows templates (*.json) below {}", templates.display());
     ensure!(!syslog.is_empty(), "no syslog templates (*_2k.log) below {}", templates.display());
