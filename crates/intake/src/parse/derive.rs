@@ -1,6 +1,6 @@
 //! From a record's bytes to an event: envelope → candidates → steps → batch.
 
-use std::cell::RefCell;
+use std::{borrow::Cow, cell::RefCell};
 
 use jiff::tz::TimeZone;
 use vedette_event::{BatchBuilder, Derive, Source, Time, Value};
@@ -32,7 +32,10 @@ impl Derive for Parsers {
             batch.push(self.vocabulary.name(self.vocabulary.known.limits), Value::Str("record"));
             return;
         }
-        let text = String::from_utf8_lossy(raw);
+        let text = match std::str::from_utf8(raw) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(raw),
+        };
         DRAFT.with_borrow_mut(|draft| {
             draft.begin(received, &text, &self.vocabulary);
             let parser = self.parse(source, &text, draft);
