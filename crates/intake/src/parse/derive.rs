@@ -64,7 +64,7 @@ struct Run<'a> {
 
 impl Parsers {
     fn parse(&self, source: &Source, text: &str, draft: &mut Draft) -> Option<&Parser> {
-        let context = Context { vocabulary: &self.vocabulary, zone: &self.zone };
+        let context = Context { vocabulary: &self.vocabulary, zone: &self.zone, moves: &self.moves };
         let mut run = Run { parsers: self, context, wanted: Candidates::default() };
         self.selector.by_source(source, &mut run.wanted);
         let whole = Span::new(0..text.len());
