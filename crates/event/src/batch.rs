@@ -1,6 +1,8 @@
 //! A batch of parsed events of one source.
 
-use std::sync::Arc;
+use std::{hash::BuildHasher, sync::Arc};
+
+use hashbrown::HashTable;
 
 use crate::{EventId, Source, Time, Value, ecs};
 
@@ -41,8 +43,8 @@ struct Head {
     received: Time,
     time: Option<Time>,
     parser: Option<u16>,
-    raw_end: usize,
-    fields_end: usize,
+    raw_start: usize,
+    fields_start: usize,
 }
 
 /// A field of an event: its name and value.
@@ -126,9 +128,13 @@ impl<'a> Event<'a> {
         &self.batch.heads[self.index]
     }
 
+    fn next_head(&self) -> Option<&'a Head> {
+        self.batch.heads.get(self.index + 1)
+    }
+
     fn slots(&self) -> &'a [Slot] {
-        let start = self.index.checked_sub(1).map_or(0, |before| self.batch.heads[before].fields_end);
-        &self.batch.slots[start..self.head().fields_end]
+        let end = self.next_head().map_or(self.batch.slots.len(), |next| next.fields_start);
+        &self.batch.slots[self.head().fields_start..end]
     }
 
     /// Its index in the batch.
@@ -163,8 +169,8 @@ impl<'a> Event<'a> {
 
     /// The original bytes.
     pub fn raw(&self) -> &'a [u8] {
-        let start = self.index.checked_sub(1).map_or(0, |before| self.batch.heads[before].raw_end);
-        &self.batch.raw[start..self.head().raw_end]
+        let end = self.next_head().map_or(self.batch.raw.len(), |next| next.raw_start);
+        &self.batch.raw[self.head().raw_start..end]
     }
 
     /// The parser that understood it, `name@version`; none if no parser did.
@@ -258,15 +264,16 @@ impl BatchBuilder {
 
     /// Starts the next event.
     pub fn begin(&mut self, seq: u64, received: Time, raw: &[u8]) {
-        self.batch.raw.extend_from_slice(raw);
+        self.batch.names.begin();
         self.batch.heads.push(Head {
             seq,
             received,
             time: None,
             parser: None,
-            raw_end: self.batch.raw.len(),
-            fields_end: self.batch.slots.len(),
+            raw_start: self.batch.raw.len(),
+            fields_start: self.batch.slots.len(),
         });
+        self.batch.raw.extend_from_slice(raw);
     }
 
     fn head(&mut self) -> &mut Head {
@@ -278,6 +285,7 @@ impl BatchBuilder {
     /// # Panics
     /// If no event was begun.
     pub fn push(&mut self, name: &str, value: Value<'_>) {
+        assert!(!self.batch.heads.is_empty(), "`begin` comes before an event's fields");
         let name = self.batch.names.intern(name);
         let cell = match value {
             Value::Null => Cell::Null,
@@ -296,8 +304,6 @@ impl BatchBuilder {
             }
         };
         self.batch.slots.push(Slot { name, cell });
-        let end = self.batch.slots.len();
-        self.head().fields_end = end;
     }
 
     /// The first value that the current event has for `name` so far.
@@ -346,22 +352,49 @@ impl BatchBuilder {
 #[derive(Clone, Debug, Default)]
 struct Names {
     list: Vec<Box<str>>,
-    index: std::collections::HashMap<Box<str>, NameId>,
+    /// The numbers, found by the hash of their names; the hash is seeded per process.
+    index: HashTable<NameId>,
+    hasher: foldhash::fast::RandomState,
+    /// By a name's number + 1: the name that came after it last time; at 0, the one that came first in an event.
+    after: Vec<NameId>,
+    /// Number + 1 of the current event's last name.
+    last: usize,
 }
 
 impl Names {
     fn find(&self, name: &str) -> Option<NameId> {
-        self.index.get(name).copied()
+        self.index.find(self.hasher.hash_one(name), |id| *self.list[id.index()] == *name).copied()
     }
 
+    fn begin(&mut self) {
+        self.last = 0;
+    }
+
+    /// The number of the current event's next name. Events of one source mostly have the same fields in the same
+    /// order, so the name that came here last time is compared before anything is hashed.
     fn intern(&mut self, name: &str) -> NameId {
-        if let Some(id) = self.find(name) {
+        if let Some(id) = self.after.get(self.last).copied()
+            && self.list.get(id.index()).is_some_and(|known| **known == *name)
+        {
+            self.last = id.index() + 1;
             return id;
         }
+        let id = self.find(name).unwrap_or_else(|| self.add(name));
+        if let Some(after) = self.after.get_mut(self.last) {
+            *after = id;
+        }
+        self.last = id.index() + 1;
+        id
+    }
+
+    fn add(&mut self, name: &str) -> NameId {
         // At most one name per field, and the fields of a batch are bounded well below 2^32.
         let id = NameId(self.list.len() as u32);
         self.list.push(name.into());
-        self.index.insert(name.into(), id);
+        let Names { list, hasher, .. } = self;
+        self.index.insert_unique(hasher.hash_one(name), id, |id| hasher.hash_one(&*list[id.index()]));
+        // One place more than there are names: that of an event's beginning.
+        self.after.resize(self.list.len() + 1, id);
         id
     }
 }
@@ -396,6 +429,27 @@ mod tests {
         assert_eq!(first.parser().map(|parser| &**parser), Some("p@1"));
         assert_eq!(second.parser(), None);
         assert_eq!(second.id().to_string(), "7-11");
+    }
+
+    #[test]
+    fn names_have_one_number_whatever_order_they_come_in() {
+        let orders = ["abc", "abc", "acb", "", "aabbcc", "cba", "ad", "abc"];
+        let mut batch = BatchBuilder::new(Source::new(SourceId(7), "test:1", "test"));
+        for (seq, order) in orders.iter().enumerate() {
+            batch.begin(seq as u64, Time::from_secs(5), b"");
+            for at in 0..order.len() {
+                batch.push(&order[at..=at], Value::Int(at as i64));
+            }
+        }
+        let batch = batch.finish();
+        let names: Vec<&str> = batch.names().iter().map(|name| &**name).collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+        for (event, order) in batch.events().zip(orders) {
+            let fields: String = event.fields().map(|field| field.name).collect();
+            assert_eq!(fields, order);
+            assert!(event.fields().all(|field| batch.name_id(field.name) == Some(field.id)), "{order}");
+        }
+        assert_eq!(batch.name_id("e"), None);
     }
 
     #[test]

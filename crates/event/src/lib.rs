@@ -23,6 +23,7 @@
 //! assert_eq!(event.id().to_string(), "1-0");
 //! ```
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod batch;
 mod derive;

@@ -1,12 +1,31 @@
 //! Events per CPU-second from bytes to fields, by kind of record: `cargo run --release --example parse_speed`.
+//! With files (anything that `vedette import` reads), those are measured instead of the built-in records. The best of
+//! several rounds counts: on a machine that others use, too, it is the round that was disturbed least.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use vedette_event::{BatchBuilder, Derive, MAX_BATCH_EVENTS, Source, SourceId, Time};
-use vedette_intake::parse::Parsers;
+use vedette_intake::{import, parse::Parsers};
+
+const ROUNDS: usize = 12;
+const ROUND: Duration = Duration::from_millis(150);
 
 fn main() {
     let parsers = Parsers::builtin();
+    let mut files = std::env::args_os().skip(1).peekable();
+    if files.peek().is_some() {
+        for file in files {
+            let file = Path::new(&file);
+            match import::open(file, &import::Options::default()) {
+                Ok(import) => measure(&parsers, &file.display().to_string(), &import.flatten().collect::<Vec<_>>()),
+                Err(refused) => eprintln!("{refused}"),
+            }
+        }
+        return;
+    }
     let ecs = format!(
         r#"{{"@timestamp":"2026-11-21T04:11:52.123Z","host":{{"name":"web1","os":{{"family":"debian","version":"12"}}}},"agent":{{"type":"filebeat","version":"9.2.0","id":"0d3b"}},"event":{{"category":["network"],"type":["connection"],"dataset":"x.flow","duration":12345}},"source":{{"ip":"192.0.2.7","port":4711,"bytes":1200}},"destination":{{"ip":"198.51.100.1","port":443,"bytes":56000}},"network":{{"transport":"tcp","community_id":"1:abc="}},"process":{{"pid":811,"name":"curl","executable":"/usr/bin/curl","command_line":"curl -s https://example.org/"}},"user":{{"name":"bob","id":"1000"}},"message":"{}"}}"#,
         "x".repeat(180)
@@ -25,22 +44,36 @@ fn main() {
         ("syslog, unknown program", "<13>1 2026-11-21T04:11:52Z web1 app 7 - - something happened here"),
     ];
     for (kind, record) in kinds {
-        let source = Source::new(SourceId(1), "test:1", "test");
-        let received = Time::from_secs(1_795_233_112);
-        let (mut events, mut spent) = (0_u64, Duration::ZERO);
-        while spent < Duration::from_secs(1) {
-            let start = cpu_time();
-            let mut batch = BatchBuilder::new(source.clone());
-            for seq in 0..MAX_BATCH_EVENTS as u64 {
-                parsers.derive(&source, seq, received, record.as_bytes(), &mut batch);
-            }
-            events += batch.finish().len() as u64;
-            spent += cpu_time() - start;
-        }
-        let rate = events as f64 / spent.as_secs_f64();
-        let megabytes = rate * record.len() as f64 / 1e6;
-        println!("{kind:26} {:5} B  {rate:9.0} events/s  {megabytes:6.0} MB/s", record.len());
+        measure(&parsers, kind, &[record.as_bytes().to_vec()]);
     }
+}
+
+/// Parses the records over and over and prints the best rate.
+fn measure(parsers: &Parsers, kind: &str, records: &[Vec<u8>]) {
+    let source = Source::new(SourceId(1), "test:1", "test");
+    let received = Time::from_secs(1_795_233_112);
+    let mut stream = records.iter().cycle();
+    let mut best = f64::MIN;
+    let mut parse = |most: usize| {
+        let mut batch = BatchBuilder::new(source.clone());
+        for (seq, record) in stream.by_ref().take(most).enumerate() {
+            parsers.derive(&source, seq as u64, received, record, &mut batch);
+        }
+        batch.finish().len()
+    };
+    for _ in 0..ROUNDS {
+        let (mut events, start) = (0, cpu_time());
+        let spent = loop {
+            events += parse(MAX_BATCH_EVENTS);
+            let spent = cpu_time().saturating_sub(start);
+            if events == 0 || spent >= ROUND {
+                break spent;
+            }
+        };
+        best = best.max(events as f64 / spent.as_secs_f64());
+    }
+    let bytes = records.iter().map(Vec::len).sum::<usize>() / records.len().max(1);
+    println!("{kind:26} {bytes:5} B  {best:9.0} events/s  {:6.0} MB/s", best * bytes as f64 / 1e6);
 }
 
 /// CPU time of this process so far; wall time where the system does not tell.

@@ -1,7 +1,7 @@
 //! Receivers and parsers: how records come in and become events.
 //!
-//! [`receive`] listens (syslog, HTTP, files, journald) and [`import`] reads files that exist already; both
-//! cut their input into records and carry them into the spool. [`parse`] derives an event's fields from a
+//! [`receive`] listens (syslog, HTTP, files, journald), cuts what comes into records and carries them into the
+//! spool. [`import`] gives the records of files that exist already. [`parse`] derives an event's fields from a
 //! record's original bytes, whenever a reader wants them.
 //!
 //! Nothing here decides what is an attack.

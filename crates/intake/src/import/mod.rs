@@ -1,25 +1,28 @@
 //! Import: records out of files that exist already.
 //!
-//! [`open`] finds out by content what a file is and gives its records one by one, with what is damaged as
-//! errors in between; [`run`] carries files into the spool as source `import:<job>`. Every element of a
-//! CloudTrail file or JSON array is a record; an EVTX record is the JSON that the `evtx` crate renders; a
-//! row of a Zeek table becomes the JSON that Zeek itself would write.
+//! [`open`] finds out by content what a file is and gives its records one by one, with what is damaged or too
+//! long as errors in between. An [`ImportError`] names file, place and reason, and says as which
+//! [`Reason`] the part is to be refused; [`Import::progress`] says how much of the file is read. Where the records
+//! go is the caller's affair. Every element of a CloudTrail file or JSON array is a record; an EVTX record is
+//! the JSON that the `evtx` crate renders; a row of a Zeek table becomes the JSON that Zeek itself would write.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("eve.json");
 //! std::fs::write(&path, "{\"event_type\":\"alert\"}\nnot JSON\n{\"event_type\":\"dns\"}\n")?;
-//! let import = vedette_intake::import::open(&path, &Default::default())?;
+//! let mut import = vedette_intake::import::open(&path, &Default::default())?;
 //! assert_eq!(import.format().as_str(), "ndjson");
-//! let (records, errors): (Vec<_>, Vec<_>) = import.partition(Result::is_ok);
+//! let (records, errors): (Vec<_>, Vec<_>) = import.by_ref().partition(Result::is_ok);
 //! assert_eq!((records.len(), errors.len()), (2, 1));
+//! assert!(errors[0].as_ref().unwrap_err().to_string().ends_with("eve.json: line 2: not valid JSON: expected ident at line 1 column 2"));
+//! let (read, total) = import.progress();
+//! assert_eq!(read, total);
 //! # Ok(()) }
 //! ```
 
 mod evtx;
 mod input;
-mod run;
 mod text;
 mod zeek;
 
@@ -32,7 +35,6 @@ use std::{
     },
 };
 
-pub use run::{FileSummary, ImportFailure, Running, Summary, run};
 use vedette_event::{Diagnostic, Reason};
 
 /// Bounds of an import.
@@ -42,16 +44,11 @@ pub struct Options {
     pub record_bytes: usize,
     /// A compressed EVTX file is read into memory; this is the most it may decompress to.
     pub compressed_evtx_bytes: u64,
-    /// How many errors of a file are kept for the summary; all are counted.
-    pub errors_kept: usize,
-    /// Skip as many records as the job has stored before: the same files in the same order go on where an
-    /// interrupted import ended.
-    pub resume: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { record_bytes: 1 << 20, compressed_evtx_bytes: 256 << 20, errors_kept: 20, resume: false }
+        Options { record_bytes: 1 << 20, compressed_evtx_bytes: 256 << 20 }
     }
 }
 

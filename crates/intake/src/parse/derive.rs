@@ -1,6 +1,6 @@
 //! From a record's bytes to an event: envelope → candidates → steps → batch.
 
-use std::cell::RefCell;
+use std::{borrow::Cow, cell::RefCell};
 
 use jiff::tz::TimeZone;
 use vedette_event::{BatchBuilder, Derive, Source, Time, Value};
@@ -32,7 +32,10 @@ impl Derive for Parsers {
             batch.push(self.vocabulary.name(self.vocabulary.known.limits), Value::Str("record"));
             return;
         }
-        let text = String::from_utf8_lossy(raw);
+        let text = match std::str::from_utf8(raw) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(raw),
+        };
         DRAFT.with_borrow_mut(|draft| {
             draft.begin(received, &text, &self.vocabulary);
             let parser = self.parse(source, &text, draft);
@@ -61,7 +64,7 @@ struct Run<'a> {
 
 impl Parsers {
     fn parse(&self, source: &Source, text: &str, draft: &mut Draft) -> Option<&Parser> {
-        let context = Context { vocabulary: &self.vocabulary, zone: &self.zone };
+        let context = Context { vocabulary: &self.vocabulary, zone: &self.zone, moves: &self.moves };
         let mut run = Run { parsers: self, context, wanted: Candidates::default() };
         self.selector.by_source(source, &mut run.wanted);
         let whole = Span::new(0..text.len());

@@ -24,16 +24,19 @@ pub(crate) struct Span {
 
 impl Span {
     /// From byte offsets. Records are far below 4 GiB (see `Parsers::derive`).
+    #[inline]
     pub fn new(range: Range<usize>) -> Self {
         Span { start: range.start as u32, len: (range.end - range.start) as u32 }
     }
 
     /// As byte offsets.
+    #[inline]
     pub fn range(self) -> Range<usize> {
         self.start as usize..(self.start + self.len) as usize
     }
 
     /// A piece of this piece.
+    #[inline]
     pub fn part(self, range: Range<usize>) -> Span {
         Span { start: self.start + range.start as u32, len: (range.end - range.start) as u32 }
     }
@@ -78,6 +81,53 @@ pub(crate) struct Limits {
     pub text: bool,
 }
 
+/// A whole number as people write it, without an allocation.
+pub(crate) struct Digits {
+    bytes: [u8; 20],
+    start: usize,
+}
+
+impl Digits {
+    /// The number's digits, and its sign if it is negative.
+    pub fn of(int: i64) -> Self {
+        let mut digits = Digits { bytes: [b'-'; 20], start: 20 };
+        let mut rest = int.unsigned_abs();
+        loop {
+            digits.start -= 1;
+            digits.bytes[digits.start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        digits.start -= usize::from(int < 0);
+        digits
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
+    }
+}
+
+/// Where the fields of a name are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// Slot index + 1 of the first; 0 if there is none.
+    first: u32,
+    /// How many there are: whoever has seen so many need not look on.
+    count: u32,
+}
+
+impl Place {
+    #[inline]
+    fn add(&mut self, at: usize) {
+        let first = at as u32 + 1;
+        self.first = if self.first == 0 { first } else { self.first.min(first) };
+        self.count += 1;
+    }
+}
+
 /// A point to which a draft can return.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checkpoint {
@@ -92,8 +142,8 @@ pub(crate) struct Draft {
     /// The record's text, and behind it whatever was unescaped or composed.
     pub text: String,
     pub slots: Vec<Slot>,
-    /// Slot index + 1 of the first field of a name.
-    first: Vec<u32>,
+    /// By name: where its fields are.
+    places: Vec<Place>,
     journal: Vec<(u32, Slot)>,
     /// When it happened, as far as known.
     pub time: Option<Time>,
@@ -114,27 +164,22 @@ impl Draft {
         }
         self.text.clear();
         self.text.push_str(text);
-        for slot in self.slots.drain(..) {
+        let slots = self.slots.drain(..).chain(self.journal.drain(..).map(|(_, slot)| slot));
+        for slot in slots {
             if let Name::Sym(sym) = slot.name
-                && let Some(first) = self.first.get_mut(sym.index())
+                && let Some(place) = self.places.get_mut(sym.index())
             {
-                *first = 0;
+                *place = Place::default();
             }
         }
-        for (_, slot) in self.journal.drain(..) {
-            if let Name::Sym(sym) = slot.name
-                && let Some(first) = self.first.get_mut(sym.index())
-            {
-                *first = 0;
-            }
-        }
-        self.first.resize(vocabulary.len(), 0);
+        self.places.resize(vocabulary.len(), Place::default());
         self.time = None;
         self.received = received;
         self.limits = Limits::default();
     }
 
     /// The text of a span.
+    #[inline]
     pub fn str(&self, span: Span) -> &str {
         &self.text[span.range()]
     }
@@ -150,6 +195,7 @@ impl Draft {
     }
 
     /// Puts text into the buffer.
+    #[inline]
     pub fn append(&mut self, text: &str) -> Span {
         let start = self.text.len();
         self.text.push_str(text);
@@ -158,35 +204,40 @@ impl Draft {
 
     /// The name that the parts make together.
     pub fn name(&mut self, vocabulary: &Vocabulary, parts: &[&str]) -> Name {
-        let mut path = std::mem::take(&mut self.path);
-        path.clear();
-        parts.iter().for_each(|part| path.push_str(part));
-        let name = self.named(&mut path, vocabulary);
-        self.path = path;
-        name
+        let start = self.text.len();
+        parts.iter().for_each(|part| self.text.push_str(part));
+        self.named(start, vocabulary)
     }
 
     /// The name of the field at a position with a prefix before it.
     pub fn prefixed(&mut self, at: usize, prefix: &str, vocabulary: &Vocabulary) -> Name {
-        let mut path = std::mem::take(&mut self.path);
-        path.clear();
-        path.push_str(prefix);
-        path.push_str(self.name_at(at, vocabulary));
-        let name = self.named(&mut path, vocabulary);
-        self.path = path;
-        name
+        let start = self.text.len();
+        self.text.push_str(prefix);
+        match self.slots[at].name {
+            Name::Sym(sym) => self.text.push_str(vocabulary.name(sym)),
+            Name::Text(span) => self.text.extend_from_within(span.range()),
+            Name::Gone => {}
+        }
+        self.named(start, vocabulary)
     }
 
-    /// The name that `path` spells; cut if it is too long.
-    fn named(&mut self, path: &mut String, vocabulary: &Vocabulary) -> Name {
-        if path.len() > json::MAX_NAME {
+    /// The name that the text from `start` on spells, cut if it is too long; it stays in the buffer if it must.
+    fn named(&mut self, start: usize, vocabulary: &Vocabulary) -> Name {
+        if self.text.len() - start > json::MAX_NAME {
             self.limits.name = true;
-            path.truncate(path.floor_char_boundary(json::MAX_NAME));
+            self.text.truncate(self.text.floor_char_boundary(start + json::MAX_NAME));
         }
-        vocabulary.find(path).map_or_else(|| Name::Text(self.append(path)), Name::Sym)
+        match vocabulary.find(&self.text[start..]) {
+            Some(sym) => {
+                self.text.truncate(start);
+                Name::Sym(sym)
+            }
+            None => Name::Text(Span::new(start..self.text.len())),
+        }
     }
 
     /// Adds a field.
+    #[inline]
     pub fn push(&mut self, name: Name, value: Val, own: bool) {
         if self.slots.len() >= MAX_FIELDS {
             self.limits.fields = true;
@@ -194,10 +245,7 @@ impl Draft {
         }
         self.slots.push(Slot { name, value, own });
         if let Name::Sym(sym) = name {
-            let first = &mut self.first[sym.index()];
-            if *first == 0 {
-                *first = self.slots.len() as u32;
-            }
+            self.places[sym.index()].add(self.slots.len() - 1);
         }
     }
 
@@ -224,21 +272,32 @@ impl Draft {
         self.set(sym, Val::Str(span));
     }
 
-    fn position(&self, sym: Sym) -> Option<usize> {
-        (self.first[sym.index()] as usize).checked_sub(1)
+    /// Index of the first field of a name.
+    #[inline]
+    pub fn position(&self, sym: Sym) -> Option<usize> {
+        (self.places[sym.index()].first as usize).checked_sub(1)
+    }
+
+    /// How many values a field has.
+    #[inline]
+    pub fn count(&self, sym: Sym) -> usize {
+        self.places[sym.index()].count as usize
     }
 
     /// True if the field is there, and not null.
+    #[inline]
     pub fn has(&self, sym: Sym) -> bool {
         self.get(sym).is_some_and(|value| value != Val::Null)
     }
 
     /// The first value.
+    #[inline]
     pub fn get(&self, sym: Sym) -> Option<Val> {
         self.position(sym).map(|at| self.slots[at].value)
     }
 
     /// The first value if it is text.
+    #[inline]
     pub fn text_of(&self, sym: Sym) -> Option<Span> {
         match self.get(sym) {
             Some(Val::Str(span)) => Some(span),
@@ -249,7 +308,15 @@ impl Draft {
     /// Indexes of all fields of a name.
     pub fn positions(&self, sym: Sym) -> impl Iterator<Item = usize> + '_ {
         let from = self.position(sym).unwrap_or(self.slots.len());
-        (from..self.slots.len()).filter(move |at| self.slots[*at].name == Name::Sym(sym))
+        (from..self.slots.len()).filter(move |at| self.slots[*at].name == Name::Sym(sym)).take(self.count(sym))
+    }
+
+    /// The next field of a name behind a position that is one.
+    pub fn next_position(&self, sym: Sym, at: usize) -> Option<usize> {
+        if self.count(sym) < 2 {
+            return None;
+        }
+        (at + 1..self.slots.len()).find(|next| self.slots[*next].name == Name::Sym(sym))
     }
 
     /// The value as text, put into the buffer if it is not text already.
@@ -260,7 +327,7 @@ impl Draft {
             Val::Null => return None,
             Val::Str(span) => return Some(span),
             Val::Bool(bool) => self.text.push_str(if bool { "true" } else { "false" }),
-            Val::Int(int) => write!(self.text, "{int}").expect("writing to a string"),
+            Val::Int(int) => self.text.push_str(Digits::of(int).as_str()),
             Val::Float(float) => write!(self.text, "{float}").expect("writing to a string"),
         }
         Some(Span::new(start..self.text.len()))
@@ -269,13 +336,18 @@ impl Draft {
     /// Removes all values of a field.
     pub fn remove(&mut self, sym: Sym) {
         let Some(from) = self.position(sym) else { return };
+        let mut left = self.count(sym);
         for at in from..self.slots.len() {
+            if left == 0 {
+                break;
+            }
             if self.slots[at].name == Name::Sym(sym) {
                 self.journal.push((at as u32, self.slots[at]));
                 self.slots[at].name = Name::Gone;
+                left -= 1;
             }
         }
-        self.first[sym.index()] = 0;
+        self.places[sym.index()] = Place::default();
     }
 
     /// Gives the field at a position another name.
@@ -283,17 +355,19 @@ impl Draft {
         let old = self.slots[at];
         self.journal.push((at as u32, old));
         self.slots[at].name = name;
-        if let Name::Sym(sym) = old.name
-            && self.position(sym) == Some(at)
-        {
-            let next = (at + 1..self.slots.len()).find(|next| self.slots[*next].name == Name::Sym(sym));
-            self.first[sym.index()] = next.map_or(0, |next| next as u32 + 1);
+        if let Name::Sym(sym) = old.name {
+            let mut place = self.places[sym.index()];
+            place.count -= 1;
+            if place.count == 0 {
+                place.first = 0;
+            } else if place.first == at as u32 + 1 {
+                let next = (at + 1..self.slots.len()).find(|next| self.slots[*next].name == Name::Sym(sym));
+                place.first = next.map_or(0, |next| next as u32 + 1);
+            }
+            self.places[sym.index()] = place;
         }
         if let Name::Sym(sym) = name {
-            let first = &mut self.first[sym.index()];
-            if *first == 0 || *first > at as u32 + 1 {
-                *first = at as u32 + 1;
-            }
+            self.places[sym.index()].add(at);
         }
     }
 
@@ -321,7 +395,7 @@ impl Draft {
     pub fn rollback(&mut self, checkpoint: Checkpoint) {
         for slot in &self.slots {
             if let Name::Sym(sym) = slot.name {
-                self.first[sym.index()] = 0;
+                self.places[sym.index()] = Place::default();
             }
         }
         for (at, slot) in self.journal.drain(checkpoint.journal..).rev() {
@@ -335,10 +409,7 @@ impl Draft {
     fn index(&mut self, from: usize) {
         for at in from..self.slots.len() {
             if let Name::Sym(sym) = self.slots[at].name {
-                let first = &mut self.first[sym.index()];
-                if *first == 0 {
-                    *first = at as u32 + 1;
-                }
+                self.places[sym.index()].add(at);
             }
         }
     }
@@ -363,5 +434,17 @@ impl Draft {
         self.path = path;
         self.extra = extra;
         valid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits() {
+        for int in [0, 1, -1, 9, 10, -10, 4624, i64::MAX, i64::MIN] {
+            assert_eq!(Digits::of(int).as_str(), int.to_string());
+        }
     }
 }

@@ -7,7 +7,7 @@ use vedette_event::{BatchBuilder, Time, Value, ecs::Kind};
 use super::{
     address,
     date::Format,
-    draft::{Draft, Name, Val},
+    draft::{Digits, Draft, Name, Val},
     vocabulary::Vocabulary,
 };
 
@@ -108,6 +108,10 @@ fn stamp(draft: &mut Draft, vocabulary: &Vocabulary) {
 fn coerce<'a>(kind: Kind, value: Value<'a>, buffer: &'a mut String) -> Option<Value<'a>> {
     Some(match (kind, value) {
         (Kind::Keyword | Kind::Keywords, Value::Str(_)) | (Kind::Long, Value::Int(_)) => value,
+        (Kind::Keyword | Kind::Keywords, Value::Int(int)) => {
+            buffer.push_str(Digits::of(int).as_str());
+            Value::Str(buffer)
+        }
         (Kind::Keyword | Kind::Keywords, other) => {
             buffer.push_str(&other.to_text());
             Value::Str(buffer)
@@ -116,6 +120,10 @@ fn coerce<'a>(kind: Kind, value: Value<'a>, buffer: &'a mut String) -> Option<Va
         (Kind::Long, Value::Float(float)) if float.fract() == 0.0 && float.abs() < 9e15 => Value::Int(float as i64),
         (Kind::Ip, Value::Str(text)) => {
             let ip = address::ip(text)?;
+            if ip.is_ipv4() && !text.contains(':') {
+                // There is only one way to write it.
+                return Some(value);
+            }
             write!(buffer, "{ip}").expect("writing to a string");
             Value::Str(buffer)
         }

@@ -50,6 +50,7 @@ pub struct Parsers {
     parsers: Vec<load::Parser>,
     vocabulary: vocabulary::Vocabulary,
     selector: select::Selector,
+    moves: windows::Moves,
     zone: TimeZone,
 }
 
@@ -76,7 +77,8 @@ impl Parsers {
         self.parsers.iter().map(|parser| &*parser.id)
     }
 
-    fn new(parsers: Vec<load::Parser>, vocabulary: vocabulary::Vocabulary, selector: select::Selector) -> Parsers {
-        Parsers { parsers, vocabulary, selector, zone: TimeZone::UTC }
+    fn new(parsers: Vec<load::Parser>, mut vocabulary: vocabulary::Vocabulary, selector: select::Selector) -> Parsers {
+        let moves = windows::Moves::new(&mut vocabulary);
+        Parsers { parsers, vocabulary, selector, moves, zone: TimeZone::UTC }
     }
 }

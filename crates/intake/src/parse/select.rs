@@ -1,5 +1,7 @@
 //! Which parsers to try on a record: tables from what the record shows to a short, ordered list.
 
+use std::borrow::Cow;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 use hashbrown::HashMap;
 use vedette_event::Source;
@@ -43,9 +45,9 @@ pub(crate) struct Selector {
     names: HashMap<Box<str>, u16>,
     programs: HashMap<Box<str>, Vec<u16>>,
     /// By name: the groups of which it is the first.
-    json: HashMap<Sym, Vec<(u16, Vec<Sym>)>>,
+    json: Vec<Vec<(u16, Vec<Sym>)>>,
     contains: Option<(AhoCorasick, Vec<u16>)>,
-    sources: Vec<(Box<str>, u16)>,
+    sources: Vec<(Glob, u16)>,
     formats: Vec<(Format, u16)>,
 }
 
@@ -55,7 +57,7 @@ impl Selector {
         let mut selector = Selector {
             names: HashMap::new(),
             programs: HashMap::new(),
-            json: HashMap::new(),
+            json: Vec::new(),
             contains: None,
             sources: Vec::new(),
             formats: Vec::new(),
@@ -70,15 +72,16 @@ impl Selector {
             }
             for group in &select.json {
                 let group: Vec<Sym> = group.iter().map(|name| vocabulary.intern(name)).collect();
-                if let Some(first) = group.first() {
-                    selector.json.entry(*first).or_default().push((index, group));
+                if let Some(first) = group.first().map(|sym| sym.index()) {
+                    selector.json.resize_with(selector.json.len().max(first + 1), Vec::new);
+                    selector.json[first].push((index, group));
                 }
             }
             for piece in &select.contains {
                 pieces.push(piece);
                 owners.push(index);
             }
-            selector.sources.extend(select.sources.iter().map(|glob| (glob.as_str().into(), index)));
+            selector.sources.extend(select.sources.iter().map(|glob| (Glob::new(glob), index)));
             selector.formats.extend(select.formats.iter().map(|format| (*format, index)));
         }
         selector.contains = AhoCorasick::builder()
@@ -106,7 +109,7 @@ impl Selector {
             candidates.add(parser);
         }
         for (glob, parser) in &self.sources {
-            if glob_match(glob, &source.name) {
+            if glob.matches(&source.name) {
                 candidates.add(*parser);
             }
         }
@@ -117,12 +120,17 @@ impl Selector {
         if program.len() > 128 {
             return;
         }
-        let lower = program.to_ascii_lowercase();
+        let lower = match program.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(program.to_ascii_lowercase()),
+            false => Cow::Borrowed(program),
+        };
+        let lower = &*lower;
         let module = lower.find('(').map(|at| lower.split_at(at));
-        let plain = module.map_or(lower.as_str(), |(plain, _)| plain);
-        let base = plain.rsplit_once('/').map_or(plain, |(_, base)| base);
-        let first = plain.split_once('/').map_or(plain, |(first, _)| first);
-        for key in [module.map_or("", |(_, module)| module), lower.as_str(), plain, base, first] {
+        let plain = module.map(|(plain, _)| plain);
+        let stem = plain.unwrap_or(lower);
+        let base = stem.rsplit_once('/').map(|(_, base)| base);
+        let first = stem.split_once('/').map(|(first, _)| first);
+        for key in [module.map(|(_, module)| module), Some(lower), plain, base, first].into_iter().flatten() {
             if let Some(parsers) = self.programs.get(key) {
                 parsers.iter().for_each(|parser| candidates.add(*parser));
             }
@@ -134,7 +142,7 @@ impl Selector {
         let mut found: Vec<u16> = Vec::new();
         for slot in &draft.slots[from..] {
             let Name::Sym(sym) = slot.name else { continue };
-            let Some(groups) = self.json.get(&sym) else { continue };
+            let Some(groups) = self.json.get(sym.index()) else { continue };
             for (parser, group) in groups {
                 if !found.contains(parser) && group.iter().all(|sym| draft.get(*sym).is_some()) {
                     found.push(*parser);
@@ -161,23 +169,34 @@ impl Selector {
     }
 }
 
-/// `*` stands for any text.
-fn glob_match(glob: &str, text: &str) -> bool {
-    let mut parts = glob.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-    let mut last = glob.rfind('*').is_none();
-    let parts: Vec<&str> = parts.collect();
-    for (index, part) in parts.iter().enumerate() {
-        last = index + 1 == parts.len();
-        if last {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
+/// A pattern for names; `*` stands for any text.
+#[derive(Debug)]
+struct Glob {
+    before: Box<str>,
+    /// Between the stars; `None` without a star.
+    rest: Option<(Vec<Box<str>>, Box<str>)>,
+}
+
+impl Glob {
+    fn new(text: &str) -> Glob {
+        let mut parts = text.split('*').map(Box::<str>::from);
+        let before = parts.next().unwrap_or_default();
+        let mut middle: Vec<Box<str>> = parts.collect();
+        let rest = middle.pop().map(|last| (middle, last));
+        Glob { before, rest }
     }
-    last && rest.is_empty()
+
+    fn matches(&self, text: &str) -> bool {
+        let Some(mut left) = text.strip_prefix(&*self.before) else { return false };
+        let Some((middle, last)) = &self.rest else { return left.is_empty() };
+        for part in middle {
+            match left.find(&**part) {
+                Some(at) => left = &left[at + part.len()..],
+                None => return false,
+            }
+        }
+        left.ends_with(&**last)
+    }
 }
 
 #[cfg(test)]
@@ -196,7 +215,7 @@ mod tests {
             ("a*b*c", "a1b2c", true),
             ("a*b*c", "a1b2", false),
         ] {
-            assert_eq!(glob_match(glob, text), expected, "{glob} {text}");
+            assert_eq!(Glob::new(glob).matches(text), expected, "{glob} {text}");
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) struct Sym(u32);
 
 impl Sym {
     /// As an index.
+    #[inline]
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -150,16 +151,24 @@ impl Vocabulary {
     }
 
     /// The number of `name` if a parser mentions it.
+    #[inline]
     pub fn find(&self, name: &str) -> Option<Sym> {
         self.index.get(name).copied()
     }
 
     /// The name.
+    #[inline]
     pub fn name(&self, sym: Sym) -> &str {
         &self.entries[sym.index()].name
     }
 
+    /// All names, in the order of their numbers.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| &*entry.name)
+    }
+
     /// The core column of that name.
+    #[inline]
     pub fn core(&self, sym: Sym) -> Option<Core> {
         self.entries[sym.index()].core
     }

@@ -14,6 +14,7 @@ use super::{
     xml,
 };
 
+/// Who rendered the event.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Shape {
     Evtx,
@@ -23,6 +24,7 @@ enum Shape {
 }
 
 /// Where a field goes.
+#[derive(Clone, Copy, Debug)]
 enum Place<'a> {
     Keep,
     Drop,
@@ -30,8 +32,64 @@ enum Place<'a> {
     Under(&'static str, &'a str),
 }
 
+/// Where a field of a known name goes.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Keep,
+    To(Name),
+    /// In no list, and to a name that no parser mentions.
+    Spell,
+}
+
+/// For every shape and every known name where its field goes, worked out once.
+#[derive(Debug)]
+pub(crate) struct Moves([Vec<Move>; 4]);
+
+impl Moves {
+    /// Adds the names under which each shape has the fields that parsers mention; after this, the vocabulary may not
+    /// change any more.
+    pub fn new(vocabulary: &mut Vocabulary) -> Moves {
+        let data: Vec<String> = vocabulary
+            .names()
+            .filter_map(|name| name.strip_prefix("winlog.event_data."))
+            .flat_map(|leaf| [format!("Event.EventData.{leaf}"), format!("event_data.{leaf}"), leaf.to_owned()])
+            .collect();
+        for name in data {
+            vocabulary.intern(&name);
+        }
+        for (name, place) in [EVTX, WINLOGBEAT, WINLOGBEAT6, FLAT].into_iter().flatten() {
+            vocabulary.intern(name);
+            match place {
+                Place::Keep | Place::Drop => continue,
+                Place::To(name) => vocabulary.intern(name),
+                Place::Under(prefix, leaf) => vocabulary.intern(&format!("{prefix}{leaf}")),
+            };
+        }
+        let moves = |shape| vocabulary.names().map(|name| known(vocabulary, shape, name)).collect();
+        Moves([Shape::Evtx, Shape::Winlogbeat, Shape::Winlogbeat6, Shape::Flat].map(moves))
+    }
+}
+
+/// Where the field of a known name goes.
+fn known(vocabulary: &Vocabulary, shape: Shape, name: &str) -> Move {
+    let list: &[(&str, Place<'static>)] = match shape {
+        Shape::Evtx => EVTX,
+        Shape::Winlogbeat => WINLOGBEAT,
+        Shape::Winlogbeat6 => WINLOGBEAT6,
+        Shape::Flat => FLAT,
+    };
+    let listed = list.iter().find(|(known, _)| *known == name).map(|(_, place)| *place);
+    let new = match listed.unwrap_or_else(|| place(shape, name)) {
+        Place::Keep => return Move::Keep,
+        Place::Drop => return Move::To(Name::Gone),
+        Place::To(name) => vocabulary.find(name),
+        Place::Under(prefix, leaf) => vocabulary.find(&format!("{prefix}{leaf}")),
+    };
+    new.map_or(Move::Spell, |sym| Move::To(Name::Sym(sym)))
+}
+
 /// Renames the fields of a Windows event.
-pub(crate) fn normalise(draft: &mut Draft, vocabulary: &Vocabulary) -> Result<(), NotMine> {
+pub(crate) fn normalise(draft: &mut Draft, vocabulary: &Vocabulary, moves: &Moves) -> Result<(), NotMine> {
     let known = vocabulary.known;
     let shape = if draft.has(known.evtx_event_id) || draft.has(known.evtx_event_id_text) {
         Some(Shape::Evtx)
@@ -45,7 +103,7 @@ pub(crate) fn normalise(draft: &mut Draft, vocabulary: &Vocabulary) -> Result<()
         None
     };
     match shape {
-        Some(shape) => rename(draft, vocabulary, shape),
+        Some(shape) => rename(draft, vocabulary, moves, shape),
         None => {
             let span = draft.text_of(known.message).ok_or(NotMine)?;
             draft.remove(known.message);
@@ -64,25 +122,32 @@ pub(crate) fn normalise(draft: &mut Draft, vocabulary: &Vocabulary) -> Result<()
     finish(draft, vocabulary)
 }
 
-fn rename(draft: &mut Draft, vocabulary: &Vocabulary, shape: Shape) {
+fn rename(draft: &mut Draft, vocabulary: &Vocabulary, moves: &Moves, shape: Shape) {
+    let moves = &moves.0[shape as usize];
     let mut name = String::new();
     for at in 0..draft.slots.len() {
-        if !draft.slots[at].own || draft.slots[at].name == Name::Gone {
+        let slot = draft.slots[at];
+        if !slot.own {
             continue;
         }
-        name.clear();
-        name.push_str(draft.name_at(at, vocabulary));
-        let place = match shape {
-            Shape::Evtx => evtx(&name),
-            Shape::Winlogbeat => winlogbeat(&name),
-            Shape::Winlogbeat6 => winlogbeat6(&name),
-            Shape::Flat => flat(&name),
+        let moved = match slot.name {
+            Name::Gone => continue,
+            Name::Sym(sym) => moves[sym.index()],
+            Name::Text(_) => Move::Spell,
         };
-        let new = match place {
-            Place::Keep => continue,
-            Place::Drop => Name::Gone,
-            Place::To(name) => draft.name(vocabulary, &[name]),
-            Place::Under(prefix, leaf) => draft.name(vocabulary, &[prefix, leaf]),
+        let new = match moved {
+            Move::Keep => continue,
+            Move::To(name) => name,
+            Move::Spell => {
+                name.clear();
+                name.push_str(draft.name_at(at, vocabulary));
+                match place(shape, &name) {
+                    Place::Keep => continue,
+                    Place::Drop => Name::Gone,
+                    Place::To(name) => draft.name(vocabulary, &[name]),
+                    Place::Under(prefix, leaf) => draft.name(vocabulary, &[prefix, leaf]),
+                }
+            }
         };
         draft.rename_at(at, new);
     }
@@ -93,141 +158,178 @@ fn leaf(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(_, leaf)| leaf)
 }
 
+/// Where a field goes that is in no list.
+fn place(shape: Shape, name: &str) -> Place<'_> {
+    match shape {
+        Shape::Evtx => evtx(name),
+        Shape::Winlogbeat => winlogbeat(name),
+        Shape::Winlogbeat6 => winlogbeat6(name),
+        Shape::Flat => flat(name),
+    }
+}
+
+/// Where the fields go that a shape has for all events.
+type List = &'static [(&'static str, Place<'static>)];
+
+const EVTX: List = &[
+    ("Event.System.Provider.#attributes.Name", Place::To("winlog.provider_name")),
+    ("Event.System.Provider.#attributes.Guid", Place::To("winlog.provider_guid")),
+    ("Event.System.Provider.#attributes.EventSourceName", Place::To("winlog.event_source_name")),
+    ("Event.System.EventID", Place::To("winlog.event_id")),
+    ("Event.System.EventID.#text", Place::To("winlog.event_id")),
+    ("Event.System.EventID.#attributes.Qualifiers", Place::To("winlog.qualifiers")),
+    ("Event.System.Channel", Place::To("winlog.channel")),
+    ("Event.System.Computer", Place::To("winlog.computer_name")),
+    ("Event.System.EventRecordID", Place::To("winlog.record_id")),
+    ("Event.System.TimeCreated.#attributes.SystemTime", Place::To("@timestamp")),
+    ("Event.System.Execution.#attributes.ProcessID", Place::To("winlog.process.pid")),
+    ("Event.System.Execution.#attributes.ThreadID", Place::To("winlog.process.thread.id")),
+    ("Event.System.Security.#attributes.UserID", Place::To("winlog.user.identifier")),
+    ("Event.System.Correlation.#attributes.ActivityID", Place::To("winlog.activity_id")),
+    ("Event.System.Correlation.#attributes.RelatedActivityID", Place::To("winlog.related_activity_id")),
+    ("Event.System.Level", Place::To("winlog.level")),
+    ("Event.System.Task", Place::To("winlog.task")),
+    ("Event.System.Opcode", Place::To("winlog.opcode")),
+    ("Event.System.Keywords", Place::To("winlog.keywords")),
+    ("Event.System.Version", Place::To("winlog.version")),
+    ("Event.RenderingInfo.Message", Place::To("message")),
+    ("Event.EventData.Data", Place::To("winlog.event_data.Data")),
+    ("Event.EventData.Data.#text", Place::To("winlog.event_data.Data")),
+    ("Event.EventData.#attributes.xmlns", Place::Drop),
+    ("Event.EventData.#attributes.Name", Place::Drop),
+    // Empty elements and namespaces: syntax, not data.
+    ("Event.System.Security", Place::Drop),
+    ("Event.System.Correlation", Place::Drop),
+    ("Event.System.Execution", Place::Drop),
+    ("Event.EventData", Place::Drop),
+    ("Event.UserData", Place::Drop),
+];
+
 fn evtx(name: &str) -> Place<'_> {
     let Some(rest) = name.strip_prefix("Event.") else { return Place::Keep };
     if let Some(rest) = rest.strip_prefix("EventData.") {
-        return match rest {
-            "Data" | "Data.#text" => Place::To("winlog.event_data.Data"),
-            "#attributes.xmlns" | "#attributes.Name" => Place::Drop,
-            rest => match rest.strip_suffix(".#text") {
-                Some(rest) => Place::Under("winlog.event_data.", rest),
-                None => Place::Under("winlog.event_data.", rest),
-            },
-        };
+        return Place::Under("winlog.event_data.", rest.strip_suffix(".#text").unwrap_or(rest));
     }
     if let Some(rest) = rest.strip_prefix("UserData.") {
         return match leaf(rest) {
-            "#attributes" | "xmlns" | "xmlns:auto-ns2" | "xmlns:auto-ns3" => Place::Drop,
+            "#attributes" => Place::Drop,
             "#text" => Place::Under("winlog.user_data.", leaf(rest.trim_end_matches(".#text"))),
             leaf if leaf.starts_with("xmlns") => Place::Drop,
             leaf => Place::Under("winlog.user_data.", leaf),
         };
     }
-    match rest {
-        "System.Provider.#attributes.Name" => Place::To("winlog.provider_name"),
-        "System.Provider.#attributes.Guid" => Place::To("winlog.provider_guid"),
-        "System.Provider.#attributes.EventSourceName" => Place::To("winlog.event_source_name"),
-        "System.EventID" | "System.EventID.#text" => Place::To("winlog.event_id"),
-        "System.EventID.#attributes.Qualifiers" => Place::To("winlog.qualifiers"),
-        "System.Channel" => Place::To("winlog.channel"),
-        "System.Computer" => Place::To("winlog.computer_name"),
-        "System.EventRecordID" => Place::To("winlog.record_id"),
-        "System.TimeCreated.#attributes.SystemTime" => Place::To("@timestamp"),
-        "System.Execution.#attributes.ProcessID" => Place::To("winlog.process.pid"),
-        "System.Execution.#attributes.ThreadID" => Place::To("winlog.process.thread.id"),
-        "System.Security.#attributes.UserID" => Place::To("winlog.user.identifier"),
-        "System.Correlation.#attributes.ActivityID" => Place::To("winlog.activity_id"),
-        "System.Correlation.#attributes.RelatedActivityID" => Place::To("winlog.related_activity_id"),
-        "System.Level" => Place::To("winlog.level"),
-        "System.Task" => Place::To("winlog.task"),
-        "System.Opcode" => Place::To("winlog.opcode"),
-        "System.Keywords" => Place::To("winlog.keywords"),
-        "System.Version" => Place::To("winlog.version"),
-        "RenderingInfo.Message" => Place::To("message"),
-        // Empty elements and namespaces: syntax, not data.
-        "System.Security" | "System.Correlation" | "System.Execution" | "EventData" | "UserData" => Place::Drop,
-        rest if rest.contains("xmlns") => Place::Drop,
-        rest => Place::Under("winlog.", rest),
+    match rest.contains("xmlns") {
+        true => Place::Drop,
+        false => Place::Under("winlog.", rest),
     }
 }
+
+const WINLOGBEAT: List = &[("winlog.process.thread", Place::To("winlog.process.thread.id"))];
 
 fn winlogbeat(name: &str) -> Place<'_> {
-    match name {
-        "winlog.process.thread" => Place::To("winlog.process.thread.id"),
-        _ => match name.strip_prefix("winlog.user_data.") {
-            Some("xml_name") => Place::Drop,
-            Some(rest) if rest.contains('.') => Place::Under("winlog.user_data.", leaf(rest)),
-            _ => Place::Keep,
-        },
+    match name.strip_prefix("winlog.user_data.") {
+        Some("xml_name") => Place::Drop,
+        Some(rest) if rest.contains('.') => Place::Under("winlog.user_data.", leaf(rest)),
+        _ => Place::Keep,
     }
 }
+
+const WINLOGBEAT6: List = &[
+    ("event_id", Place::To("winlog.event_id")),
+    ("log_name", Place::To("winlog.channel")),
+    ("computer_name", Place::To("winlog.computer_name")),
+    ("source_name", Place::To("winlog.provider_name")),
+    ("provider_guid", Place::To("winlog.provider_guid")),
+    ("record_number", Place::To("winlog.record_id")),
+    ("record_id", Place::To("winlog.record_id")),
+    ("process_id", Place::To("winlog.process.pid")),
+    ("thread_id", Place::To("winlog.process.thread.id")),
+    ("level", Place::To("log.level")),
+    ("task", Place::To("winlog.task")),
+    ("opcode", Place::To("winlog.opcode")),
+    ("keywords", Place::To("winlog.keywords")),
+    ("activity_id", Place::To("winlog.activity_id")),
+    ("related_activity_id", Place::To("winlog.related_activity_id")),
+    ("version", Place::To("winlog.version")),
+    ("user_data.xml_name", Place::Drop),
+];
 
 fn winlogbeat6(name: &str) -> Place<'_> {
-    match name {
-        "event_id" => Place::To("winlog.event_id"),
-        "log_name" => Place::To("winlog.channel"),
-        "computer_name" => Place::To("winlog.computer_name"),
-        "source_name" => Place::To("winlog.provider_name"),
-        "provider_guid" => Place::To("winlog.provider_guid"),
-        "record_number" | "record_id" => Place::To("winlog.record_id"),
-        "process_id" => Place::To("winlog.process.pid"),
-        "thread_id" => Place::To("winlog.process.thread.id"),
-        "level" => Place::To("log.level"),
-        "task" => Place::To("winlog.task"),
-        "opcode" => Place::To("winlog.opcode"),
-        "keywords" => Place::To("winlog.keywords"),
-        "activity_id" => Place::To("winlog.activity_id"),
-        "related_activity_id" => Place::To("winlog.related_activity_id"),
-        "version" => Place::To("winlog.version"),
-        "user_data.xml_name" => Place::Drop,
-        _ => {
-            if let Some(rest) = name.strip_prefix("event_data.") {
-                Place::Under("winlog.event_data.", rest)
-            } else if let Some(rest) = name.strip_prefix("user_data.") {
-                Place::Under("winlog.user_data.", leaf(rest))
-            } else if let Some(rest) = name.strip_prefix("user.") {
-                Place::Under("winlog.user.", rest)
-            } else {
-                Place::Keep
-            }
-        }
+    if let Some(rest) = name.strip_prefix("event_data.") {
+        Place::Under("winlog.event_data.", rest)
+    } else if let Some(rest) = name.strip_prefix("user_data.") {
+        Place::Under("winlog.user_data.", leaf(rest))
+    } else if let Some(rest) = name.strip_prefix("user.") {
+        Place::Under("winlog.user.", rest)
+    } else {
+        Place::Keep
     }
 }
 
+const FLAT: List = &[
+    ("EventID", Place::To("winlog.event_id")),
+    ("Channel", Place::To("winlog.channel")),
+    ("Hostname", Place::To("winlog.computer_name")),
+    ("Computer", Place::To("winlog.computer_name")),
+    ("ComputerName", Place::To("winlog.computer_name")),
+    ("MachineName", Place::To("winlog.computer_name")),
+    ("SourceName", Place::To("winlog.provider_name")),
+    ("ProviderName", Place::To("winlog.provider_name")),
+    ("Provider_Name", Place::To("winlog.provider_name")),
+    ("Provider", Place::To("winlog.provider_name")),
+    ("EventSourceName", Place::To("winlog.provider_name")),
+    ("ProviderGuid", Place::To("winlog.provider_guid")),
+    ("Provider_Guid", Place::To("winlog.provider_guid")),
+    ("RecordNumber", Place::To("winlog.record_id")),
+    ("EventRecordID", Place::To("winlog.record_id")),
+    ("RecordID", Place::To("winlog.record_id")),
+    ("ExecutionProcessID", Place::To("winlog.process.pid")),
+    ("ThreadID", Place::To("winlog.process.thread.id")),
+    ("ExecutionThreadID", Place::To("winlog.process.thread.id")),
+    ("Level", Place::To("winlog.level")),
+    ("Keywords", Place::To("winlog.keywords")),
+    ("Task", Place::To("winlog.task")),
+    ("Opcode", Place::To("winlog.opcode")),
+    ("Message", Place::To("message")),
+    ("TimeCreated", Place::To("winlog.time_created")),
+    ("EventTime", Place::To("winlog.time_created")),
+    ("TimeGenerated", Place::To("winlog.time_created")),
+    ("SystemTime", Place::To("winlog.time_created")),
+    ("OpcodeValue", Place::Under("winlog.record.", "OpcodeValue")),
+    ("SeverityValue", Place::Under("winlog.record.", "SeverityValue")),
+    ("Severity", Place::Under("winlog.record.", "Severity")),
+    ("EventType", Place::Under("winlog.record.", "EventType")),
+    ("SourceModuleName", Place::Under("winlog.record.", "SourceModuleName")),
+    ("SourceModuleType", Place::Under("winlog.record.", "SourceModuleType")),
+    ("EventReceivedTime", Place::Under("winlog.record.", "EventReceivedTime")),
+    ("Category", Place::Under("winlog.record.", "Category")),
+    ("ActivityID", Place::Under("winlog.record.", "ActivityID")),
+    ("Version", Place::Under("winlog.record.", "Version")),
+    ("Activity", Place::Under("winlog.record.", "Activity")),
+    ("TimeCollected", Place::Under("winlog.record.", "TimeCollected")),
+    ("TenantId", Place::Under("winlog.record.", "TenantId")),
+    ("MG", Place::Under("winlog.record.", "MG")),
+    ("SourceSystem", Place::Under("winlog.record.", "SourceSystem")),
+    ("ManagementGroupName", Place::Under("winlog.record.", "ManagementGroupName")),
+    ("SourceComputerId", Place::Under("winlog.record.", "SourceComputerId")),
+    ("EventOriginId", Place::Under("winlog.record.", "EventOriginId")),
+    ("Type", Place::Under("winlog.record.", "Type")),
+    ("_ResourceId", Place::Under("winlog.record.", "_ResourceId")),
+    ("EventData", Place::Keep),
+    // What the shipper added, in its own names.
+    ("@timestamp", Place::Keep),
+    ("@version", Place::Keep),
+    ("tags", Place::Keep),
+    ("host", Place::Keep),
+    ("port", Place::Keep),
+    ("message", Place::Keep),
+    ("type", Place::Keep),
+    ("fields", Place::Keep),
+];
+
 fn flat(name: &str) -> Place<'_> {
-    match name {
-        "EventID" => Place::To("winlog.event_id"),
-        "Channel" => Place::To("winlog.channel"),
-        "Hostname" | "Computer" | "ComputerName" | "MachineName" => Place::To("winlog.computer_name"),
-        "SourceName" | "ProviderName" | "Provider_Name" | "Provider" | "EventSourceName" => {
-            Place::To("winlog.provider_name")
-        }
-        "ProviderGuid" | "Provider_Guid" => Place::To("winlog.provider_guid"),
-        "RecordNumber" | "EventRecordID" | "RecordID" => Place::To("winlog.record_id"),
-        "ExecutionProcessID" => Place::To("winlog.process.pid"),
-        "ThreadID" | "ExecutionThreadID" => Place::To("winlog.process.thread.id"),
-        "Level" => Place::To("winlog.level"),
-        "Keywords" => Place::To("winlog.keywords"),
-        "Task" => Place::To("winlog.task"),
-        "Opcode" => Place::To("winlog.opcode"),
-        "OpcodeValue"
-        | "SeverityValue"
-        | "Severity"
-        | "EventType"
-        | "SourceModuleName"
-        | "SourceModuleType"
-        | "EventReceivedTime"
-        | "Category"
-        | "ActivityID"
-        | "Version"
-        | "Activity"
-        | "TimeCollected"
-        | "TenantId"
-        | "MG"
-        | "SourceSystem"
-        | "ManagementGroupName"
-        | "SourceComputerId"
-        | "EventOriginId"
-        | "Type"
-        | "_ResourceId" => Place::Under("winlog.record.", name),
-        "Message" => Place::To("message"),
-        "TimeCreated" | "EventTime" | "TimeGenerated" | "SystemTime" => Place::To("winlog.time_created"),
-        "EventData" => Place::Keep,
-        // What the shipper added, in its own names.
-        "@timestamp" | "@version" | "tags" | "host" | "port" | "message" | "type" | "fields" => Place::Keep,
-        name if name.starts_with('@') || name.contains('.') && name.as_bytes()[0].is_ascii_lowercase() => Place::Keep,
-        name => Place::Under("winlog.event_data.", name),
-    }
+    let is_shippers = name.starts_with('@') || name.contains('.') && name.as_bytes()[0].is_ascii_lowercase();
+    if is_shippers { Place::Keep } else { Place::Under("winlog.event_data.", name) }
 }
 
 /// The fields that all Windows events share.
@@ -280,7 +382,8 @@ fn time(draft: &mut Draft, vocabulary: &Vocabulary) {
 fn dataset(draft: &mut Draft, vocabulary: &Vocabulary, channel: Span) {
     let text = draft.str(channel);
     let short = text.strip_prefix("Microsoft-Windows-").unwrap_or(text);
-    let mut name = String::from("windows.");
+    let mut name = String::with_capacity("windows.".len() + short.len());
+    name.push_str("windows.");
     match text {
         "Windows PowerShell" => name.push_str("powershell"),
         "Linux-Sysmon/Operational" => name.push_str("sysmon_operational"),

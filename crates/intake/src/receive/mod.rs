@@ -5,10 +5,11 @@
 //! durable. A busy spool makes a receiver stop reading, or answer "later"; only UDP, which cannot be
 //! told, sheds. What each protocol can promise is in `docs/receivers.md`.
 //!
-//! Files in the order that bytes meet them: [`Limits`] and [`Counters`] are shared; `framing` and `lines`
-//! cut bytes into records; `deliver` carries records into the spool; [`syslog`], [`http`], [`files`] and
-//! [`journald`] are the transports. All of them are `bind` or `open` first (which reports errors and the
-//! bound address), then `run` until the [`tokio_util::sync::CancellationToken`] is cancelled.
+//! Files in the order that bytes meet them: [`Limits`] and [`Counters`] are shared; `listen` accepts
+//! connections; `framing` and `lines` cut bytes into records; `deliver` carries records into the spool;
+//! [`syslog`], [`http`], [`files`] and [`journald`] are the transports. All of them are `bind` or `open` first
+//! (which reports errors and the bound address), then `run` until the
+//! [`tokio_util::sync::CancellationToken`] is cancelled.
 
 mod connections;
 mod counters;
@@ -21,6 +22,7 @@ pub mod journald;
 pub(crate) mod json_elements;
 mod limits;
 pub(crate) mod lines;
+mod listen;
 mod state_file;
 pub mod syslog;
 pub mod tls;

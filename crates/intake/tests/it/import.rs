@@ -1,9 +1,9 @@
 //! Reading files that exist already.
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{fs, io::Write};
 
+use bytes::Bytes;
 use evtx::{EvtxParser, ParserSettings};
-use tokio_util::sync::CancellationToken;
 use vedette_event::Reason;
 use vedette_intake::import::{self, Format, Options, Place};
 
@@ -192,41 +192,54 @@ fn cloudtrail_samples_are_read_whole() {
     assert!(count > 2000, "{count}");
 }
 
+/// What `vedette import` does: portions into the spool, errors counted by their reason.
 #[test]
-fn into_the_spool_and_resumed() {
+fn into_the_spool_in_portions() {
     let folder = Folder::new();
     let lines: Vec<String> = (0..3000).map(|number| format!("{{\"n\":{number}}}")).collect();
     let (first, second) = (folder.path("a.json"), folder.path("b.json"));
-    fs::write(&first, lines[..2000].join("\n") + "\nnonsense\n").unwrap();
+    let too_long = format!("{{\"long\":\"{}\"}}", "x".repeat(200));
+    fs::write(&first, lines[..2000].join("\n") + "\nnonsense\n" + &too_long + "\n").unwrap();
     fs::write(&second, lines[2000..].join("\n")).unwrap();
-    let files = [first, folder.path("missing.json"), second];
-    let import = |files: &[PathBuf], options: &Options, cancel: &CancellationToken, cancel_at: u64| {
-        let mut progress = |running: &import::Running<'_>| {
-            assert!(running.read <= running.total && running.files == files.len());
-            if running.stored >= cancel_at {
-                cancel.cancel();
+    let options = Options { record_bytes: 100, ..Options::default() };
+    let source = folder.spool.source("import:case-1", "import", None).unwrap();
+    let mut errors = Vec::new();
+    for file in [&first, &folder.path("missing.json"), &second] {
+        let mut import = match import::open(file, &options) {
+            Ok(import) => import,
+            Err(refused) => {
+                errors.push(refused.to_string());
+                continue;
             }
         };
-        import::run(files, "case-1", &folder.spool, options, &mut progress, cancel).unwrap()
-    };
-    let cancelled = import(&files, &Options::default(), &CancellationToken::new(), 0);
-    assert!(cancelled.is_cancelled && cancelled.stored < 3000);
-    let resumed = Options { resume: true, ..Options::default() };
-    let summary = import(&files, &resumed, &CancellationToken::new(), u64::MAX);
-    assert_eq!((summary.stored + cancelled.stored, summary.skipped), (3000, cancelled.stored));
-    assert_eq!((summary.source.as_str(), summary.errors), ("import:case-1", 2));
-    assert_eq!(
-        summary.files[0].first_errors[0].to_string(),
-        format!("{}: line 2001: not valid JSON: expected ident at line 1 column 2", files[0].display())
-    );
-    assert!(summary.files[1].refused.as_ref().unwrap().to_string().contains("missing.json"));
+        let mut before = 0;
+        loop {
+            let mut portion = Vec::new();
+            for item in import.by_ref().take(500) {
+                match item {
+                    Ok(record) => portion.push(Bytes::from(record)),
+                    Err(error) => {
+                        folder.spool.refuse(&source, error.reason, 1);
+                        errors.push(error.to_string());
+                    }
+                }
+            }
+            let (read, total) = import.progress();
+            assert!(before <= read && read <= total, "{before} {read} {total}");
+            before = read;
+            if portion.is_empty() {
+                assert_eq!(read, total);
+                break;
+            }
+            folder.spool.append(&source, portion).unwrap().wait_blocking().unwrap();
+        }
+    }
+    let (first, missing) = (first.display(), folder.path("missing.json"));
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    assert_eq!(errors[0], format!("{first}: line 2001: not valid JSON: expected ident at line 1 column 2"));
+    assert_eq!(errors[1], format!("{first}: line 2002: longer than 100 bytes"));
+    assert!(errors[2].contains(&missing.display().to_string()), "{errors:?}");
     assert_eq!(folder.texts("import:case-1"), lines);
-    assert!(folder.refused("import:case-1", Reason::Malformed) >= 1);
-    let nothing_new = import(&files, &resumed, &CancellationToken::new(), u64::MAX);
-    assert_eq!((nothing_new.stored, nothing_new.skipped), (0, 3000));
-    let bad = import::run(&files, "a job", &folder.spool, &resumed, &mut |_| {}, &CancellationToken::new());
-    assert_eq!(
-        bad.unwrap_err().to_string(),
-        "`a job` cannot be a job's name: use 1 to 128 printable characters without spaces"
-    );
+    assert_eq!(folder.refused("import:case-1", Reason::Malformed), 1);
+    assert_eq!(folder.refused("import:case-1", Reason::TooLarge), 1);
 }

@@ -151,6 +151,116 @@ async fn rotation_and_growth_while_nobody_looked() {
     following.stop().await;
 }
 
+/// Between two looks the path had several files, one after another; every line comes once.
+#[tokio::test]
+async fn rotated_several_times_between_two_looks() {
+    let patient = |folder: &Folder| Config { poll: Duration::from_millis(400), ..config(folder) };
+    let lines = ["one", "two", "three", "four", "five", "six", "seven"];
+    for date_names in [false, true] {
+        let folder = Folder::new();
+        let path = folder.path("logs/a.log");
+        let rotate = |number: usize| {
+            if date_names {
+                return fs::rename(&path, folder.path(&format!("logs/a.log-20261121-{number}"))).unwrap();
+            }
+            for at in (1..number).rev() {
+                let name = |at: usize| folder.path(&format!("logs/a.log.{at}"));
+                fs::rename(name(at), name(at + 1)).unwrap();
+            }
+            fs::rename(&path, folder.path("logs/a.log.1")).unwrap();
+        };
+        add(&path, "one\n");
+        let following = follow(&folder, patient(&folder));
+        holds(&folder, &path, &lines[..1]).await;
+        for (rotations, line) in lines[1..4].iter().enumerate() {
+            add(&path, &format!("{line}\n"));
+            rotate(rotations + 1);
+        }
+        // Whoever looks while names move may see them in another order.
+        let name = source(&path);
+        folder.until("four lines", |folder| folder.stored(&name) >= 4).await;
+        let mut texts = folder.texts(&name);
+        texts.sort();
+        assert_eq!(texts, ["four", "one", "three", "two"]);
+        add(&path, "five\n");
+        folder.until("five", |folder| folder.stored(&name) >= 5).await;
+        following.stop().await;
+        // The same while nobody looks.
+        for (rotations, line) in lines[5..].iter().enumerate() {
+            rotate(rotations + 4);
+            add(&path, &format!("{line}\n"));
+        }
+        let following = follow(&folder, patient(&folder));
+        folder.until("all lines", |folder| folder.stored(&name) >= 7).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(folder.texts(&name)[4..], lines[4..]);
+        assert_eq!(folder.records().len(), 1, "{:?}", folder.records().keys());
+        following.stop().await;
+    }
+}
+
+/// Rotated all the time, with names moving under every look: every line still comes once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_rotations() {
+    const ROTATIONS: usize = 150;
+    let folder = Folder::new();
+    let path = folder.path("logs/a.log");
+    add(&path, "line 0\n");
+    let following = follow(&folder, Config { close_after: Duration::from_secs(5), ..config(&folder) });
+    holds(&folder, &path, &["line 0"]).await;
+    let writer = tokio::task::spawn_blocking({
+        let path = path.clone();
+        move || {
+            let rotated = |at: usize| path.with_file_name(format!("a.log.{at}"));
+            for number in 1..=ROTATIONS {
+                for at in (1..number).rev() {
+                    fs::rename(rotated(at), rotated(at + 1)).unwrap();
+                }
+                fs::rename(&path, rotated(1)).unwrap();
+                add(&path, &format!("line {number}\n"));
+            }
+        }
+    });
+    writer.await.unwrap();
+    let name = source(&path);
+    folder.until("all lines", |folder| folder.stored(&name) > ROTATIONS as u64).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut texts = folder.texts(&name);
+    texts.sort_by_key(|text| text[5..].parse::<usize>().unwrap());
+    assert_eq!(texts, (0..=ROTATIONS).map(|number| format!("line {number}")).collect::<Vec<_>>());
+    assert_eq!(folder.records().len(), 1, "{:?}", folder.records().keys());
+    following.stop().await;
+}
+
+/// What was there before the path was followed, and what is beside it for other reasons, is left alone.
+#[tokio::test]
+async fn only_missed_rotations_are_taken_up() {
+    let folder = Folder::new();
+    let path = folder.path("logs/a.log");
+    let mut one_file = config(&folder);
+    one_file.patterns = vec![Pattern::new(path.display().to_string())];
+    add(&folder.path("logs/a.log.1"), "long ago\n");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    add(&path, "one\n");
+    let following = follow(&folder, one_file);
+    holds(&folder, &path, &["one"]).await;
+    fs::rename(folder.path("logs/a.log.1"), folder.path("logs/a.log.2")).unwrap();
+    fs::rename(&path, folder.path("logs/a.log.1")).unwrap();
+    add(&folder.path("logs/a.log.tmp"), "not a rotated file\n");
+    add(&folder.path("logs/a.logger"), "nor this\n");
+    add(&path, "two\n");
+    holds(&folder, &path, &["one", "two"]).await;
+    // Rotated by copying and deleting: the copy repeats what was read.
+    fs::copy(&path, folder.path("logs/a.log.copied.1")).unwrap();
+    fs::copy(&path, folder.path("logs/a.log.3")).unwrap();
+    fs::remove_file(&path).unwrap();
+    add(&path, "three\n");
+    holds(&folder, &path, &["one", "two", "three"]).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(folder.texts(&source(&path)), ["one", "two", "three"]);
+    following.stop().await;
+}
+
 /// A crash between storing and the checkpoint: the checkpoint is older than the spool. Nothing may come
 /// twice and nothing may be lost, wherever the checkpoint was.
 #[tokio::test]

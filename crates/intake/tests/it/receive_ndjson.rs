@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use vedette_intake::receive::http;
+use vedette_intake::receive::{Limits, http};
 
 use crate::support::{Folder, http as request, loopback};
 
@@ -85,4 +85,16 @@ async fn sources() {
     assert_eq!(request(address, "POST", "/ingest?source=a%20b", &[], b"{}").await.status, 400);
     let names: Vec<String> = folder.records().into_keys().collect();
     assert_eq!(names, ["http:127.0.0.1", "http:web/1"]);
+}
+
+#[tokio::test]
+async fn too_many_records_are_refused_even_if_the_last_has_no_lf() {
+    let folder = Folder::new();
+    let limits = Limits { documents: 2, ..Limits::default() };
+    let address = serve(&folder, http::Options { limits, ..http::Options::default() }).await;
+    for (body, status) in [("{}\n{}", 200), ("{}\n{}\n{}\n", 413), ("{}\n{}\n{}", 413), ("[{},{},{}]", 413)] {
+        let answer = request(address, "POST", "/ingest", &[], body.as_bytes()).await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.json());
+    }
+    assert_eq!(folder.texts("http:127.0.0.1").len(), 2, "of a refused request nothing was handed over yet");
 }

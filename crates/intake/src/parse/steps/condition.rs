@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use crate::parse::{
-    draft::{Draft, Val},
+    draft::{Digits, Draft, Val},
     vocabulary::Sym,
 };
 
@@ -49,7 +49,7 @@ fn any(draft: &Draft, field: Sym, mut test: impl FnMut(&str) -> bool) -> bool {
             test(&text[..text.floor_char_boundary(crate::parse::draft::MAX_TEXT)])
         }
         Val::Bool(bool) => test(if bool { "true" } else { "false" }),
-        Val::Int(int) => test(&int.to_string()),
+        Val::Int(int) => test(Digits::of(int).as_str()),
         Val::Float(float) => test(&float.to_string()),
     })
 }

@@ -26,6 +26,7 @@ use super::{
 pub(crate) struct Context<'a> {
     pub vocabulary: &'a Vocabulary,
     pub zone: &'a TimeZone,
+    pub moves: &'a windows::Moves,
 }
 
 /// The record is not what the parser expects; it is offered to the next one.
@@ -114,7 +115,7 @@ impl Step {
                     return Err(NotMine);
                 }
             }
-            Action::Windows => windows::normalise(draft, context.vocabulary)?,
+            Action::Windows => windows::normalise(draft, context.vocabulary, context.moves)?,
             Action::Auditd => auditd::normalise(draft, context.vocabulary)?,
             Action::Date { field, formats, zone, keep } => {
                 values::date(draft, *field, formats, zone.as_ref().unwrap_or(context.zone), *keep);

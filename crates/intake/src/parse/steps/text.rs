@@ -17,7 +17,7 @@ pub(super) fn grok(
     required: bool,
 ) -> Result<(), NotMine> {
     // Mostly one value; of several, the first that matches counts.
-    let mut at = draft.positions(field).next();
+    let mut at = draft.position(field);
     while let Some(position) = at {
         if let Val::Str(span) = draft.slots[position].value {
             let span = draft.cut(span);
@@ -28,7 +28,7 @@ pub(super) fn grok(
                 }
             }
         }
-        at = draft.positions(field).find(|next| *next > position);
+        at = draft.next_position(field, position);
     }
     if required { Err(NotMine) } else { Ok(()) }
 }
@@ -48,7 +48,7 @@ pub(crate) fn pairs(text: &str, between: Option<&str>, separator: &str) -> Vec<P
             _ => trimmed,
         };
         at = text.len() - trimmed.len();
-        let Some(found_at) = trimmed.find(separator) else { break };
+        let Some(found_at) = find(trimmed, separator) else { break };
         // The key is the last word before the separator.
         let key_end = at + found_at;
         let key_start = match between {
@@ -70,7 +70,7 @@ pub(crate) fn pairs(text: &str, between: Option<&str>, separator: &str) -> Vec<P
             },
             _ => {
                 let end = match between {
-                    Some(between) => text[value..].find(between).map_or(text.len(), |found| value + found),
+                    Some(between) => find(&text[value..], between).map_or(text.len(), |found| value + found),
                     None => text[value..].find(char::is_whitespace).map_or(text.len(), |found| value + found),
                 };
                 (end, end)
@@ -82,6 +82,14 @@ pub(crate) fn pairs(text: &str, between: Option<&str>, separator: &str) -> Vec<P
         at = next.max(value);
     }
     found
+}
+
+/// Where `piece`, mostly a single character, is in `text`.
+fn find(text: &str, piece: &str) -> Option<usize> {
+    match piece.as_bytes() {
+        [byte] => memchr::memchr(*byte, text.as_bytes()),
+        piece => memchr::memmem::find(text.as_bytes(), piece),
+    }
 }
 
 /// Where the quote ends that `text` is within.

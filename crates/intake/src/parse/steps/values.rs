@@ -6,7 +6,7 @@ use super::{Assignments, Part, Table, Template, assign};
 use crate::parse::{
     address::{self, Address},
     date::Format,
-    draft::{Draft, Name, Val},
+    draft::{Digits, Draft, Name, Val},
     spec::{Literal, Type},
     vocabulary::{Sym, Vocabulary},
 };
@@ -58,8 +58,9 @@ pub(super) fn address(draft: &mut Draft, field: Sym, ip: Option<Sym>, port: Opti
 
 /// Replaces every text value of a field.
 fn map_text(draft: &mut Draft, field: Sym, map: impl Fn(&str) -> Option<String>) {
-    let positions: Vec<usize> = draft.positions(field).collect();
-    for at in positions {
+    let mut next = draft.position(field);
+    while let Some(at) = next {
+        next = draft.next_position(field, at);
         if let Val::Str(span) = draft.slots[at].value
             && let Some(text) = map(draft.str(span))
         {
@@ -92,8 +93,7 @@ pub(super) fn rename(draft: &mut Draft, pairs: &[(Sym, Sym)]) {
             continue;
         }
         draft.remove(*to);
-        let positions: Vec<usize> = draft.positions(*from).collect();
-        for at in positions {
+        while let Some(at) = draft.position(*from) {
             draft.rename_at(at, Name::Sym(*to));
         }
     }
@@ -102,9 +102,9 @@ pub(super) fn rename(draft: &mut Draft, pairs: &[(Sym, Sym)]) {
 pub(super) fn copy(draft: &mut Draft, pairs: &[(Sym, Vec<Sym>)]) {
     for (from, targets) in pairs {
         let Some(first) = draft.get(*from) else { continue };
-        let last = draft.positions(*from).nth(1).is_none();
+        let is_single = draft.count(*from) == 1;
         for to in targets {
-            if last {
+            if is_single {
                 if is_something(draft, first) {
                     draft.set(*to, first);
                 }
@@ -173,6 +173,7 @@ pub(super) fn prefix(draft: &mut Draft, vocabulary: &Vocabulary, template: &Temp
 pub(super) fn lookup(draft: &mut Draft, table: &Table) {
     let found = match draft.get(table.field) {
         None | Some(Val::Null) => return,
+        Some(Val::Int(int)) => table.rows.get(Digits::of(int).as_str()),
         Some(Val::Str(span)) if table.ignore_case => table.rows.get(draft.str(span).to_lowercase().as_str()),
         Some(Val::Str(span)) => table.rows.get(draft.str(span)),
         Some(other) => {
@@ -187,8 +188,9 @@ pub(super) fn lookup(draft: &mut Draft, table: &Table) {
 
 pub(super) fn convert(draft: &mut Draft, pairs: &[(Sym, Type)]) {
     for (field, kind) in pairs {
-        let positions: Vec<usize> = draft.positions(*field).collect();
-        for at in positions {
+        let mut next = draft.position(*field);
+        while let Some(at) = next {
+            next = draft.next_position(*field, at);
             let value = draft.slots[at].value;
             let converted = match (kind, value) {
                 (Type::Text, Val::Str(_)) | (_, Val::Null) => None,

@@ -4,11 +4,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use super::{
     checkpoint::{Checkpoint, Entry, Generation, MAX_FINISHED},
     cut::{Cut, cut, smallest_window},
     identity::{FileId, Fingerprint},
+    rotated::{self, Rotated},
 };
 use crate::receive::{ReceiveError, state_file};
 
@@ -56,6 +57,10 @@ struct Followed {
     reading: Option<FileId>,
     /// Oldest first; the last one is the file that has the path now.
     generations: Vec<Live>,
+    /// Which file has the path was last known for sure then; files that had it later may have been missed.
+    known_at: SystemTime,
+    /// The path has had the same file for two looks.
+    is_settled: bool,
 }
 
 struct Live {
@@ -114,14 +119,16 @@ impl Follower {
 
     /// One poll: everything that can be read now.
     fn look(&mut self, shutdown: &CancellationToken) -> Result<(), ReceiveError> {
+        // Rotations first: a file that was rotated away belongs to the path it had, even where its new name matches.
+        let paths: Vec<String> = self.followed.keys().cloned().collect();
+        for path in &paths {
+            self.notice_changes(path);
+        }
         if self.scanned.is_none_or(|scanned| scanned.elapsed() >= self.config.rescan) {
             self.scan();
             self.scanned = Some(Instant::now());
         }
         let paths: Vec<String> = self.followed.keys().cloned().collect();
-        for path in &paths {
-            self.notice_changes(path);
-        }
         for _ in 0..MAX_ROUNDS {
             if shutdown.is_cancelled() || !self.round()? {
                 break;
@@ -137,6 +144,10 @@ impl Follower {
 
     /// Takes up the files of the checkpoint, wherever they are now.
     fn resume(&mut self) {
+        // Which files have which paths is saved before anything is read from them.
+        let known_at = fs::metadata(&self.config.checkpoint)
+            .and_then(|metadata| metadata.modified())
+            .unwrap_or_else(|_| SystemTime::now());
         let entries: Vec<(String, Entry)> =
             self.checkpoint.files.iter().map(|(path, entry)| (path.clone(), entry.clone())).collect();
         for (path, entry) in entries {
@@ -159,8 +170,11 @@ impl Follower {
             }
             let replay = if is_reading { in_spool.saturating_sub(entry.stored) } else { 0 };
             let stored = in_spool - replay;
-            self.followed
-                .insert(path, Followed { source, pattern, stored, replay, reading: entry.reading, generations });
+            let reading = entry.reading;
+            self.followed.insert(
+                path,
+                Followed { source, pattern, stored, replay, reading, generations, known_at, is_settled: true },
+            );
         }
     }
 
@@ -200,13 +214,14 @@ impl Follower {
         if self.followed.contains_key(name) || self.pattern_of(path) != Some(pattern) {
             return;
         }
+        let known_at = SystemTime::now();
         let (file, metadata) = match open_regular(path) {
             Ok(Some(opened)) => opened,
             Ok(None) => return,
             Err(error) => return self.complain(name, &format!("cannot be opened: {error}")),
         };
         let id = FileId::of(&metadata);
-        if self.is_known(id, &file) {
+        if self.is_known(id, &file) || self.is_missed_rotation(path, id, &file) {
             return;
         }
         if self.followed.len() >= self.config.max_files {
@@ -224,14 +239,20 @@ impl Follower {
         let stored = self.stored(&source);
         tracing::info!(path = name, offset, "following a log file");
         let generations = vec![Live { saved: generation, file, rested: None }];
-        self.followed
-            .insert(name.to_owned(), Followed { source, pattern, stored, replay: 0, reading: None, generations });
+        self.followed.insert(
+            name.to_owned(),
+            Followed { source, pattern, stored, replay: 0, reading: None, generations, known_at, is_settled: true },
+        );
         self.unsaved = true;
     }
 
     /// Rotation: another file has the path. Truncation: the same file begins anew.
     fn notice_changes(&mut self, path: &str) {
-        let Ok(metadata) = fs::metadata(path) else { return };
+        let now = SystemTime::now();
+        let Ok(metadata) = fs::metadata(path) else {
+            // Rotated away, and its successor, if there was one, too.
+            return self.take_up_missed(path, None);
+        };
         let id = FileId::of(&metadata);
         let Some(followed) = self.followed.get_mut(path) else { return };
         if followed.generations.last().is_none_or(|live| live.saved.id != id) {
@@ -247,14 +268,23 @@ impl Follower {
             match opened {
                 Ok(Some(live)) => {
                     tracing::info!(path, "the log file was rotated");
+                    let current = live.saved.id;
                     followed.generations.push(live);
+                    followed.is_settled = false;
                     self.unsaved = true;
+                    self.take_up_missed(path, Some(current));
                 }
                 Ok(None) => {}
                 Err(error) => self.complain(path, &format!("cannot be opened: {error}")),
             }
             return;
         }
+        if !std::mem::replace(&mut followed.is_settled, true) {
+            // Names that moved while they were listed stand still now.
+            self.take_up_missed(path, Some(id));
+        }
+        let Some(followed) = self.followed.get_mut(path) else { return };
+        followed.known_at = now;
         let Some(live) = followed.generations.last_mut() else { return };
         let size = metadata.len();
         if live.rested.is_some_and(|(rested, _)| rested == size) {
@@ -283,6 +313,52 @@ impl Follower {
             live.saved.fingerprint = fingerprint;
             self.unsaved = true;
         }
+    }
+
+    /// Takes up, before the file that has the path now, those that had it since it was last looked at in peace and
+    /// were rotated away again.
+    fn take_up_missed(&mut self, path: &str, current: Option<FileId>) {
+        let Some(followed) = self.followed.get(path) else { return };
+        if followed.generations.iter().all(|live| Some(live.saved.id) == current) {
+            // Nothing is left that tells what was read of the others.
+            return;
+        }
+        let missed = rotated::rotated(Path::new(path), followed.known_at, |id, file| {
+            self.is_known(id, file) || self.is_copy_of_deleted(path, file)
+        });
+        for Rotated { id, file, .. } in missed {
+            let saved = match new_generation(id, &file, 0) {
+                Ok(saved) => saved,
+                Err(error) => {
+                    self.complain(path, &format!("was rotated and cannot be read: {error}"));
+                    continue;
+                }
+            };
+            tracing::info!(path, "the log file was rotated again before it was looked at");
+            let Some(followed) = self.followed.get_mut(path) else { return };
+            let generations = &mut followed.generations;
+            let at = generations.iter().position(|live| Some(live.saved.id) == current).unwrap_or(generations.len());
+            generations.insert(at, Live { saved, file, rested: None });
+            self.unsaved = true;
+        }
+    }
+
+    /// Whether an unknown file has its name from a followed one, which was rotated since it was last looked at.
+    fn is_missed_rotation(&mut self, path: &Path, id: FileId, file: &File) -> bool {
+        let owner = self.followed.keys().find(|followed| rotated::is_rotated(Path::new(followed), path)).cloned();
+        owner.is_some_and(|owner| {
+            self.notice_changes(&owner);
+            self.is_known(id, file)
+        })
+    }
+
+    /// Some rotate by copying and deleting: the copy's lines are those of the deleted file, which is still open.
+    fn is_copy_of_deleted(&self, path: &str, file: &File) -> bool {
+        let generations = self.followed.get(path).map_or(&[][..], |followed| &followed.generations);
+        generations.iter().any(|live| {
+            let is_deleted = live.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0);
+            is_deleted && !live.saved.fingerprint.is_empty() && live.saved.fingerprint.matches(file).unwrap_or(false)
+        })
     }
 
     /// Closes what was rotated away or deleted and is read to its end; forgets paths with nothing left.
@@ -512,7 +588,7 @@ fn new_generation(id: FileId, file: &File, offset: u64) -> io::Result<Generation
 }
 
 /// Opens a regular file; `None` for folders, pipes, devices and compressed content.
-fn open_regular(path: &Path) -> io::Result<Option<(File, fs::Metadata)>> {
+pub(super) fn open_regular(path: &Path) -> io::Result<Option<(File, fs::Metadata)>> {
     if !fs::metadata(path)?.is_file() {
         return Ok(None);
     }

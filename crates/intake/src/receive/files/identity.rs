@@ -56,6 +56,11 @@ impl Fingerprint {
         Ok(Self::of_first(file, self.bytes)? == *self)
     }
 
+    /// Whether there was nothing yet to tell it by.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
     /// Whether more of the file could be covered now.
     pub(super) fn can_grow(&self) -> bool {
         self.bytes < FINGERPRINT

@@ -1,7 +1,8 @@
 //! Log files: followed as they grow, through rotation and truncation, exactly once.
 //!
 //! A *generation* is one file that was seen under a path: after a rotation the path has a new generation,
-//! while the old one, under its new name, is read to its end. The checkpoint keeps for every path the
+//! while the old one, under its new name, is read to its end. Files that had the path only between two looks
+//! are found beside it and are generations too. The checkpoint keeps for every path the
 //! generations with their offsets, and how many records of the source the spool held at those offsets.
 //! Sequence numbers have no gaps, so after a crash the difference between that number and the spool's is
 //! exactly how many records at the offset are stored already; they are skipped. This works because what a
@@ -12,6 +13,7 @@ mod checkpoint;
 mod cut;
 mod follow;
 mod identity;
+mod rotated;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

@@ -37,6 +37,8 @@ pub(super) enum BodyError {
     TooSlow(Duration),
     #[error("the body broke off: {0}")]
     BrokenOff(String),
+    #[error("the request's state was lost; please report this")]
+    Lost,
 }
 
 impl BodyError {
@@ -46,6 +48,7 @@ impl BodyError {
             BodyError::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             BodyError::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             BodyError::Corrupt(_) | BodyError::BrokenOff(_) => StatusCode::BAD_REQUEST,
+            BodyError::Lost => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }

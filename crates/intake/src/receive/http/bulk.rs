@@ -2,12 +2,14 @@
 
 use std::{borrow::Cow, collections::HashMap, convert::Infallible, sync::Arc};
 
+use axum::http::StatusCode;
 use serde::Deserialize;
 use vedette_event::Reason;
 
 use super::{
     body::Sink,
     documents::{Bad, Documents, Fate, check_object},
+    request::{BodyCutter, Fatal},
 };
 use crate::receive::lines::{Line, Lines};
 
@@ -32,17 +34,6 @@ impl Operation {
             Operation::Delete => "delete",
         }
     }
-}
-
-/// The request as a whole cannot be read on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fatal {
-    /// An action line is not one; `line` counts from 1.
-    Action {
-        line: u64,
-        reason: String,
-    },
-    TooManyDocuments(usize),
 }
 
 /// Unknown keys beside and inside the action are ignored, as clients send some.
@@ -75,7 +66,7 @@ pub(super) struct Reading {
     /// One per document, in order: what was asked and for which index.
     pub(super) actions: Vec<(Operation, u16)>,
     pub(super) indices: Vec<Arc<str>>,
-    pub(super) fatal: Option<Fatal>,
+    fatal: Option<Fatal>,
     known: HashMap<Arc<str>, u16>,
     max_documents: usize,
     line: u64,
@@ -99,24 +90,8 @@ impl Bulk {
         Bulk { lines: Lines::new(line_limit), state }
     }
 
-    pub(super) fn reading(&mut self) -> &mut Reading {
-        &mut self.state
-    }
-
     pub(super) fn into_reading(self) -> Reading {
         self.state
-    }
-
-    /// The body has ended.
-    pub(super) fn finish(&mut self) {
-        let state = &mut self.state;
-        let Ok(()) = self.lines.finish(|line| {
-            state.line(line);
-            Ok::<(), Infallible>(())
-        });
-        if let Some(open) = state.open.take() {
-            state.refuse(open, Fate::Bad(Bad::NoDocument));
-        }
     }
 }
 
@@ -127,6 +102,27 @@ impl Sink for Bulk {
             state.line(line);
             Ok::<(), Infallible>(())
         });
+    }
+}
+
+impl BodyCutter for Bulk {
+    fn documents(&mut self) -> &mut Documents {
+        &mut self.state.documents
+    }
+
+    fn fatal(&self) -> Option<Fatal> {
+        self.state.fatal.clone()
+    }
+
+    fn finish(&mut self) {
+        let state = &mut self.state;
+        let Ok(()) = self.lines.finish(|line| {
+            state.line(line);
+            Ok::<(), Infallible>(())
+        });
+        if let Some(open) = state.open.take() {
+            state.refuse(open, Fate::Bad(Bad::NoDocument));
+        }
     }
 }
 
@@ -153,7 +149,12 @@ impl Reading {
 
     fn action(&mut self, line: &[u8]) {
         if self.actions.len() >= self.max_documents {
-            self.fatal = Some(Fatal::TooManyDocuments(self.max_documents));
+            let limit = self.max_documents;
+            self.fatal = Some(Fatal {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                reason: format!("more than {limit} documents in one request; send smaller requests"),
+                counted: Reason::TooLarge,
+            });
             return;
         }
         let action: Action<'_> = match serde_json::from_slice(line) {
@@ -200,6 +201,10 @@ impl Reading {
     }
 
     fn fail(&mut self, reason: &str) {
-        self.fatal = Some(Fatal::Action { line: self.line, reason: reason.to_owned() });
+        self.fatal = Some(Fatal {
+            status: StatusCode::BAD_REQUEST,
+            reason: format!("line {}: {reason}", self.line),
+            counted: Reason::Malformed,
+        });
     }
 }

@@ -7,58 +7,25 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::SemaphorePermit;
 use vedette_event::{Reason, Source};
-use vedette_spool::{Refused, Spool};
+use vedette_spool::Spool;
 
 use super::{
     Options,
-    body::{BodyError, Decompressor, Incoming, Sink},
-    bulk::{Bulk, Fatal, Reading},
+    body::Sink,
+    bulk::{Bulk, Reading},
     documents::{Bad, Documents, Fate, check_object, refusal},
+    request::{self, BodyCutter, Failure, Fatal, Shared},
 };
-use crate::receive::deliver::Peers;
 
-/// Portions of one request that may be on their way to the disk.
-const PORTIONS_IN_FLIGHT: usize = 8;
 /// The reply is sent in pieces of about this size.
 const REPLY_PIECE: usize = 32 << 10;
-
-pub(super) struct Shared {
-    pub(super) spool: Spool,
-    pub(super) options: Options,
-    pub(super) peers: Peers,
-    pub(super) places: Semaphore,
-}
-
-impl Shared {
-    pub(super) fn new(spool: Spool, receiver: &'static str, options: Options) -> Arc<Shared> {
-        let peers = Peers::new(spool.clone(), receiver, options.parser.as_deref());
-        let places = Semaphore::new(options.limits.requests);
-        Arc::new(Shared { spool, options, peers, places })
-    }
-
-    pub(super) fn peer_source(&self, peer: Option<SocketAddr>) -> Result<Arc<Source>, Refused> {
-        match peer {
-            Some(peer) => self.peers.source(peer.ip()),
-            None => self.peers.named("local"),
-        }
-    }
-
-    pub(super) fn is_allowed(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> bool {
-        self.options.authorize.as_ref().is_none_or(|authorize| authorize.allow(headers, peer))
-    }
-
-    pub(super) fn documents(&self, source: Arc<Source>) -> Documents {
-        let counters = self.options.counters.clone();
-        Documents::new(self.spool.clone(), source, counters, self.options.limits.chunk_bytes)
-    }
-}
 
 /// A router that speaks enough of the Elasticsearch API for rsyslog, syslog-ng, Beats, Logstash, Vector,
 /// Fluent Bit and the language clients. Sources are `bulk:<address>`; the peer's address comes from axum's
@@ -73,7 +40,6 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let mut response = match shared.is_allowed(request.headers(), peer) {
         true => route(&shared, peer, request).await,
         false => {
-            shared.options.counters.requests_refused.add(1);
             let mut response = error(StatusCode::UNAUTHORIZED, "security_exception", "a valid token is required");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, ApiKey, Basic"));
             response
@@ -165,103 +131,39 @@ async fn route(shared: &Arc<Shared>, peer: Option<SocketAddr>, request: Request)
 
 async fn bulk(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, request: Request) -> Response {
     let began = Instant::now();
-    let counters = &shared.options.counters;
     let limits = &shared.options.limits;
-    let Ok(_place) = shared.places.try_acquire() else {
-        counters.requests_refused.add(1);
-        return busy("too many requests at a time");
-    };
-    let source = match shared.peer_source(peer) {
-        Ok(source) => source,
-        Err(refused) => return busy(&refused.to_string()),
+    let (_place, source) = match admitted(shared, peer) {
+        Ok(admitted) => admitted,
+        Err(refused) => return busy(&refused),
     };
     let (parts, body) = request.into_parts();
-    let index = percent_decoded(index);
-    let bulk = Bulk::new(shared.documents(source), &index, limits.document_bytes, limits.documents);
-    let read = async {
-        let mut incoming = Incoming::new(body, &parts.headers, limits)?;
-        let mut decompressor = Decompressor::new(&parts.headers, limits.body_bytes, bulk)?;
-        let mut failed = None;
-        loop {
-            let piece = match incoming.next().await {
-                Ok(Some(piece)) => piece,
-                Ok(None) => break,
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            };
-            if let Err(error) = decompressor.write(&piece).await {
-                failed = Some(error);
-                break;
-            }
-            if let Some(bulk) = decompressor.sink() {
-                if bulk.reading().fatal.is_some() {
-                    break;
-                }
-                bulk.reading().documents.settle(PORTIONS_IN_FLIGHT).await;
-            }
-        }
-        if failed.is_none() && decompressor.sink().is_some_and(|bulk| bulk.reading().fatal.is_none()) {
-            failed = decompressor.finish().err();
-        }
-        Ok::<_, BodyError>((decompressor, failed))
-    };
-    let (mut decompressor, failed) = match read.await {
-        Ok(read) => read,
-        Err(failed) => {
-            counters.requests_refused.add(1);
-            return error(failed.status(), "illegal_argument_exception", &failed.to_string());
-        }
-    };
-    let Some(mut bulk) = decompressor.take_sink() else {
-        return error(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "exception",
-            "the request's state was lost; please report this",
-        );
-    };
-    if failed.is_none() {
-        bulk.finish();
+    let bulk = Bulk::new(shared.documents(source), &percent_decoded(index), limits.document_bytes, limits.documents);
+    match request::store(shared, &parts.headers, body, bulk).await {
+        Ok(bulk) => bulk_reply(bulk.into_reading(), began),
+        Err(failure) => refused(&failure),
     }
-    let mut reading = bulk.into_reading();
-    let failure = match (&failed, &reading.fatal) {
-        (Some(failed), _) => Some((failed.status(), failed.to_string(), Reason::Truncated)),
-        (None, Some(Fatal::Action { line, reason })) => {
-            Some((StatusCode::BAD_REQUEST, format!("line {line}: {reason}"), Reason::Malformed))
-        }
-        (None, Some(Fatal::TooManyDocuments(limit))) => Some((
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("more than {limit} documents in one request; send smaller requests"),
-            Reason::TooLarge,
-        )),
-        (None, None) => None,
+}
+
+/// A place for the request, and its source.
+fn admitted(shared: &Shared, peer: Option<SocketAddr>) -> Result<(SemaphorePermit<'_>, Arc<Source>), String> {
+    let place = shared.enter()?;
+    let source = shared.peer_source(peer).map_err(|refused| refused.to_string())?;
+    Ok((place, source))
+}
+
+fn refused(failure: &Failure) -> Response {
+    let reason = match failure.stored {
+        0 => failure.reason.clone(),
+        stored => format!("{}; {stored} documents before it are stored", failure.reason),
     };
-    if let Some((status, reason, counted)) = failure {
-        counters.requests_refused.add(1);
-        reading.documents.abandon(counted);
-        if counted == Reason::Malformed {
-            reading.documents.refuse(Fate::Refused(counted));
-        }
-        reading.documents.settle(0).await;
-        let stored = reading.documents.stored();
-        let reason = match stored {
-            0 => reason,
-            stored => format!("{reason}; {stored} documents before it are stored"),
-        };
-        return error(status, "illegal_argument_exception", &reason);
-    }
-    if reading.documents.len() == 0 {
-        return error(StatusCode::BAD_REQUEST, "parse_exception", "request body is required");
-    }
-    counters.requests.add(1);
-    reading.documents.hand_over();
-    reading.documents.settle(0).await;
-    bulk_reply(reading, began)
+    error(failure.status, "illegal_argument_exception", &reason)
 }
 
 /// The reply's items are written while they are sent: a million of them would be large.
 fn bulk_reply(reading: Reading, began: Instant) -> Response {
+    if reading.documents.len() == 0 {
+        return error(StatusCode::BAD_REQUEST, "parse_exception", "request body is required");
+    }
     let errors = reading.documents.fates().iter().any(|fate| !matches!(fate, Fate::Stored(_)));
     let took = began.elapsed().as_millis();
     let mut piece = format!(r#"{{"took":{took},"errors":{errors},"items":["#);
@@ -327,8 +229,10 @@ fn refused_as(reason: Reason) -> (StatusCode, &'static str) {
     }
 }
 
-/// Collects a body that is one document; one byte over the limit says that it is too long.
+/// A body that is one document.
 struct Whole {
+    documents: Documents,
+    /// One byte over the limit says that it is too long.
     bytes: Vec<u8>,
     limit: usize,
 }
@@ -340,44 +244,36 @@ impl Sink for Whole {
     }
 }
 
+impl BodyCutter for Whole {
+    fn documents(&mut self) -> &mut Documents {
+        &mut self.documents
+    }
+
+    fn fatal(&self) -> Option<Fatal> {
+        None
+    }
+
+    fn finish(&mut self) {
+        match check_object(&self.bytes) {
+            _ if self.bytes.len() > self.limit => self.documents.refuse(Fate::Refused(Reason::TooLarge)),
+            Ok(()) => self.documents.add(self.bytes.trim_ascii()),
+            Err(bad) => self.documents.refuse(Fate::Bad(bad)),
+        }
+    }
+}
+
 async fn document(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, request: Request) -> Response {
-    let counters = &shared.options.counters;
-    let limits = &shared.options.limits;
-    let Ok(_place) = shared.places.try_acquire() else {
-        counters.requests_refused.add(1);
-        return busy("too many requests at a time");
-    };
-    let source = match shared.peer_source(peer) {
-        Ok(source) => source,
-        Err(refused) => return busy(&refused.to_string()),
+    let (_place, source) = match admitted(shared, peer) {
+        Ok(admitted) => admitted,
+        Err(refused) => return busy(&refused),
     };
     let (parts, body) = request.into_parts();
-    let whole = Whole { bytes: Vec::new(), limit: limits.document_bytes };
-    let read = async {
-        let mut incoming = Incoming::new(body, &parts.headers, limits)?;
-        let mut decompressor = Decompressor::new(&parts.headers, limits.body_bytes, whole)?;
-        while let Some(piece) = incoming.next().await? {
-            decompressor.write(&piece).await?;
-        }
-        decompressor.finish()?;
-        Ok::<_, BodyError>(decompressor.take_sink().map_or_else(Vec::new, |whole| whole.bytes))
+    let limit = shared.options.limits.document_bytes;
+    let whole = Whole { documents: shared.documents(source), bytes: Vec::new(), limit };
+    let documents = match request::store(shared, &parts.headers, body, whole).await {
+        Ok(whole) => whole.documents,
+        Err(failure) => return refused(&failure),
     };
-    let bytes = match read.await {
-        Ok(bytes) => bytes,
-        Err(failed) => {
-            counters.requests_refused.add(1);
-            return error(failed.status(), "illegal_argument_exception", &failed.to_string());
-        }
-    };
-    counters.requests.add(1);
-    let mut documents = shared.documents(source);
-    match check_object(&bytes) {
-        _ if bytes.len() > limits.document_bytes => documents.refuse(Fate::Refused(Reason::TooLarge)),
-        Ok(()) => documents.add(bytes.trim_ascii()),
-        Err(bad) => documents.refuse(Fate::Bad(bad)),
-    }
-    documents.hand_over();
-    documents.settle(0).await;
     let fate = documents.fates().first().copied().unwrap_or(Fate::Waiting);
     let (status, outcome) = item(documents.source(), fate);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -10,6 +10,7 @@ mod bulk;
 mod documents;
 mod elasticsearch;
 mod ndjson;
+mod request;
 mod serve;
 
 use std::sync::Arc;

@@ -15,16 +15,15 @@ use vedette_spool::{Refused, Spool};
 
 use super::{
     Options,
-    body::{BodyError, Decompressor, Incoming, Sink},
+    body::Sink,
     documents::{Bad, Documents, Fate, check_object, refusal},
-    elasticsearch::Shared,
+    request::{self, BodyCutter, Fatal, Shared},
 };
 use crate::receive::{
     json_elements::{Element, Elements, Layout},
     lines::{Line, Lines},
 };
 
-const PORTIONS_IN_FLIGHT: usize = 8;
 /// The reply names at most this many refused records; the others are only counted.
 const MAX_REFUSED_LISTED: usize = 1000;
 const MAX_SOURCE_NAME: usize = 128;
@@ -36,84 +35,27 @@ pub fn ndjson(spool: Spool, options: Options) -> Router {
 }
 
 async fn ingest(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let counters = &shared.options.counters;
     let limits = &shared.options.limits;
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     if !shared.is_allowed(request.headers(), peer) {
-        counters.requests_refused.add(1);
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
         return (challenge, failure(StatusCode::UNAUTHORIZED, "a valid token is required", 0)).into_response();
     }
-    let Ok(_place) = shared.places.try_acquire() else {
-        counters.requests_refused.add(1);
-        return failure(StatusCode::TOO_MANY_REQUESTS, "too many requests at a time", 0);
+    let _place = match shared.enter() {
+        Ok(place) => place,
+        Err(reason) => return failure(StatusCode::TOO_MANY_REQUESTS, reason, 0),
     };
     let (parts, body) = request.into_parts();
     let source = match source(&shared, &parts.headers, &parts.uri, peer) {
         Ok(source) => source,
         Err(response) => return *response,
     };
-    let documents = shared.documents(source);
-    let sink = Body::new(documents, Form::of(&parts.headers), limits.document_bytes, limits.documents);
-    let read = async {
-        let mut incoming = Incoming::new(body, &parts.headers, limits)?;
-        let mut decompressor = Decompressor::new(&parts.headers, limits.body_bytes, sink)?;
-        let mut failed = None;
-        loop {
-            let piece = match incoming.next().await {
-                Ok(Some(piece)) => piece,
-                Ok(None) => break,
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            };
-            if let Err(error) = decompressor.write(&piece).await {
-                failed = Some(error);
-                break;
-            }
-            if let Some(body) = decompressor.sink() {
-                if body.taken.full {
-                    break;
-                }
-                body.taken.documents.settle(PORTIONS_IN_FLIGHT).await;
-            }
-        }
-        if failed.is_none() && decompressor.sink().is_some_and(|body| !body.taken.full) {
-            failed = decompressor.finish().err();
-        }
-        Ok::<_, BodyError>((decompressor, failed))
-    };
-    let (mut decompressor, failed) = match read.await {
-        Ok(read) => read,
-        Err(failed) => {
-            counters.requests_refused.add(1);
-            return failure(failed.status(), &failed.to_string(), 0);
-        }
-    };
-    let Some(mut body) = decompressor.take_sink() else {
-        return failure(StatusCode::INTERNAL_SERVER_ERROR, "the request's state was lost; please report this", 0);
-    };
-    let failed = match failed {
-        Some(failed) => Some((failed.status(), failed.to_string(), Reason::Truncated)),
-        None if body.taken.full => {
-            let reason = format!("more than {} records in one request; send smaller requests", limits.documents);
-            Some((StatusCode::PAYLOAD_TOO_LARGE, reason, Reason::TooLarge))
-        }
-        None => None,
-    };
-    if let Some((status, reason, counted)) = failed {
-        counters.requests_refused.add(1);
-        body.taken.documents.abandon(counted);
-        body.taken.documents.settle(0).await;
-        return failure(status, &reason, body.taken.documents.stored());
+    let body_cutter =
+        Body::new(shared.documents(source), Form::of(&parts.headers), limits.document_bytes, limits.documents);
+    match request::store(&shared, &parts.headers, body, body_cutter).await {
+        Ok(body) => report(&body.taken),
+        Err(refused) => failure(refused.status, &refused.reason, refused.stored),
     }
-    body.finish();
-    counters.requests.add(1);
-    let mut taken = body.taken;
-    taken.documents.hand_over();
-    taken.documents.settle(0).await;
-    report(&taken)
 }
 
 /// What was received, stored and refused. 200 when anything was stored (or nothing was sent), otherwise the
@@ -256,6 +198,20 @@ impl Body {
                 _ => Cutter::Lines(Lines::new(self.limit)),
             };
         }
+    }
+}
+
+impl BodyCutter for Body {
+    fn documents(&mut self) -> &mut Documents {
+        &mut self.taken.documents
+    }
+
+    fn fatal(&self) -> Option<Fatal> {
+        self.taken.full.then(|| Fatal {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            reason: format!("more than {} records in one request; send smaller requests", self.taken.max_documents),
+            counted: Reason::TooLarge,
+        })
     }
 
     fn finish(&mut self) {

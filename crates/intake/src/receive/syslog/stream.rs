@@ -1,41 +1,32 @@
 //! Syslog over TCP, plain or with TLS.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     time::Instant,
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use vedette_event::{Reason, Source};
 use vedette_spool::Spool;
 
 use super::Config;
 use crate::receive::{
-    ReceiveError,
-    connections::OpenConnections,
+    Counters, Limits, ReceiveError,
     deliver::{MAX_PORTION, Peers, store_patiently},
     framing::{Framed, Framer},
+    listen::{End, Listener, Serve},
 };
 
 /// How much a connection reads at a time: little while it is quiet, more while it keeps up filling it.
 const SMALLEST_READ: usize = 8 << 10;
 const LARGEST_READ: usize = 256 << 10;
-/// After a failed `accept` (no file descriptors left) the listener rests.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound TCP listener.
 pub struct StreamReceiver {
-    listener: TcpListener,
-    address: SocketAddr,
-    acceptor: Option<TlsAcceptor>,
+    listener: Listener,
     shared: Arc<Shared>,
 }
 
@@ -45,30 +36,21 @@ struct Shared {
     config: Config,
 }
 
-/// How a connection ended.
-enum End {
-    Closed,
-    TooSlow,
-    Shutdown,
-}
-
 impl StreamReceiver {
     pub(super) async fn bind(
         config: Config,
         acceptor: Option<TlsAcceptor>,
         spool: Spool,
     ) -> Result<StreamReceiver, ReceiveError> {
-        let refused = |error| ReceiveError::Bind { address: config.address, error };
-        let listener = TcpListener::bind(config.address).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
         let receiver = if acceptor.is_some() { "syslog-tls" } else { "syslog-tcp" };
+        let listener = Listener::bind(config.address, acceptor).await?;
         let peers = Peers::new(spool.clone(), receiver, config.parser.as_deref());
-        Ok(StreamReceiver { listener, address, acceptor, shared: Arc::new(Shared { peers, spool, config }) })
+        Ok(StreamReceiver { listener, shared: Arc::new(Shared { peers, spool, config }) })
     }
 
     /// The bound address.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     /// Serves connections until shutdown; then stores what they have already sent.
@@ -76,81 +58,34 @@ impl StreamReceiver {
     /// # Errors
     /// None at present; a failing `accept` is retried.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ReceiveError> {
-        let open = OpenConnections::default();
-        let tasks = TaskTracker::new();
-        loop {
-            let accepted = tokio::select! {
-                () = shutdown.cancelled() => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(address = %self.address, %error, "cannot accept a syslog connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let limits = &self.shared.config.limits;
-            let Some(place) = open.enter(peer.ip(), limits.connections, limits.connections_per_peer) else {
-                self.shared.config.counters.connections_refused.add(1);
-                continue;
-            };
-            self.shared.config.counters.connections.add(1);
-            let (shared, acceptor, shutdown) = (self.shared.clone(), self.acceptor.clone(), shutdown.clone());
-            tasks.spawn(async move {
-                let _place = place;
-                shared.connection(stream, peer.ip(), acceptor, shutdown).await;
-            });
-        }
-        tasks.close();
-        tasks.wait().await;
+        self.listener.run(self.shared, shutdown).await;
         Ok(())
     }
 }
 
-impl Shared {
-    async fn connection(
-        &self,
-        stream: TcpStream,
-        peer: IpAddr,
-        acceptor: Option<TlsAcceptor>,
-        shutdown: CancellationToken,
-    ) {
-        let source = match self.peers.source(peer) {
-            Ok(source) => source,
-            Err(refused) => {
-                tracing::warn!(%peer, %refused, "syslog connection closed");
-                self.config.counters.connections_refused.add(1);
-                return;
-            }
-        };
-        let end = match acceptor {
-            None => self.receive(stream, &source, &shutdown).await,
-            Some(acceptor) => {
-                let handshake = tokio::time::timeout(self.config.limits.message_time, acceptor.accept(stream));
-                match handshake.await {
-                    Ok(Ok(stream)) => self.receive(stream, &source, &shutdown).await,
-                    Ok(Err(error)) => {
-                        tracing::warn!(%peer, %error, "TLS handshake failed");
-                        self.config.counters.handshakes_failed.add(1);
-                        End::Closed
-                    }
-                    Err(_) => End::TooSlow,
-                }
-            }
-        };
-        if let End::TooSlow = end {
-            self.config.counters.connections_timed_out.add(1);
-        }
+impl Serve for Shared {
+    type Peer = Arc<Source>;
+
+    fn limits(&self) -> &Limits {
+        &self.config.limits
     }
 
-    async fn receive(
-        &self,
-        mut stream: impl AsyncRead + Unpin,
-        source: &Arc<Source>,
-        shutdown: &CancellationToken,
-    ) -> End {
+    fn counters(&self) -> &Counters {
+        &self.config.counters
+    }
+
+    fn admit(&self, peer: SocketAddr) -> Option<Arc<Source>> {
+        self.peers
+            .source(peer.ip())
+            .inspect_err(|refused| tracing::warn!(peer = %peer.ip(), %refused, "syslog connection closed"))
+            .ok()
+    }
+
+    async fn connection<S>(&self, mut stream: S, source: Arc<Source>, shutdown: &CancellationToken) -> End
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let source = &source;
         let limits = &self.config.limits;
         let mut framer = Framer::new(limits.line_bytes);
         let mut message_began: Option<Instant> = None;
@@ -164,7 +99,7 @@ impl Shared {
             framer.buffer().reserve(read_size);
             let read = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break End::Shutdown,
+                () = shutdown.cancelled() => break End::Closed,
                 read = tokio::time::timeout_at(deadline, stream.read_buf(framer.buffer())) => read,
             };
             match read {
@@ -178,7 +113,7 @@ impl Shared {
             let Some(completed) = self.store_complete(&mut framer, source, shutdown).await else {
                 let unread = std::iter::from_fn(|| framer.next_frame()).count();
                 self.spool.shed(source, Reason::Busy, unread as u64);
-                return End::Shutdown;
+                return End::Closed;
             };
             message_began = match framer.is_inside() {
                 false => None,
@@ -196,7 +131,9 @@ impl Shared {
         }
         end
     }
+}
 
+impl Shared {
     /// Stores the messages that are complete and tells whether there were any; `None` when shutdown came first.
     async fn store_complete(
         &self,

@@ -1,0 +1,160 @@
+//! The way of a request that carries documents, whatever its protocol: a place among the requests, a source, the
+//! body read with its limits and cut into documents, and the wait until every document's fate is known.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, StatusCode},
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use vedette_event::{Reason, Source};
+use vedette_spool::{Refused, Spool};
+
+use super::{
+    Options,
+    body::{BodyError, Decompressor, Incoming, Sink},
+    documents::{Documents, Fate},
+};
+use crate::receive::deliver::Peers;
+
+/// Portions of one request that may be on their way to the disk.
+const PORTIONS_IN_FLIGHT: usize = 8;
+
+/// What the requests of one receiver share.
+pub(super) struct Shared {
+    pub(super) options: Options,
+    pub(super) peers: Peers,
+    spool: Spool,
+    places: Semaphore,
+}
+
+impl Shared {
+    pub(super) fn new(spool: Spool, receiver: &'static str, options: Options) -> Arc<Shared> {
+        let peers = Peers::new(spool.clone(), receiver, options.parser.as_deref());
+        let places = Semaphore::new(options.limits.requests);
+        Arc::new(Shared { options, peers, spool, places })
+    }
+
+    pub(super) fn peer_source(&self, peer: Option<SocketAddr>) -> Result<Arc<Source>, Refused> {
+        match peer {
+            Some(peer) => self.peers.source(peer.ip()),
+            None => self.peers.named("local"),
+        }
+    }
+
+    pub(super) fn is_allowed(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> bool {
+        let is_allowed = self.options.authorize.as_ref().is_none_or(|authorize| authorize.allow(headers, peer));
+        if !is_allowed {
+            self.options.counters.requests_refused.add(1);
+        }
+        is_allowed
+    }
+
+    /// A place among the requests that are read at a time.
+    pub(super) fn enter(&self) -> Result<SemaphorePermit<'_>, &'static str> {
+        self.places.try_acquire().map_err(|_| {
+            self.options.counters.requests_refused.add(1);
+            "too many requests at a time"
+        })
+    }
+
+    pub(super) fn documents(&self, source: Arc<Source>) -> Documents {
+        let counters = self.options.counters.clone();
+        Documents::new(self.spool.clone(), source, counters, self.options.limits.chunk_bytes)
+    }
+}
+
+/// Cuts a body into documents.
+pub(super) trait BodyCutter: Sink {
+    fn documents(&mut self) -> &mut Documents;
+
+    /// Why the body is not read on, if it is not.
+    fn fatal(&self) -> Option<Fatal>;
+
+    /// The body has ended, and nothing was wrong with it.
+    fn finish(&mut self);
+}
+
+/// Why a request is refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fatal {
+    pub(super) status: StatusCode,
+    pub(super) reason: String,
+    /// How the documents are counted that were read and not yet handed over.
+    pub(super) counted: Reason,
+}
+
+/// A request that was refused as a whole; some of its documents may be stored already.
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    pub(super) reason: String,
+    pub(super) stored: usize,
+}
+
+/// Reads the body and stores its documents. Afterwards the fate of every document is known.
+pub(super) async fn store<C: BodyCutter>(
+    shared: &Shared,
+    headers: &HeaderMap,
+    body: Body,
+    cutter: C,
+) -> Result<C, Failure> {
+    let counters = &shared.options.counters;
+    let (mut cutter, fatal) = match read(shared, headers, body, cutter).await {
+        Ok(read) => read,
+        Err(failed) => {
+            counters.requests_refused.add(1);
+            return Err(Failure { status: failed.status(), reason: failed.to_string(), stored: 0 });
+        }
+    };
+    if let Some(Fatal { status, reason, counted }) = fatal {
+        counters.requests_refused.add(1);
+        let documents = cutter.documents();
+        documents.abandon(counted);
+        if counted == Reason::Malformed {
+            documents.refuse(Fate::Refused(counted));
+        }
+        documents.settle(0).await;
+        return Err(Failure { status, reason, stored: documents.stored() });
+    }
+    counters.requests.add(1);
+    cutter.documents().hand_over();
+    cutter.documents().settle(0).await;
+    Ok(cutter)
+}
+
+/// Reads the body to its end or to what makes it unreadable.
+async fn read<C: BodyCutter>(
+    shared: &Shared,
+    headers: &HeaderMap,
+    body: Body,
+    cutter: C,
+) -> Result<(C, Option<Fatal>), BodyError> {
+    let limits = &shared.options.limits;
+    let mut incoming = Incoming::new(body, headers, limits)?;
+    let mut decompressor = Decompressor::new(headers, limits.body_bytes, cutter)?;
+    let failed = loop {
+        let piece = match incoming.next().await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => break decompressor.finish().err(),
+            Err(failed) => break Some(failed),
+        };
+        if let Err(failed) = decompressor.write(&piece).await {
+            break Some(failed);
+        }
+        let Some(cutter) = decompressor.sink() else { break None };
+        if cutter.fatal().is_some() {
+            break None;
+        }
+        cutter.documents().settle(PORTIONS_IN_FLIGHT).await;
+    };
+    let mut cutter = decompressor.take_sink().ok_or(BodyError::Lost)?;
+    let fatal = match failed {
+        Some(failed) => Some(Fatal { status: failed.status(), reason: failed.to_string(), counted: Reason::Truncated }),
+        None => cutter.fatal().or_else(|| {
+            cutter.finish();
+            cutter.fatal()
+        }),
+    };
+    Ok((cutter, fatal))
+}
