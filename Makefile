@@ -26,6 +26,7 @@ test-long: ## the long proofs: more rounds of kill -9, full corpora
 	VEDETTE_LONG=1 $(CARGO) test --workspace --no-fail-fast
 
 lint: ## formatting and lints, as CI wants them
+	@scripts/needs build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 

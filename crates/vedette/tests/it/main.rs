@@ -6,3 +6,4 @@ mod commands;
 mod corpora;
 mod durability;
 mod harness;
+mod imports;
