@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
 use vedette_event::{Losses, Reason};
 use vedette_spool::Spool;
 use vedette_store::Store;
@@ -73,7 +74,7 @@ impl Maintenance {
     }
 
     fn compact(&self) -> anyhow::Result<()> {
-        while let Some(compacted) = self.store.compact()? {
+        while let Some(compacted) = self.store.compact().context("cannot compact, trying again")? {
             tracing::debug!(from = compacted.from.len(), events = compacted.into.events, "segments compacted");
         }
         Ok(())

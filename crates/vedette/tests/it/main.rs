@@ -1,8 +1,11 @@
 //! The binary with real clients, real files, real kills.
 
+mod acknowledging;
 mod bulk;
 mod clients;
 mod commands;
 mod corpora;
 mod durability;
+mod full_disk;
 mod harness;
+mod stopped_pipeline;
