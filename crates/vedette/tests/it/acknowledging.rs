@@ -48,8 +48,21 @@ impl Sender {
 
     /// Sends one document for each name, notes what became of each.
     pub fn send(&mut self, names: Vec<String>, account: &Mutex<Account>) -> Result<()> {
-        let body: String =
-            names.iter().map(|name| format!("{{\"create\":{{}}}}\n{{\"message\":\"{name} end\"}}\n")).collect();
+        self.send_with(names, |_| String::new(), account)
+    }
+
+    /// The same with more members of each document, `,"name":value`, by its place.
+    pub fn send_with(
+        &mut self,
+        names: Vec<String>,
+        more: impl Fn(usize) -> String,
+        account: &Mutex<Account>,
+    ) -> Result<()> {
+        let body: String = names
+            .iter()
+            .enumerate()
+            .map(|(n, name)| format!("{{\"create\":{{}}}}\n{{\"message\":\"{name} end\"{}}}\n", more(n)))
+            .collect();
         let head = format!(
             "POST /_bulk HTTP/1.1\r\nhost: v\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
             body.len()

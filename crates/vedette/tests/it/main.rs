@@ -3,6 +3,7 @@
 mod acknowledging;
 mod bulk;
 mod clients;
+mod clock;
 mod commands;
 mod corpora;
 mod durability;
