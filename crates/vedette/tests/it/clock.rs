@@ -110,7 +110,7 @@ fn a_clock_that_jumps_costs_nothing() {
     let running = Running::start_as(clock.for_process(vedette()), folder.path(), &config);
     let browser = browser(&running);
     assert_eq!(browser.log_in(), 200);
-    let (stop, phase) = (AtomicBool::new(false), Mutex::new("start"));
+    let (stop, rest, phase) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::new("start"));
     let account = Mutex::new(Account::default());
     let store = |name: &str| running.api("GET", "/api/v1/stats", "").1["store"][name].as_u64().expect("a number");
     std::thread::scope(|scope| {
@@ -123,7 +123,8 @@ fn a_clock_that_jumps_costs_nothing() {
                 let phase = *phase.lock().expect("nobody panics");
                 let names = (0..50).map(|n| format!("clock-{phase}-{request}-{n}")).collect();
                 sender.send_with(names, |n| OWN_TIMES[n % 3].into(), &account).expect("an answer");
-                std::thread::sleep(Duration::from_millis(20));
+                let pause = if rest.load(Ordering::Relaxed) { 2000 } else { 20 };
+                std::thread::sleep(Duration::from_millis(pause));
             }
         });
         // Whatever fails here must not leave the sender running.
@@ -146,7 +147,9 @@ fn a_clock_that_jumps_costs_nothing() {
                         assert_eq!(browser.log_in(), 200);
                         if std::env::var_os("VEDETTE_LONG").is_some() {
                             // Until retention has looked, which it does every five minutes.
+                            rest.store(true, Ordering::Relaxed);
                             std::thread::sleep(Duration::from_secs(320).saturating_sub(begin.elapsed()));
+                            rest.store(false, Ordering::Relaxed);
                         }
                     }
                     _ => assert_eq!(browser.who(), 200, "{name}"),

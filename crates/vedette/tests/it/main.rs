@@ -9,4 +9,5 @@ mod corpora;
 mod durability;
 mod full_disk;
 mod harness;
+mod hostile;
 mod stopped_pipeline;

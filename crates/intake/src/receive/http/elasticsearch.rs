@@ -1,7 +1,11 @@
 //! The part of the Elasticsearch API that log shippers use: the handshakes before the first document, and
 //! `_bulk`, `_doc` and `_create`.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 
 use axum::{
     Router,
@@ -12,7 +16,6 @@ use axum::{
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 use vedette_event::{Reason, Source};
 use vedette_spool::{Refused, Spool};
 
@@ -22,7 +25,10 @@ use super::{
     bulk::{Bulk, Fatal, Reading},
     documents::{Bad, Documents, Fate, check_object, refusal},
 };
-use crate::receive::deliver::Peers;
+use crate::receive::{
+    connections::{OpenConnections, Place},
+    deliver::Peers,
+};
 
 /// Portions of one request that may be on their way to the disk.
 const PORTIONS_IN_FLIGHT: usize = 8;
@@ -33,14 +39,14 @@ pub(super) struct Shared {
     pub(super) spool: Spool,
     pub(super) options: Options,
     pub(super) peers: Peers,
-    pub(super) places: Semaphore,
+    /// Requests whose bodies are being read.
+    reading: OpenConnections,
 }
 
 impl Shared {
     pub(super) fn new(spool: Spool, receiver: &'static str, options: Options) -> Arc<Shared> {
         let peers = Peers::new(spool.clone(), receiver, options.parser.as_deref());
-        let places = Semaphore::new(options.limits.requests);
-        Arc::new(Shared { spool, options, peers, places })
+        Arc::new(Shared { spool, options, peers, reading: OpenConnections::default() })
     }
 
     pub(super) fn peer_source(&self, peer: Option<SocketAddr>) -> Result<Arc<Source>, Refused> {
@@ -48,6 +54,13 @@ impl Shared {
             Some(peer) => self.peers.source(peer.ip()),
             None => self.peers.named("local"),
         }
+    }
+
+    /// A place among the requests that are read at a time, if there is one for this peer.
+    pub(super) fn place(&self, peer: Option<SocketAddr>) -> Option<Place> {
+        let limits = &self.options.limits;
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip());
+        self.reading.enter(peer, limits.requests, limits.requests_per_peer)
     }
 
     pub(super) fn is_allowed(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> bool {
@@ -167,7 +180,7 @@ async fn bulk(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, reque
     let began = Instant::now();
     let counters = &shared.options.counters;
     let limits = &shared.options.limits;
-    let Ok(_place) = shared.places.try_acquire() else {
+    let Some(_place) = shared.place(peer) else {
         counters.requests_refused.add(1);
         return busy("too many requests at a time");
     };
@@ -343,7 +356,7 @@ impl Sink for Whole {
 async fn document(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, request: Request) -> Response {
     let counters = &shared.options.counters;
     let limits = &shared.options.limits;
-    let Ok(_place) = shared.places.try_acquire() else {
+    let Some(_place) = shared.place(peer) else {
         counters.requests_refused.add(1);
         return busy("too many requests at a time");
     };

@@ -44,7 +44,7 @@ async fn ingest(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
         return (challenge, failure(StatusCode::UNAUTHORIZED, "a valid token is required", 0)).into_response();
     }
-    let Ok(_place) = shared.places.try_acquire() else {
+    let Some(_place) = shared.place(peer) else {
         counters.requests_refused.add(1);
         return failure(StatusCode::TOO_MANY_REQUESTS, "too many requests at a time", 0);
     };
