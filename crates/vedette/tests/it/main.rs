@@ -10,4 +10,5 @@ mod durability;
 mod full_disk;
 mod harness;
 mod hostile;
+mod journal;
 mod stopped_pipeline;
