@@ -8,6 +8,7 @@ mod commands;
 mod corpora;
 mod durability;
 mod full_disk;
+mod generated_client;
 mod harness;
 mod hostile;
 mod journal;
