@@ -171,7 +171,8 @@ impl JournalReceiver {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.config.program);
-        command.args(["--output=json", "--follow", "--no-pager", "--quiet"]);
+        // Without `--all` a field of more than 4 KiB is shown as null.
+        command.args(["--output=json", "--all", "--follow", "--no-pager", "--quiet"]);
         match (&self.checkpoint.cursor, self.config.start) {
             (Some(cursor), _) => command.arg("--no-tail").arg(format!("--after-cursor={cursor}")),
             (None, Start::Beginning) => command.arg("--no-tail"),

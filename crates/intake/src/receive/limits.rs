@@ -28,6 +28,8 @@ pub struct Limits {
     pub documents: usize,
     /// HTTP requests being read at a time, per router; more are answered 429.
     pub requests: usize,
+    /// Of them from one peer address: whoever sends his bodies slowly takes no more.
+    pub requests_per_peer: usize,
     /// Records are handed to the spool in portions of about this many bytes.
     pub chunk_bytes: usize,
     /// UDP receive buffer asked of the kernel (`net.core.rmem_max` may cap it).
@@ -49,6 +51,7 @@ impl Default for Limits {
             body_bytes: 100 << 20,
             documents: 1_000_000,
             requests: 64,
+            requests_per_peer: 16,
             chunk_bytes: 1 << 20,
             udp_buffer_bytes: 8 << 20,
             grace: Duration::from_secs(3),

@@ -21,7 +21,10 @@ use std::sync::Arc;
 use axum::{Json, Router, extract::Request, middleware::Next};
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        RefOr,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -63,7 +66,33 @@ impl Modify for Security {
 /// The description of the API (OpenAPI 3.1), generated from the code.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let (open, read, write, admin) = routes();
-    open.merge(read).merge(write).merge(admin).into_openapi()
+    complete(open.merge(read).merge(write).merge(admin).into_openapi())
+}
+
+/// What is the same for every response: an error is of its own media type (RFC 9457), and no response is without the
+/// description that OpenAPI 3.1 §4.8.17 requires.
+fn complete(mut api: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for item in api.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for (status, response) in operations.into_iter().flatten().flat_map(|it| &mut it.responses.responses) {
+            let RefOr::T(response) = response else { continue };
+            if status.starts_with('2') {
+                continue;
+            }
+            if let Some(content) = response.content.shift_remove("application/json") {
+                response.content.insert("application/problem+json".to_owned(), content);
+            }
+            if response.description.is_empty() {
+                response.description = match status.as_str() {
+                    "401" => "Not logged in, and no valid token".to_owned(),
+                    "403" => "Not allowed".to_owned(),
+                    "404" => "There is none".to_owned(),
+                    status => format!("Refused with status {status}"),
+                };
+            }
+        }
+    }
+    api
 }
 
 type Routes = OpenApiRouter<Arc<App>>;
@@ -114,7 +143,7 @@ pub(crate) fn router(app: Arc<App>) -> (Router, utoipa::openapi::OpenApi) {
     };
     let all = open.merge(need(read, Scope::Read)).merge(need(write, Scope::Write)).merge(need(admin, Scope::Admin));
     let (router, api) = all.split_for_parts();
-    (router.with_state(app), api)
+    (router.with_state(app), complete(api))
 }
 
 /// This description of the API.

@@ -59,6 +59,14 @@ async fn it_is_whole() {
         for (kind, media) in content {
             assert!(media["schema"].is_object(), "{name} {kind} has no schema");
         }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            assert!(response["description"].is_string(), "{name} {status} has no description, which OpenAPI requires");
+            let is_problem = |kind: &String| kind == "application/problem+json";
+            assert!(
+                status == "200" || response["content"].as_object().unwrap().keys().all(is_problem),
+                "{name} {status}"
+            );
+        }
         for parameter in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
             let parameters = operation["parameters"].as_array().unwrap();
             assert!(parameters.iter().any(|of| of["name"] == parameter && of["in"] == "path"), "{name}: {parameter}");

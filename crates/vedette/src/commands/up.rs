@@ -81,6 +81,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         store: node.store.clone(),
         rules: node.rules.clone(),
         journal: journal.clone(),
+        ages: node.ages.clone(),
     };
     let maintenance = {
         let stop = stop.clone();

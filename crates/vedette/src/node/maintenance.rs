@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vedette_event::{Losses, Reason};
+use anyhow::Context;
+use rustix::time::{ClockId, clock_gettime};
+use vedette_event::{Losses, Reason, Time};
 use vedette_spool::Spool;
 use vedette_store::Store;
 
@@ -19,9 +21,15 @@ const RELOAD_EVERY: Duration = Duration::from_secs(2);
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
 const RETAIN_EVERY: Duration = Duration::from_secs(300);
 const REPORT_EVERY: Duration = Duration::from_secs(60);
+const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
+/// A step of the wall clock that is worth an event. Time servers correct less than this by running slower or faster.
+const CLOCK_JUMP_MICROS: i64 = 60 * 1_000_000;
 /// Retention warns this long before it will have to delete for want of space.
 const WARN_BEFORE_MICROS: i64 = 3 * 86_400 * 1_000_000;
 const STEP: Duration = Duration::from_millis(250);
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
 /// What maintenance works on.
 pub struct Maintenance {
@@ -33,15 +41,18 @@ pub struct Maintenance {
     pub rules: Arc<Rules>,
     /// Where it says what it did.
     pub journal: SelfJournal,
+    /// The clock that the store counts ages by.
+    pub ages: Clock,
 }
 
 impl Maintenance {
     /// Runs until `stop` is set.
     pub fn run(self, stop: &AtomicBool) {
         let start = Instant::now();
-        let mut due = [start + RELOAD_EVERY, start + COMPACT_EVERY, start + RETAIN_EVERY, start + REPORT_EVERY];
-        let every = [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY];
+        let every = [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY, LOOK_AT_CLOCK_EVERY];
+        let mut due = every.map(|every| start + every);
         let mut reported = BTreeMap::new();
+        let mut ahead = self.clock_ahead();
         while !stop.load(Ordering::Relaxed) {
             std::thread::sleep(STEP);
             for task in 0..due.len() {
@@ -52,7 +63,8 @@ impl Maintenance {
                     0 => self.reload(),
                     1 => self.compact(),
                     2 => self.retain(),
-                    _ => self.report_losses(&mut reported),
+                    3 => self.report_losses(&mut reported),
+                    _ => self.look_at_clock(&mut ahead),
                 };
                 if let Err(error) = result {
                     tracing::error!("{error:#}");
@@ -73,7 +85,7 @@ impl Maintenance {
     }
 
     fn compact(&self) -> anyhow::Result<()> {
-        while let Some(compacted) = self.store.compact()? {
+        while let Some(compacted) = self.store.compact().context("cannot compact, trying again")? {
             tracing::debug!(from = compacted.from.len(), events = compacted.into.events, "segments compacted");
         }
         Ok(())
@@ -103,6 +115,26 @@ impl Maintenance {
         Ok(())
     }
 
+    /// How far the wall clock is ahead of the one that ages are counted by.
+    fn clock_ahead(&self) -> i64 {
+        now().micros().saturating_sub((self.ages)().micros())
+    }
+
+    /// Who sets the clock can hide what he does: that is an event.
+    fn look_at_clock(&self, ahead: &mut i64) -> anyhow::Result<()> {
+        let (before, after) = (*ahead, self.clock_ahead());
+        *ahead = after;
+        if after.abs_diff(before) < CLOCK_JUMP_MICROS.unsigned_abs() {
+            return Ok(());
+        }
+        let seconds = (after - before) / 1_000_000;
+        tracing::warn!(
+            seconds,
+            "the clock was set; what is kept is still counted from the clock as it was at the start"
+        );
+        self.journal.write("clock.jump", None, vec![("seconds", seconds.to_string())])
+    }
+
     /// Losses are events too: whenever a source's refused or shed count has grown.
     fn report_losses(&self, reported: &mut BTreeMap<u32, Losses>) -> anyhow::Result<()> {
         for (source, losses) in self.spool.ledger() {
@@ -129,7 +161,18 @@ fn reasons(counts: &BTreeMap<Reason, u64>) -> String {
 }
 
 /// The clock, as Vedette counts time.
-pub fn now() -> vedette_event::Time {
+pub fn now() -> Time {
     let age = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    vedette_event::Time::from_micros(i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
+    Time::from_micros(i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A clock for ages: the wall clock as it is now, and what passes from now on, also while the machine sleeps. When the
+/// wall clock is set, nothing becomes old at once and is deleted, and nothing waits for a time that has been before.
+pub fn steady_clock() -> Clock {
+    let since_boot = || {
+        let time = clock_gettime(ClockId::Boottime);
+        time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1000)
+    };
+    let (begin, begin_since_boot) = (now(), since_boot());
+    Arc::new(move || begin.plus_micros(since_boot() - begin_since_boot))
 }

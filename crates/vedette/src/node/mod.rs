@@ -27,7 +27,7 @@ use vedette_query::{Engine, SourceLookup};
 use vedette_spool::Spool;
 use vedette_store::{Budget, Store};
 
-use self::{pipeline::Pipeline, rules::Rules};
+use self::{maintenance::Clock, pipeline::Pipeline, rules::Rules};
 use crate::config::Config;
 
 /// An open data folder: spool, store, alerts, parsers, rules and the query engine over them. Holds the
@@ -49,6 +49,8 @@ pub struct Node {
     pub engine: Engine,
     /// Parsers that did not load.
     pub refused_parsers: Vec<Diagnostic>,
+    /// The clock that the store counts ages by.
+    pub ages: Clock,
 }
 
 impl Node {
@@ -60,7 +62,8 @@ impl Node {
         make_private_dir(dir)?;
         let spool = Spool::open(&dir.join("spool"), spool_options(config))
             .with_context(|| format!("cannot open the data folder {}", dir.display()))?;
-        let store = Store::open(&dir.join("store"), store_options(config)).context("cannot open the store")?;
+        let ages = maintenance::steady_clock();
+        let store = Store::open(&dir.join("store"), store_options(config, &ages)).context("cannot open the store")?;
         let alerts = Alerts::open(&dir.join("alerts.db")).context("cannot open the alerts")?;
         let (parsers, refused_parsers) = parsers(config);
         let parsers = Arc::new(parsers);
@@ -71,7 +74,7 @@ impl Node {
             derive,
             vedette_query::Options { sources: Some(sources(&spool)), ..Default::default() },
         )?;
-        Ok(Node { dir: dir.to_owned(), spool, store, alerts, parsers, rules, engine, refused_parsers })
+        Ok(Node { dir: dir.to_owned(), spool, store, alerts, parsers, rules, engine, refused_parsers, ages })
     }
 
     /// A pipeline over this folder.
@@ -126,7 +129,7 @@ fn spool_options(config: &Config) -> vedette_spool::Options {
     }
 }
 
-fn store_options(config: &Config) -> vedette_store::Options {
+fn store_options(config: &Config, ages: &Clock) -> vedette_store::Options {
     let storage = &config.storage;
     vedette_store::Options {
         seal_age: storage.seal_after(),
@@ -135,6 +138,7 @@ fn store_options(config: &Config) -> vedette_store::Options {
             Some(bytes) => Budget::Bytes(bytes),
             None => Budget::DiskShare(f64::from(storage.max_disk_percent) / 100.0),
         },
+        clock: ages.clone(),
         ..Default::default()
     }
 }

@@ -9,7 +9,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -17,11 +17,11 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
-use vedette_alert::{Alerts, Sighting};
+use vedette_alert::{AlertError, Alerts, Sighting};
 use vedette_event::{Batch, BatchBuilder, Derive, Finding, FindingId, Reason, Source, SourceId};
 use vedette_intake::parse::Parsers;
 use vedette_server::LiveTail;
-use vedette_spool::{Position, Spool, SpooledRecord, Ticket};
+use vedette_spool::{Position, Refused, Spool, SpooledRecord, Ticket};
 use vedette_store::{Store, StoreError};
 
 use super::{findings, maintenance::now, rules::Rules};
@@ -31,6 +31,8 @@ const BATCH_WAIT: Duration = Duration::from_millis(100);
 
 /// Between attempts at what is blocked for now.
 const RETRY: Duration = Duration::from_millis(200);
+/// So often something blocked is tried again when Vedette is to stop; what is not done then stays in the spool.
+const LAST_TRIES: u32 = 10;
 /// How often the sealer looks whether sealing is due.
 const SEAL_CHECK: Duration = Duration::from_millis(50);
 
@@ -132,14 +134,15 @@ impl Pipeline {
     /// Reading the spool or writing the store failed; what is acknowledged stays in the spool.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
         let (spool, store, counters) = (self.spool.clone(), self.store.clone(), self.counters());
-        let drained = AtomicBool::new(false);
+        let drained = OnceLock::new();
         let result = std::thread::scope(|scope| {
             let sealer = std::thread::Builder::new()
                 .name("sealer".into())
                 .spawn_scoped(scope, || seal_when_due(&spool, &store, &drained))
                 .context("cannot start the sealer")?;
             let followed = self.follow(stop);
-            drained.store(true, Ordering::Relaxed);
+            // Where following stopped on an error, frames behind the last batch are in no store.
+            drained.get_or_init(|| followed.is_ok().then_some(self.done));
             let sealed = sealer.join().map_err(|_| anyhow::anyhow!("the sealer panicked"))?;
             followed.and(sealed)
         });
@@ -158,12 +161,13 @@ impl Pipeline {
             let idle = frame.is_none();
             if let Some(frame) = frame {
                 for record in frame.records {
-                    self.take(record)?;
+                    self.take(record, stop)?;
                 }
-                self.raise()?;
-                self.done = frame.position_after;
+                self.raise(stop)?;
             }
-            self.finish_batches(|gathering| (stopping && idle) || gathering.since.elapsed() >= BATCH_WAIT)?;
+            // Frames without records (counts of what was refused) are behind it too.
+            self.done = reader.position();
+            self.finish_batches(|gathering| (stopping && idle) || gathering.since.elapsed() >= BATCH_WAIT, stop)?;
             // Findings of the last batches are records too: it is over when nothing new came and nothing is open.
             if stopping && idle && self.open.is_empty() && self.done >= self.spool.status().end {
                 return Ok(());
@@ -177,7 +181,7 @@ impl Pipeline {
         oldest.map_or(Duration::from_millis(500), |since| BATCH_WAIT.saturating_sub(since.elapsed()))
     }
 
-    fn take(&mut self, record: SpooledRecord) -> anyhow::Result<()> {
+    fn take(&mut self, record: SpooledRecord, stop: &AtomicBool) -> anyhow::Result<()> {
         if record.seq < self.store.next_seq(record.source.id) {
             return Ok(()); // in the store since before a crash
         }
@@ -193,34 +197,34 @@ impl Pipeline {
         self.parsers.derive(&record.source, record.seq, record.received, &record.raw, &mut gathering.batch);
         if gathering.batch.is_full() {
             let id = record.source.id;
-            self.finish_batch(id)?;
+            self.finish_batch(id, stop)?;
         }
         Ok(())
     }
 
     /// Findings that came by become, or join, alerts.
-    fn raise(&mut self) -> anyhow::Result<()> {
+    fn raise(&mut self, stop: &AtomicBool) -> anyhow::Result<()> {
         let sightings: Vec<Sighting<'_>> = self.raised.iter().map(Sighting::from).collect();
-        self.alerts.record(&sightings, now()).context("cannot record alerts")?;
+        patiently("cannot record alerts", stop, is_passing, || self.alerts.record(&sightings, now()))?;
         for finding in self.raised.drain(..) {
             self.under_way.remove(&finding.id);
         }
         Ok(())
     }
 
-    fn finish_batches(&mut self, ends: impl Fn(&Gathering) -> bool) -> anyhow::Result<()> {
+    fn finish_batches(&mut self, ends: impl Fn(&Gathering) -> bool, stop: &AtomicBool) -> anyhow::Result<()> {
         let ended: Vec<SourceId> =
             self.open.iter().filter(|(_, gathering)| ends(gathering)).map(|(id, _)| *id).collect();
-        ended.into_iter().try_for_each(|id| self.finish_batch(id))
+        ended.into_iter().try_for_each(|id| self.finish_batch(id, stop))
     }
 
-    fn finish_batch(&mut self, id: SourceId) -> anyhow::Result<()> {
+    fn finish_batch(&mut self, id: SourceId, stop: &AtomicBool) -> anyhow::Result<()> {
         let Some(gathering) = self.open.remove(&id) else { return Ok(()) };
         let batch = gathering.batch.finish();
         let mut found = Vec::new();
         if id == self.findings.id {
             // What the store has is not read again after a crash, so that alerts come first.
-            self.raise()?;
+            self.raise(stop)?;
         } else {
             // Findings do not feed rules: a rule that matched its own finding would never end.
             self.rules.current().run(&batch, &mut found);
@@ -228,7 +232,7 @@ impl Pipeline {
         let unparsed = batch.events().filter(|event| event.parser().is_none()).count();
         self.counters.events.fetch_add(batch.len() as u64, Ordering::Relaxed);
         self.counters.unparsed.fetch_add(unparsed as u64, Ordering::Relaxed);
-        self.report(&found)?;
+        self.report(&found, stop)?;
         self.remember(&batch)?;
         if let Some(live) = self.live.as_ref().filter(|live| live.is_watched()) {
             live.send(Arc::new(batch));
@@ -237,10 +241,11 @@ impl Pipeline {
     }
 
     /// Makes new findings durable before their events may be sealed.
-    fn report(&mut self, found: &[Finding]) -> anyhow::Result<()> {
+    fn report(&mut self, found: &[Finding], stop: &AtomicBool) -> anyhow::Result<()> {
         let mut records = Vec::new();
         for finding in found {
-            if !self.under_way.contains(&finding.id) && !self.alerts.has(finding.id)? {
+            let known = || self.alerts.has(finding.id);
+            if !self.under_way.contains(&finding.id) && !patiently("cannot read the alerts", stop, is_passing, known)? {
                 records.push(Bytes::from(findings::encode(finding)));
                 self.under_way.insert(finding.id);
                 self.rules.hit(&finding.rule.id, finding.time);
@@ -250,15 +255,11 @@ impl Pipeline {
             return Ok(());
         }
         self.counters.findings.fetch_add(records.len() as u64, Ordering::Relaxed);
-        loop {
-            let appended = self.spool.append_own(&self.findings, records.clone());
-            let Err(refused) = appended.and_then(Ticket::wait_blocking) else { return Ok(()) };
-            if !matches!(refused.reason, Reason::Busy | Reason::DiskFull) {
-                anyhow::bail!("cannot keep findings: {refused}");
-            }
-            tracing::warn!(reason = %refused.reason, "findings wait for the spool");
-            std::thread::sleep(RETRY);
-        }
+        let is_passing = |refused: &Refused| matches!(refused.reason, Reason::Busy | Reason::DiskFull);
+        patiently("cannot keep findings", stop, is_passing, || {
+            self.spool.append_own(&self.findings, records.clone()).and_then(Ticket::wait_blocking)
+        })
+        .map(drop)
     }
 
     /// Appends to the store's tail; waits while sealing does not keep up.
@@ -279,27 +280,70 @@ impl Pipeline {
     }
 }
 
-/// Seals whenever it is due, and at last when the pipeline has drained; frees what the spool no longer needs.
-fn seal_when_due(spool: &Spool, store: &Store, drained: &AtomicBool) -> anyhow::Result<()> {
+/// Whether the alert file may take the same later: the disk is full, or another process reads the file.
+fn is_passing(error: &AlertError) -> bool {
+    // SQLite's result codes, <https://sqlite.org/rescode.html>; the last: no room for its index of the log.
+    const BUSY: i32 = 5;
+    const FULL: i32 = 13;
+    const IOERR_SHMSIZE: i32 = 4874;
+    let AlertError::Sqlite(error) = error else { return false };
+    let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+    code == IOERR_SHMSIZE || matches!(code & 0xff, BUSY | FULL)
+}
+
+/// Tries until it is done, or until it is clear that waiting does not help.
+fn patiently<T, E: std::error::Error + Send + Sync + 'static>(
+    what: &'static str,
+    stop: &AtomicBool,
+    is_passing: impl Fn(&E) -> bool,
+    mut attempt: impl FnMut() -> Result<T, E>,
+) -> anyhow::Result<T> {
+    let mut last_tries = LAST_TRIES;
+    for tried in 0_u64.. {
+        let error = match attempt() {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        if !is_passing(&error) || last_tries == 0 {
+            return Err(error).context(what);
+        }
+        if tried == 0 {
+            tracing::warn!("{what}, trying again: {error}");
+        }
+        last_tries -= u32::from(stop.load(Ordering::Relaxed));
+        std::thread::sleep(RETRY);
+    }
+    anyhow::bail!("{what}")
+}
+
+/// Seals whenever it is due, and at last when the pipeline has ended; frees what the spool no longer needs.
+/// `drained` says, once it has ended, up to where every record is in the store, if that is the whole spool.
+fn seal_when_due(spool: &Spool, store: &Store, drained: &OnceLock<Option<Position>>) -> anyhow::Result<()> {
+    let mut complaint = String::new();
     loop {
-        let last = drained.load(Ordering::Relaxed);
-        let sealed = if last { store.seal() } else { store.seal_if_due() };
+        let last = drained.get();
+        let sealed = if last.is_some() { store.seal() } else { store.seal_if_due() };
         match sealed {
             Ok(Some(sealed)) => {
-                let position = if last { spool.status().end } else { Position::from_u64(sealed.spool_position) };
+                let position = last.copied().flatten().unwrap_or(Position::from_u64(sealed.spool_position));
                 spool.release(position).context("cannot release sealed spool segments")?;
                 tracing::debug!(segments = sealed.segments.len(), "sealed");
+                complaint.clear();
             }
             Ok(None) => {}
             Err(error @ StoreError::Broken(_)) => return Err(error).context("cannot seal"),
-            Err(error) if last => return Err(error).context("cannot seal"),
+            Err(error) if last.is_some() => return Err(error).context("cannot seal"),
             Err(error) => {
                 // Everything is still in the spool and in the tail; a full disk, usually.
-                tracing::error!("cannot seal, trying again: {error}");
+                let new = error.to_string();
+                if new != complaint {
+                    tracing::error!("cannot seal, trying again: {new}");
+                    complaint = new;
+                }
                 std::thread::sleep(RETRY);
             }
         }
-        if last {
+        if last.is_some() {
             return Ok(());
         }
         std::thread::sleep(SEAL_CHECK);

@@ -1,8 +1,9 @@
 //! A running `vedette up` in a temporary folder, and what tests need around it.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::mpsc,
@@ -100,10 +101,15 @@ pub struct Running {
 impl Running {
     /// Starts in `folder` with a configuration; waits until it says `ready`.
     pub fn start(folder: &Path, config: &str) -> Running {
+        Running::start_as(vedette(), folder, config)
+    }
+
+    /// The same with a command of one's own that runs the binary: in another namespace, with another clock.
+    pub fn start_as(mut command: Command, folder: &Path, config: &str) -> Running {
         let file = folder.join("vedette.yml");
         std::fs::write(&file, config).expect("the folder is writable");
         let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
-        let mut child = vedette()
+        let mut child = command
             .arg("up")
             .arg("--config")
             .arg(&file)
@@ -140,6 +146,31 @@ impl Running {
     /// The data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        // A process that nobody waited for is a zombie, state Z.
+        std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))
+            .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')))
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// One request over the local socket: status and JSON.
+    pub fn api(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut stream = UnixStream::connect(self.data().join("vedette.sock")).expect("it listens on its socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: local\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let (status, answer) = read_answer(&mut BufReader::new(stream)).expect("an answer");
+        (status, serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}")))
     }
 
     /// Ends it at once, as a power cut would.
@@ -199,6 +230,15 @@ impl Drop for Running {
         // Already ended by `kill` and `stop`; a failing test ends it here.
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// Waits until something is so.
+pub fn wait_until(what: &str, so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -1,9 +1,16 @@
 //! The binary with real clients, real files, real kills.
 
+mod acknowledging;
 mod bulk;
 mod clients;
+mod clock;
 mod commands;
 mod corpora;
 mod durability;
+mod full_disk;
+mod generated_client;
 mod harness;
+mod hostile;
 mod imports;
+mod journal;
+mod stopped_pipeline;

@@ -12,7 +12,6 @@ use axum::{
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::SemaphorePermit;
 use vedette_event::{Reason, Source};
 use vedette_spool::Spool;
 
@@ -23,6 +22,7 @@ use super::{
     documents::{Bad, Documents, Fate, check_object, refusal},
     request::{self, BodyCutter, Failure, Fatal, Shared},
 };
+use crate::receive::connections::Place;
 
 /// The reply is sent in pieces of about this size.
 const REPLY_PIECE: usize = 32 << 10;
@@ -145,8 +145,8 @@ async fn bulk(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, reque
 }
 
 /// A place for the request, and its source.
-fn admitted(shared: &Shared, peer: Option<SocketAddr>) -> Result<(SemaphorePermit<'_>, Arc<Source>), String> {
-    let place = shared.enter()?;
+fn admitted(shared: &Shared, peer: Option<SocketAddr>) -> Result<(Place, Arc<Source>), String> {
+    let place = shared.enter(peer)?;
     let source = shared.peer_source(peer).map_err(|refused| refused.to_string())?;
     Ok((place, source))
 }

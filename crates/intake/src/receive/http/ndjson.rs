@@ -41,7 +41,7 @@ async fn ingest(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
         return (challenge, failure(StatusCode::UNAUTHORIZED, "a valid token is required", 0)).into_response();
     }
-    let _place = match shared.enter() {
+    let _place = match shared.enter(peer) {
         Ok(place) => place,
         Err(reason) => return failure(StatusCode::TOO_MANY_REQUESTS, reason, 0),
     };

@@ -1,13 +1,15 @@
 //! The way of a request that carries documents, whatever its protocol: a place among the requests, a source, the
 //! body read with its limits and cut into documents, and the wait until every document's fate is known.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     body::Body,
     http::{HeaderMap, StatusCode},
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
 use vedette_event::{Reason, Source};
 use vedette_spool::{Refused, Spool};
 
@@ -16,7 +18,10 @@ use super::{
     body::{BodyError, Decompressor, Incoming, Sink},
     documents::{Documents, Fate},
 };
-use crate::receive::deliver::Peers;
+use crate::receive::{
+    connections::{OpenConnections, Place},
+    deliver::Peers,
+};
 
 /// Portions of one request that may be on their way to the disk.
 const PORTIONS_IN_FLIGHT: usize = 8;
@@ -26,14 +31,14 @@ pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) peers: Peers,
     spool: Spool,
-    places: Semaphore,
+    /// Requests whose bodies are being read.
+    reading: OpenConnections,
 }
 
 impl Shared {
     pub(super) fn new(spool: Spool, receiver: &'static str, options: Options) -> Arc<Shared> {
         let peers = Peers::new(spool.clone(), receiver, options.parser.as_deref());
-        let places = Semaphore::new(options.limits.requests);
-        Arc::new(Shared { options, peers, spool, places })
+        Arc::new(Shared { options, peers, spool, reading: OpenConnections::default() })
     }
 
     pub(super) fn peer_source(&self, peer: Option<SocketAddr>) -> Result<Arc<Source>, Refused> {
@@ -51,9 +56,11 @@ impl Shared {
         is_allowed
     }
 
-    /// A place among the requests that are read at a time.
-    pub(super) fn enter(&self) -> Result<SemaphorePermit<'_>, &'static str> {
-        self.places.try_acquire().map_err(|_| {
+    /// A place among the requests that are read at a time, if there is one for this peer.
+    pub(super) fn enter(&self, peer: Option<SocketAddr>) -> Result<Place, &'static str> {
+        let limits = &self.options.limits;
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip());
+        self.reading.enter(peer, limits.requests, limits.requests_per_peer).ok_or_else(|| {
             self.options.counters.requests_refused.add(1);
             "too many requests at a time"
         })
