@@ -195,7 +195,7 @@ fn word_mask(block: &[u8]) -> u64 {
         let mut bytes = [0; 8];
         bytes[..eight.len()].copy_from_slice(eight);
         let bytes = u64::from_le_bytes(bytes);
-        let lower = bytes | 0x20 * EACH;
+        let lower = bytes | (0x20 * EACH);
         let words = within(lower, b'a', b'z') | within(bytes, b'0', b'9') | within(bytes, b'_', b'_');
         // Gathers the eight bits in the highest byte.
         mask |= ((words >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << shift;

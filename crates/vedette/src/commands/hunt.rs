@@ -43,21 +43,16 @@ pub fn run(args: QueryArgs, language: Language) -> anyhow::Result<Outcome> {
             view.json_piece(piece)?;
         }
     } else {
-        offline(&dir, &config, &args.query, language, from, to, limit, &mut view)?;
+        let language = match language {
+            Language::Hunt => vedette_server::Language::Hunt,
+            Language::Sql => vedette_server::Language::Sql,
+        };
+        offline(&dir, &config, Ask { query: args.query, language, from, to, limit }, &mut view)?;
     }
     view.finish()
 }
 
-fn offline(
-    dir: &Path,
-    config: &Config,
-    query: &str,
-    language: Language,
-    from: Option<Time>,
-    to: Option<Time>,
-    limit: usize,
-    view: &mut View,
-) -> anyhow::Result<()> {
+fn offline(dir: &Path, config: &Config, ask: Ask, view: &mut View) -> anyhow::Result<()> {
     if !dir.exists() {
         return Err(Usage(format!("there is no data folder at {}; give one with --data", dir.display())).into());
     }
@@ -66,13 +61,10 @@ fn offline(
         node.catch_up()?;
     }
     let rooms = Local::new(node.spool.clone(), node.store.clone(), node.engine.clone());
-    let language = match language {
-        Language::Hunt => vedette_server::Language::Hunt,
-        Language::Sql => vedette_server::Language::Sql,
-    };
+    let query = ask.query.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut pieces = rooms.search(Ask { query: query.to_owned(), language, from, to, limit });
+        let mut pieces = rooms.search(ask);
         while let Some(piece) = pieces.next().await {
             match piece {
                 Ok(Piece::Columns(columns)) => view.columns(&columns)?,
@@ -80,7 +72,7 @@ fn offline(
                 Ok(Piece::Progress(_)) => {}
                 Ok(Piece::Done(summary)) => view.done(summary.note.as_deref()),
                 Err(SearchError::Refused(diagnostics)) => {
-                    let carets = diagnostics.iter().map(|diagnostic| caret(query, diagnostic));
+                    let carets = diagnostics.iter().map(|diagnostic| caret(&query, diagnostic));
                     return Err(Usage(carets.collect::<Vec<_>>().join("\n")).into());
                 }
                 Err(SearchError::Budget(message) | SearchError::Failed(message)) => anyhow::bail!(message),

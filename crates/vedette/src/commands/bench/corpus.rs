@@ -344,7 +344,7 @@ mod tests {
             .map(|n| {
                 let mut line = Vec::new();
                 generator.event(Time::from_micros(START + n), n == 100, &mut line);
-                String::from_utf8(line).unwrap()
+                String::from_utf8(line).expect("templates are text")
             })
             .collect()
     }
