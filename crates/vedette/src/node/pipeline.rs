@@ -298,8 +298,8 @@ fn patiently<T, E: std::error::Error + Send + Sync + 'static>(
     is_passing: impl Fn(&E) -> bool,
     mut attempt: impl FnMut() -> Result<T, E>,
 ) -> anyhow::Result<T> {
-    let mut last_tries = LAST_TRIES;
-    for tried in 0_u64.. {
+    let (mut last_tries, mut is_said) = (LAST_TRIES, false);
+    loop {
         let error = match attempt() {
             Ok(done) => return Ok(done),
             Err(error) => error,
@@ -307,13 +307,13 @@ fn patiently<T, E: std::error::Error + Send + Sync + 'static>(
         if !is_passing(&error) || last_tries == 0 {
             return Err(error).context(what);
         }
-        if tried == 0 {
+        if !is_said {
             tracing::warn!("{what}, trying again: {error}");
+            is_said = true;
         }
         last_tries -= u32::from(stop.load(Ordering::Relaxed));
         std::thread::sleep(RETRY);
     }
-    anyhow::bail!("{what}")
 }
 
 /// Seals whenever it is due, and at last when the pipeline has ended; frees what the spool no longer needs.

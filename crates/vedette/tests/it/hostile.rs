@@ -110,11 +110,6 @@ fn most_memory(running: &Running) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }
 
-/// What a source's account must say: stored, refused and shed by reason.
-fn expected(stored: u64, refused: Value, shed: Value) -> (u64, Value, Value) {
-    (stored, refused, shed)
-}
-
 #[test]
 fn hostile_senders_harm_nobody() {
     let folder = folder();
@@ -126,9 +121,10 @@ fn hostile_senders_harm_nobody() {
     };
     let (stop, account) = (AtomicBool::new(false), Mutex::new(Account::default()));
     let acknowledged = || account.lock().expect("nobody panics").acknowledged.len();
+    // What each source's account must say: stored, refused and shed by reason.
     let mut wanted: BTreeMap<String, (u64, Value, Value)> = BTreeMap::new();
     let mut want = |name: &str, stored: u64, refused: Value, shed: Value| {
-        wanted.insert(name.to_owned(), expected(stored, refused, shed));
+        wanted.insert(name.to_owned(), (stored, refused, shed));
     };
     std::thread::scope(|scope| {
         let guard = StopOnPanic(&stop);

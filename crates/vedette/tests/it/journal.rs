@@ -90,7 +90,7 @@ fn unpacked() -> PathBuf {
 
 /// Its libraries, and none where it is installed.
 fn libraries() -> PathBuf {
-    unpacked().join("lib/x86_64-linux-gnu/systemd")
+    unpacked().join(format!("usr/lib/{}-linux-gnu/systemd", std::env::consts::ARCH))
 }
 
 /// An entry in journald's native protocol.
