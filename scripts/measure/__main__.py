@@ -113,6 +113,10 @@ def way_in(report, node, path, events, raw):
     report.row("events/s of wall clock until all is sealed (the sender takes its share of the cores)", f"{events / wall:,.0f}")
     report.row("events/s acknowledged (wall clock; CPU s)", f"{events / taken:,.0f} ({taken_cpu:.1f} of {cpu:.1f})")
     report.row("most memory (VmHWM)", f"{node.memory('VmHWM'):.0f} MB")
+    cpu = node.cpu()
+    node.compacted()
+    report.row("compaction afterwards, CPU s", f"{node.cpu() - cpu:.1f}")
+    health = node.get("/api/v1/health/detail")
     sources = {source["name"]: source for source in node.get("/api/v1/sources")["sources"]}
     report.row("received, stored, refused, shed", "{received}, {stored}, {refused}, {shed}".format(**sources["http:bench"]))
     return health["store"]

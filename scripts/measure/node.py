@@ -90,6 +90,15 @@ class Node:
                 return health
             time.sleep(0.5)
 
+    def compacted(self):
+        """Waits until the segments have been the same for longer than maintenance sleeps."""
+        before, since = None, time.perf_counter()
+        while time.perf_counter() - since < 75:
+            segments = self.get("/api/v1/health/detail")["store"]["segments"]
+            if segments != before:
+                before, since = segments, time.perf_counter()
+            time.sleep(1)
+
     def send(self, body):
         """One request to `/ingest`, on a connection of this thread; returns how many records are durable."""
         if not hasattr(LOCAL, "connection") or LOCAL.to != self.ingest:

@@ -89,8 +89,7 @@ fn test(matcher: &Matcher, array: &ArrayRef) -> Result<BooleanArray> {
         DataType::Utf8 => array.clone(),
         _ => cast(array, &DataType::Utf8)?,
     };
-    let texts = texts.as_string::<i32>();
-    Ok((0..texts.len()).map(|row| Some(texts.is_valid(row) && matcher.matches(texts.value(row)))).collect())
+    Ok(matcher.matches_rows(texts.as_string::<i32>()))
 }
 
 impl ScalarUDFImpl for Bin {

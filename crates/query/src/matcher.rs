@@ -5,6 +5,7 @@ use std::{
     net::IpAddr,
 };
 
+use arrow::array::{Array, BooleanArray, BooleanBufferBuilder, StringArray};
 use memchr::memmem;
 use regex::{Regex, RegexBuilder};
 use vedette_store::{Term, TermQuery, fold};
@@ -254,17 +255,21 @@ pub(crate) fn is_word_char(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
+/// True if no closed end of `text[found]` lies inside a word.
+fn at_boundaries(text: &str, found: std::ops::Range<usize>, open: (bool, bool)) -> bool {
+    let is_word = |c: Option<char>| c.is_some_and(is_word_char);
+    let (before, within, after) = (&text[..found.start], &text[found.clone()], &text[found.end..]);
+    let cut_left = !open.0 && is_word(within.chars().next()) && is_word(before.chars().next_back());
+    let cut_right = !open.1 && is_word(within.chars().next_back()) && is_word(after.chars().next());
+    !cut_left && !cut_right
+}
+
 /// True if `needle` occurs in `text` and no closed end of it lies inside a word.
 fn has_word(text: &str, needle: &str, open: (bool, bool)) -> bool {
-    let inside_left = needle.chars().next().is_some_and(is_word_char) && !open.0;
-    let inside_right = needle.chars().next_back().is_some_and(is_word_char) && !open.1;
     let mut from = 0;
     while let Some(found) = memmem::find(&text.as_bytes()[from..], needle.as_bytes()) {
         let start = from + found;
-        let end = start + needle.len();
-        let left = inside_left && text[..start].chars().next_back().is_some_and(is_word_char);
-        let right = inside_right && text[end..].chars().next().is_some_and(is_word_char);
-        if !left && !right {
+        if at_boundaries(text, start..start + needle.len(), open) {
             return true;
         }
         from = start + text[start..].chars().next().map_or(1, char::len_utf8);
@@ -273,6 +278,48 @@ fn has_word(text: &str, needle: &str, open: (bool, bool)) -> bool {
         }
     }
     false
+}
+
+/// [`has_word`] in the folded text of every row: all rows are folded into one text and searched at once.
+fn rows_with_word(texts: &StringArray, needle: &str, open: (bool, bool)) -> BooleanArray {
+    let mut bits = BooleanBufferBuilder::new(texts.len());
+    bits.append_n(texts.len(), false);
+    let (text, ends) = folded_rows(texts);
+    let finder = memmem::Finder::new(needle);
+    let (mut row, mut from) = (0, 0);
+    while let Some(found) = finder.find(&text.as_bytes()[from..]) {
+        let start = from + found;
+        row += ends[row..].partition_point(|end| *end <= start);
+        let row_start = row.checked_sub(1).map_or(0, |before| ends[before]);
+        let found = start - row_start..start - row_start + needle.len();
+        let whole = &text[row_start..ends[row]];
+        from = if found.end <= whole.len() && at_boundaries(whole, found, open) {
+            bits.set_bit(row, texts.is_valid(row));
+            ends[row]
+        } else {
+            start + text[start..].chars().next().map_or(1, char::len_utf8)
+        };
+    }
+    BooleanArray::new(bits.finish(), None)
+}
+
+/// Every row's folded text, one behind the other, and where each ends.
+fn folded_rows(texts: &StringArray) -> (String, Vec<usize>) {
+    let offsets = texts.value_offsets();
+    let (first, last) = (offsets[0] as usize, offsets[texts.len()] as usize);
+    let data = &texts.value_data()[first..last];
+    if data.is_ascii()
+        && let Ok(text) = str::from_utf8(data)
+    {
+        return (text.to_ascii_lowercase(), offsets[1..].iter().map(|end| *end as usize - first).collect());
+    }
+    let mut text = String::with_capacity(data.len());
+    let ends = (0..texts.len()).map(|row| {
+        text.push_str(&fold(texts.value(row)));
+        text.len()
+    });
+    let ends = ends.collect();
+    (text, ends)
 }
 
 impl Matcher {
@@ -344,6 +391,15 @@ impl Matcher {
         }
     }
 
+    /// For every row of a column, whether its value passes; false for nulls.
+    pub(crate) fn matches_rows(&self, texts: &StringArray) -> BooleanArray {
+        match self {
+            Matcher::Word { text, fold: true, open } if !text.is_empty() => rows_with_word(texts, text, *open),
+            Matcher::Contains { text, fold: true } if !text.is_empty() => rows_with_word(texts, text, (true, true)),
+            _ => (0..texts.len()).map(|row| Some(texts.is_valid(row) && self.matches(texts.value(row)))).collect(),
+        }
+    }
+
     /// Terms that the index of every matching event has. `canonical`: the field keeps addresses in canonical form.
     pub(crate) fn terms(&self, canonical: bool) -> TermQuery {
         match self {
@@ -409,6 +465,29 @@ mod tests {
         for no in ["fail", "word", "92.0.2.7", "192.0.2", "f*x", "password*root"] {
             // `192.0.2` ends at a dot, which is no word character.
             assert_eq!(free(no).matches(line), no == "192.0.2", "{no}");
+        }
+    }
+
+    proptest::proptest! {
+        /// A column at once gives what its rows give one by one; also a part of a column, with nulls.
+        #[test]
+        fn rows_are_matched_alike_together_and_alone(
+            rows in proptest::collection::vec(proptest::option::of("[aAbİ _.]{0,6}"), 0..20),
+            needle in "[ab .i]{0,3}",
+            open: (bool, bool),
+            from in 0usize..5,
+        ) {
+            let texts: StringArray = rows.iter().map(Option::as_deref).collect();
+            let from = from.min(texts.len());
+            let texts = texts.slice(from, texts.len() - from);
+            for matcher in [
+                Matcher::Word { text: needle.clone(), fold: true, open },
+                Matcher::Contains { text: needle.clone(), fold: true },
+            ] {
+                let found: Vec<bool> = matcher.matches_rows(&texts).values().iter().collect();
+                let expected: Vec<bool> = texts.iter().map(|text| text.is_some_and(|text| matcher.matches(text))).collect();
+                proptest::prop_assert_eq!(found, expected, "{:?} in {:?}", matcher, texts);
+            }
         }
     }
 

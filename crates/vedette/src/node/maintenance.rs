@@ -26,6 +26,9 @@ const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
 const CLOCK_JUMP_MICROS: i64 = 60 * 1_000_000;
 /// Retention warns this long before it will have to delete for want of space.
 const WARN_BEFORE_MICROS: i64 = 3 * 86_400 * 1_000_000;
+/// With so many original bytes waiting to be sealed, sealing does not keep up.
+const BUSY_TAIL_BYTES: u64 = 96 << 20;
+const MANY_SEGMENTS: u64 = 1000;
 const STEP: Duration = Duration::from_millis(250);
 
 /// Tells the time.
@@ -84,8 +87,17 @@ impl Maintenance {
         Ok(())
     }
 
+    /// Compaction can wait until the way in is not short of processor time; but not for ever, since every search opens
+    /// every segment.
+    fn has_time_to_compact(&self) -> bool {
+        let stats = self.store.stats();
+        stats.tail_raw_bytes < BUSY_TAIL_BYTES || stats.segments > MANY_SEGMENTS
+    }
+
     fn compact(&self) -> anyhow::Result<()> {
-        while let Some(compacted) = self.store.compact().context("cannot compact, trying again")? {
+        while self.has_time_to_compact()
+            && let Some(compacted) = self.store.compact().context("cannot compact, trying again")?
+        {
             tracing::debug!(from = compacted.from.len(), events = compacted.into.events, "segments compacted");
         }
         Ok(())
