@@ -50,7 +50,7 @@ impl Default for Options {
             seal_bytes: 64 << 20,
             seal_rows: crate::MAX_ROWS_SEALED,
             seal_age: Duration::from_secs(60),
-            max_tail_bytes: 192 << 20,
+            max_tail_bytes: 128 << 20,
             compact_bytes: 256 << 20,
             compact_segments: 8,
             keep: Some(Duration::from_secs(90 * 86_400)),

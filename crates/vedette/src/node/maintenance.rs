@@ -27,7 +27,7 @@ const CLOCK_JUMP_MICROS: i64 = 60 * 1_000_000;
 /// Retention warns this long before it will have to delete for want of space.
 const WARN_BEFORE_MICROS: i64 = 3 * 86_400 * 1_000_000;
 /// With so many original bytes waiting to be sealed, sealing does not keep up.
-const BUSY_TAIL_BYTES: u64 = 96 << 20;
+const BUSY_TAIL_BYTES: u64 = 80 << 20;
 const MANY_SEGMENTS: u64 = 1000;
 const STEP: Duration = Duration::from_millis(250);
 
