@@ -138,7 +138,8 @@ def search(report, node, files, path):
     report.say("CPU seconds of one question, best of three, warm page cache (rows or groups in the answer).")
     report.table("question", "Vedette", "DuckDB", "chdb", "ripgrep on raw", "Vedette / best peer on the same files")
     for name, hunt in HUNTS.items():
-        spent, rows = node.hunt(hunt)
+        # What Vedette keeps of itself has these very questions in it; the corpus ends before.
+        spent, rows = node.hunt(hunt, "2026-11-10T00:00:00Z" if name in TEXT else None)
         lines = f"{peers.ripgrep(TEXT[name], path):.3f}" if name in TEXT else "–"
         best = min(duck[name][0], ch[name][0])
         peer = lambda answer: f"{answer[name][0]:.3f} ({answer[name][1]})"

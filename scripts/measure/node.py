@@ -66,14 +66,13 @@ class Node:
         connection.request("GET", path)
         return json.loads(connection.getresponse().read())
 
-    def hunt(self, query):
+    def hunt(self, query, until=None):
         """Best of three: CPU seconds of the whole server, rows."""
         spent = []
         for _ in range(3):
             connection = LocalConnection(self.socket)
             before = self.cpu()
-            # The corpus ends before; what Vedette says of itself (these very questions) comes after.
-            body = json.dumps({"query": query, "to": "2026-11-10T00:00:00Z", "limit": 100_000})
+            body = json.dumps({"query": query, "to": until, "limit": 100_000})
             connection.request("POST", "/api/v1/search?format=lines", body, {"content-type": "application/json"})
             answer = connection.getresponse()
             rows = sum(1 for _ in answer)

@@ -46,7 +46,7 @@ pub use error::{Result, StoreError};
 pub use granules::{GRANULE_ROWS, Granule, Granules};
 pub use manifest::Run;
 pub use options::{Budget, FailPoint, Options};
-pub use segment::Segment;
+pub use segment::{OpenSegment, Segment};
 pub use store::{Compacted, Damage, Deleted, Plan, Sealed, SegmentSummary, Snapshot, SourceStats, Stats, Store};
 pub use tokens::{Term, TermQuery, fold};
 

@@ -18,7 +18,7 @@ use super::{
     columns::{EVENT_ID, is_derived, list_name, made_of},
     derived::{Deriver, Stored, as_text},
     prune::Times,
-    unit::{Place, Rows, Unit},
+    unit::{LastOpened, Place, Rows, Unit},
 };
 use crate::{Cancel, Progress, engine::Cancelled};
 
@@ -81,12 +81,13 @@ pub(crate) struct Reading {
     sent: usize,
     /// Filters that may become narrower meanwhile; they only save work.
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
+    opened: LastOpened,
 }
 
 impl Reading {
     /// Reads every `of`-th unit from `first` on.
     pub(crate) fn new(scan: Arc<Scan>, (first, of): (usize, usize), dynamic: Vec<Arc<dyn PhysicalExpr>>) -> Self {
-        Reading { scan, next: first, step: of, sent: 0, dynamic }
+        Reading { scan, next: first, step: of, sent: 0, dynamic, opened: LastOpened::default() }
     }
 
     /// The rows that pass from the next unit that has some; `None` after the limit or the last unit.
@@ -104,7 +105,7 @@ impl Reading {
                 scan.progress.skipped(unit.weight);
                 continue;
             }
-            let mut rows = Rows::all(unit);
+            let mut rows = Rows::all(unit, &mut self.opened);
             scan.filter(unit, &mut rows)?;
             scan.progress.scanned(unit.weight, rows.len() as u64);
             if rows.len() > 0 {

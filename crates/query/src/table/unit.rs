@@ -9,7 +9,7 @@ use arrow::{
 };
 use datafusion::error::{DataFusionError, Result};
 use vedette_event::Time;
-use vedette_store::{Segment, Snapshot};
+use vedette_store::{OpenSegment, Segment, Snapshot};
 
 /// A unit reads at most about this many original bytes.
 const UNIT_BYTES: u64 = 24 << 20;
@@ -104,18 +104,33 @@ pub(crate) fn of_tail(snapshot: &Snapshot, units: &mut Vec<Unit>) {
     }
 }
 
+/// The segment that was read from last; the next unit is often of the same one.
+#[derive(Debug, Default)]
+pub(crate) struct LastOpened(Option<(String, OpenSegment)>);
+
+impl LastOpened {
+    fn of(&mut self, segment: &Segment) -> vedette_store::Result<&OpenSegment> {
+        let opened = match self.0.take() {
+            Some((id, opened)) if id == segment.id() => opened,
+            _ => segment.open()?,
+        };
+        Ok(&self.0.insert((segment.id().to_owned(), opened)).1)
+    }
+}
+
 /// The rows of a unit that are left, and their columns as far as they were read.
 pub(crate) struct Rows<'u> {
     unit: &'u Unit,
+    opened: &'u mut LastOpened,
     ranges: Vec<Range<u64>>,
     count: usize,
     columns: Vec<(String, ArrayRef)>,
 }
 
 impl<'u> Rows<'u> {
-    pub(crate) fn all(unit: &'u Unit) -> Self {
+    pub(crate) fn all(unit: &'u Unit, opened: &'u mut LastOpened) -> Self {
         let count = (unit.rows.end - unit.rows.start) as usize;
-        Rows { unit, ranges: vec![unit.rows.clone()], count, columns: Vec::new() }
+        Rows { unit, opened, ranges: vec![unit.rows.clone()], count, columns: Vec::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -138,9 +153,10 @@ impl<'u> Rows<'u> {
         }
         let batch = match &self.unit.place {
             Place::Segment(segment) => {
-                let batches: Vec<RecordBatch> = segment
-                    .read_rows(&self.ranges, Some(&missing))
-                    .and_then(Iterator::collect)
+                let batches: Vec<RecordBatch> = self
+                    .opened
+                    .of(segment)
+                    .and_then(|opened| opened.read_rows(&self.ranges, Some(&missing))?.collect())
                     .map_err(|error| DataFusionError::External(Box::new(error)))?;
                 match batches.first() {
                     Some(first) => concat_batches(&first.schema(), &batches)?,

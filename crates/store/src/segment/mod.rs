@@ -20,6 +20,7 @@ use crate::{
     tokens::{BatchEntry, TokenIndex},
 };
 
+pub use read::OpenSegment;
 pub(crate) use write::{Contents, SegmentWriter};
 
 /// One immutable file of rows, with its token sidecar. Its files stay on disk as long as a

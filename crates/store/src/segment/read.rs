@@ -1,11 +1,14 @@
 //! Reads granules and columns.
 
-use std::{fs::File, ops::Range};
+use std::{fs::File, ops::Range, path::PathBuf};
 
 use arrow::array::RecordBatch;
 use parquet::arrow::{
     ProjectionMask,
-    arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection},
+    arrow_reader::{
+        ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+        RowSelection,
+    },
 };
 use parquet::file::metadata::PageIndexPolicy;
 
@@ -48,20 +51,48 @@ impl Segment {
         rows: &[Range<u64>],
         columns: Option<&[&str]>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
-        let path = self.path().to_owned();
-        let reader = self.reader(rows, columns)?;
-        Ok(reader.map(move |batch| batch.of(&path)))
+        self.open()?.read_rows(rows, columns)
     }
 
-    fn reader(&self, rows: &[Range<u64>], columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader> {
+    /// Opens the segment for several reads: what describes its columns and pages is read once.
+    pub fn open(&self) -> Result<OpenSegment> {
         let path = self.path();
         let file = File::open(path).at(path, "opening")?;
         // Only the offset index is needed to find pages; column indexes serve predicates.
         let options = ArrowReaderOptions::new()
             .with_offset_index_policy(PageIndexPolicy::Optional)
             .with_column_index_policy(PageIndexPolicy::Skip);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).of(path)?;
-        let total = self.rows() as usize;
+        let metadata = ArrowReaderMetadata::load(&file, options).of(path)?;
+        Ok(OpenSegment { path: path.to_owned(), file, metadata, rows: self.rows(), longest: self.longest() })
+    }
+}
+
+/// A segment's file, ready to be read from.
+#[derive(Debug)]
+pub struct OpenSegment {
+    path: PathBuf,
+    file: File,
+    metadata: ArrowReaderMetadata,
+    rows: u64,
+    longest: u64,
+}
+
+impl OpenSegment {
+    /// As [`Segment::read_rows`]. One read at a time: they share the place in the file.
+    pub fn read_rows(
+        &self,
+        rows: &[Range<u64>],
+        columns: Option<&[&str]>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let path = self.path.clone();
+        let reader = self.reader(rows, columns)?;
+        Ok(reader.map(move |batch| batch.of(&path)))
+    }
+
+    fn reader(&self, rows: &[Range<u64>], columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader> {
+        let file = self.file.try_clone().at(&self.path, "opening")?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+        let total = self.rows as usize;
         let ranges = rows.iter().map(|range| range.start as usize..(range.end as usize).min(total));
         let selection = RowSelection::from_consecutive_ranges(ranges, total);
         let mask = match columns {
@@ -73,7 +104,8 @@ impl Segment {
             }
         };
         // A batch's originals must fit into one array even if all are as long as the longest.
-        let batch_rows = (MAX_READ_BYTES / self.longest().max(1)).clamp(1, GRANULE_ROWS) as usize;
-        builder.with_projection(mask).with_row_selection(selection).with_batch_size(batch_rows).build().of(path)
+        let batch_rows = (MAX_READ_BYTES / self.longest.max(1)).clamp(1, GRANULE_ROWS) as usize;
+        let builder = builder.with_projection(mask).with_row_selection(selection).with_batch_size(batch_rows);
+        builder.build().of(&self.path)
     }
 }
