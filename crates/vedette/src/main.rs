@@ -17,6 +17,10 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command};
 
+/// Batches come and go on many threads; the system's allocator would keep what each of them once needed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How a command ended; the numbers are part of the outer contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -12,7 +12,7 @@ use vedette_event::Time;
 use vedette_store::{OpenSegment, Segment, Snapshot};
 
 /// A unit reads at most about this many original bytes.
-const UNIT_BYTES: u64 = 24 << 20;
+const UNIT_BYTES: u64 = 12 << 20;
 /// And this many granules.
 const UNIT_GRANULES: usize = 8;
 
