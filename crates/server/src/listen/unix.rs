@@ -1,6 +1,10 @@
 //! The local socket: who may open the file may do everything.
 
-use std::{io, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use axum::Router;
 use tokio::net::UnixListener;
@@ -15,14 +19,29 @@ use crate::Peer;
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "vedette.sock";
 
-/// Serves on a socket file (mode 0600) until `shutdown`, then removes it. Requests act as `local:<uid>`.
+/// Listens on a socket file (mode 0600) from now on. The future serves until `shutdown`, then removes the file.
+/// Requests act as `local:<uid>`.
 ///
 /// The caller holds the data folder's lock: a socket file that is already there was left by a server that died.
 ///
 /// # Errors
 /// If the socket cannot be made.
-pub async fn unix(path: &Path, router: Router, limits: Limits, shutdown: CancellationToken) -> io::Result<()> {
-    let listener = bind(path)?;
+pub fn unix(
+    path: &Path,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> io::Result<impl Future<Output = io::Result<()>> + Send + 'static> {
+    Ok(accept(bind(path)?, path.to_owned(), router, limits, shutdown))
+}
+
+async fn accept(
+    listener: UnixListener,
+    path: PathBuf,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
     let admission = std::sync::Arc::new(Admission::new(limits));
     let tracker = tokio_util::task::TaskTracker::new();
     // All local clients count as one address.

@@ -126,10 +126,10 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     ));
     let socket = node.dir.join(client::SOCKET);
     let local = router.merge(local_import::router(node.spool.clone(), config.storage.max_record_bytes));
-    let unix = {
-        let (socket, shutdown) = (socket.clone(), shutdown.clone());
-        tokio::spawn(async move { listen::unix(&socket, local, Limits::default(), shutdown).await })
-    };
+    // Before `ready` is said, or a command that follows it would find nobody.
+    let unix = listen::unix(&socket, local, Limits::default(), shutdown.clone())
+        .with_context(|| format!("cannot listen on {}", socket.display()))?;
+    let unix = tokio::spawn(unix);
 
     let token_accounts = accounts.clone();
     let authorize = move |headers: &axum::http::HeaderMap, _: Option<SocketAddr>| {

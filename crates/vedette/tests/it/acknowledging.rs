@@ -99,6 +99,15 @@ pub fn send_until(stop: &AtomicBool, address: SocketAddr, tag: &str, account: &M
     }
 }
 
+/// Whatever fails, the sending threads end.
+pub struct StopOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Everything acknowledged with these names is found, each once; what was refused is not there.
 pub fn assert_all_once(data: &Path, filter: &str, acknowledged: &[String]) {
     let mut seen: HashMap<String, usize> = HashMap::new();

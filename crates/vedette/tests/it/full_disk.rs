@@ -15,7 +15,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    acknowledging::{Account, Sender, assert_all_once, send_until},
+    acknowledging::{Account, Sender, StopOnDrop, assert_all_once, send_until},
     harness::{OTHERS, RECEIVERS, Running, count, folder, http, hunt, json_lines, post, run, stdout, wait_until},
 };
 
@@ -257,4 +257,43 @@ fn stopped_on_a_full_disk() {
     running.wait_for_at_least(&format!("stop-* {OTHERS}"), account.acknowledged.len() as u64);
     running.wait_for_count("event.dataset:linux.sshd", log_ins);
     assert_all_once(&running.data(), "stop-*", &account.acknowledged);
+}
+
+/// The last byte is taken at every moment of sealing, journalling and compaction, sooner or later.
+#[test]
+fn a_disk_that_is_filled_again_and_again() {
+    let rounds = if std::env::var_os("VEDETTE_LONG").is_some() { 120 } else { 30 };
+    let folder = folder();
+    let Some(disk) = Disk::mount(folder.path(), 128 * MIB) else { return };
+    let config =
+        format!("{RECEIVERS}storage: {{seal_after_seconds: 1, min_free_bytes: 0, max_bytes: {}}}\n", 1024 * MIB);
+    let running = Running::start(folder.path(), &config);
+    let (stop, account) = (AtomicBool::new(false), Mutex::new(Account::default()));
+    let acknowledged = || account.lock().expect("no sender panics").acknowledged.len();
+    let log_ins = std::thread::scope(|scope| {
+        let _stop = StopOnDrop(&stop);
+        let (stopping, account, address) = (&stop, &account, running.address("http"));
+        scope.spawn(move || send_until(stopping, address, "again", account));
+        let log_ins = scope.spawn(|| log_in_until(&stop, &running));
+        let mut random = 0x9e37_79b9_u32;
+        for round in 0..rounds {
+            let before = acknowledged();
+            wait_until("documents are acknowledged", || acknowledged() > before + 200 || running.has_ended());
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            std::thread::sleep(Duration::from_millis(u64::from(random >> 22)));
+            disk.fill(0);
+            std::thread::sleep(Duration::from_millis(u64::from(random >> 12 & 0x3ff)));
+            let log = || fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+            assert!(!running.has_ended(), "ended in round {round}\n{}", log());
+            disk.empty();
+        }
+        stop.store(true, Ordering::Relaxed);
+        log_ins.join().expect("no sender panics")
+    });
+    let account = account.into_inner().expect("no sender panics");
+    running.wait_for_at_least(&format!("again-* {OTHERS}"), account.acknowledged.len() as u64);
+    running.wait_for_count("event.dataset:linux.sshd", log_ins);
+    assert_all_once(&running.data(), "again-*", &account.acknowledged);
+    assert!(running.stop().success());
+    eprintln!("{rounds} rounds, {} acknowledged", account.acknowledged.len());
 }

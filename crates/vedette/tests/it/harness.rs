@@ -162,7 +162,10 @@ impl Running {
 
     /// One request over the local socket: status and JSON.
     pub fn api(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let mut stream = UnixStream::connect(self.data().join("vedette.sock")).expect("it listens on its socket");
+        let mut stream = UnixStream::connect(self.data().join("vedette.sock")).unwrap_or_else(|error| {
+            let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            panic!("it does not listen on its socket: {error}\n{log}")
+        });
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: local\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",

@@ -18,7 +18,7 @@ use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use serde_json::{Value, json};
 
 use crate::{
-    acknowledging::{Account, Sender, assert_all_once},
+    acknowledging::{Account, Sender, StopOnDrop, assert_all_once},
     harness::{OTHERS, PATIENCE, RECEIVERS, Running, folder, read_answer, wait_until},
 };
 
@@ -127,7 +127,7 @@ fn hostile_senders_harm_nobody() {
         wanted.insert(name.to_owned(), (stored, refused, shed));
     };
     std::thread::scope(|scope| {
-        let guard = StopOnPanic(&stop);
+        let guard = StopOnDrop(&stop);
         // Slow heads and slow bodies. Each of the latter holds a whole document that will never be handed over.
         let head = "POST /_bulk HTTP/1.1\r\nhost: v\r\nx-slow: ";
         let body = "POST /_bulk HTTP/1.1\r\nhost: v\r\ncontent-length: 1000000\r\n\r\n{\"create\":{}}\n{\"slow\":1}\n{\"create\":{}}\n{\"slow\":\"";
@@ -306,13 +306,4 @@ fn hostile_senders_harm_nobody() {
     eprintln!("{} good records, {} MB at most", account.acknowledged.len(), memory >> 20);
     assert!(memory < MOST_MEMORY, "{} MB in memory", memory >> 20);
     assert!(running.stop().success());
-}
-
-/// Whatever fails, the threads end.
-struct StopOnPanic<'a>(&'a AtomicBool);
-
-impl Drop for StopOnPanic<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
