@@ -31,7 +31,7 @@ struct Handle {
     recovery: Recovery,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held until the writer has ended.
-    _lock: File,
+    lock: File,
 }
 
 impl Spool {
@@ -57,7 +57,7 @@ impl Spool {
             .name("spool-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(SpoolError::io("start the writer thread for", dir))?;
-        Ok(Spool(Arc::new(Handle { shared, recovery, writer: Mutex::new(Some(writer)), _lock: lock })))
+        Ok(Spool(Arc::new(Handle { shared, recovery, writer: Mutex::new(Some(writer)), lock })))
     }
 
     /// What recovery found when the spool was opened.
@@ -175,6 +175,10 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
+        // Closing the file alone would not do: a process that another thread is starting has a copy for a moment.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(dir = %self.shared.dir.display(), %error, "cannot release the spool's lock");
+        }
     }
 }
 

@@ -54,7 +54,7 @@ struct Inner {
     unreadable: Mutex<BTreeSet<String>>,
     last_id: Mutex<Option<String>>,
     damaged: Vec<Damage>,
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 #[derive(Default)]
@@ -157,7 +157,7 @@ impl Store {
         options: Options,
         manifest: Option<Manifest>,
         contents: manifest::Contents,
-        lock: Option<File>,
+        lock: Option<Lock>,
         read_only: bool,
     ) -> Store {
         let last_id = contents.segments.iter().map(|segment| segment.id.clone()).max();
@@ -346,8 +346,20 @@ impl Writer {
     }
 }
 
+/// The folder's lock.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would not do: a process that is being started by another thread has a copy for a moment.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "cannot release the store's lock");
+        }
+    }
+}
+
 /// Takes the folder's lock: alone, or together with other readers.
-fn take_lock(dir: &Path, exclusive: bool) -> Result<File> {
+fn take_lock(dir: &Path, exclusive: bool) -> Result<Lock> {
     let path = dir.join(LOCK);
     let file = match exclusive {
         true => File::options().create(true).write(true).truncate(false).open(&path),
@@ -356,7 +368,7 @@ fn take_lock(dir: &Path, exclusive: bool) -> Result<File> {
     let file = file.at(&path, "opening")?;
     let locked = if exclusive { file.try_lock() } else { file.try_lock_shared() };
     match locked {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: dir.to_owned() }),
         Err(TryLockError::Error(error)) => Err(error).at(&path, "locking"),
     }
