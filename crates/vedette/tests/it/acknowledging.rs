@@ -95,7 +95,7 @@ pub fn send_until(stop: &AtomicBool, address: SocketAddr, tag: &str, account: &M
         }
         let names = (0..50).map(|n| format!("{tag}-{request}-{n}")).collect();
         sender.send(names, account).expect("an answer");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(25));
     }
 }
 

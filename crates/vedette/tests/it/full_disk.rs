@@ -100,6 +100,11 @@ fn check(running: &Running, name: &str) -> Value {
     checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name} in {detail}")).clone()
 }
 
+/// The spool looks at the disk ten times a second; until it has, even a search is refused, as it is journalled first.
+fn wait_for_room(running: &Running) {
+    wait_until("the spool takes records again", || check(running, "spool")["status"] == "ok");
+}
+
 /// Load, a full disk, refusals, a freed disk, acknowledgements again.
 fn fills_and_is_freed(min_free: u64, left: u64) {
     let folder = folder();
@@ -154,7 +159,7 @@ fn fills_and_is_freed(min_free: u64, left: u64) {
         stop.store(true, Ordering::Relaxed);
         log_ins.join().expect("no sender panics")
     });
-    wait_until("the spool takes records again", || check(&running, "spool")["status"] == "ok");
+    wait_for_room(&running);
     let account = account.into_inner().expect("no sender panics");
     for (status, reason) in account.refused.keys() {
         assert_eq!(*status, 429);
@@ -224,6 +229,7 @@ fn sealing_and_compaction_wait_for_room() {
     disk.empty();
     let account = account.into_inner().expect("no sender panics");
     wait_until("the rest is sealed", || segments() > sealed);
+    wait_for_room(&running);
     running.wait_for_at_least(&format!("seal-* {OTHERS}"), account.acknowledged.len() as u64);
     assert_all_once(&data, "seal-*", &account.acknowledged);
     assert!(running.stop().success());
@@ -291,6 +297,7 @@ fn a_disk_that_is_filled_again_and_again() {
         log_ins.join().expect("no sender panics")
     });
     let account = account.into_inner().expect("no sender panics");
+    wait_for_room(&running);
     running.wait_for_at_least(&format!("again-* {OTHERS}"), account.acknowledged.len() as u64);
     running.wait_for_count("event.dataset:linux.sshd", log_ins);
     assert_all_once(&running.data(), "again-*", &account.acknowledged);
