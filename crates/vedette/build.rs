@@ -1,12 +1,15 @@
 //! Lists the files of `content/rules` so that the binary carries them.
 
 use std::{
-    env, fs, io,
+    env,
+    ffi::OsString,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 fn main() -> io::Result<()> {
-    let content = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/rules").canonicalize()?;
+    // Asked at run time: a target folder that several clones share may have this script compiled in another one.
+    let content = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../../content/rules").canonicalize()?;
     let mut files = Vec::new();
     collect(&content, &mut files)?;
     files.sort();
@@ -16,10 +19,14 @@ fn main() -> io::Result<()> {
         list.push_str(&format!("    ({:?}, include_str!({:?})),\n", name.display().to_string(), file));
     }
     list.push(']');
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?);
+    let out = PathBuf::from(variable("OUT_DIR")?);
     fs::write(out.join("rules.rs"), list)?;
     println!("cargo::rerun-if-changed={}", content.display());
     Ok(())
+}
+
+fn variable(name: &str) -> io::Result<OsString> {
+    env::var_os(name).ok_or_else(|| io::Error::other(format!("cargo sets {name}")))
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
