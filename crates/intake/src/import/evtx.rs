@@ -80,13 +80,26 @@ impl<R: Read + Seek> Records<R> {
             rendered.push(record.and_then(|record| record.into_json_bytes()).map_err(|error| chain(&error)));
         }
         for record in rendered {
-            let item = record.map(|record| record.data).map_err(|message| self.error(place, message));
+            let item = record.and_then(|record| json_object(record.data)).map_err(|message| self.error(place, message));
             self.ready.push_back(item);
         }
     }
 
     fn error(&self, place: Place, message: String) -> ImportError {
         ImportError { file: self.name.clone(), place, reason: Reason::Malformed, message }
+    }
+}
+
+/// A rendered record as JSON: the renderer writes the names of elements as they are, whatever characters they have.
+fn json_object(mut record: Vec<u8>) -> Result<Vec<u8>, String> {
+    if record.iter().any(|byte| *byte < b' ') {
+        let escape = |byte: u8| if byte < b' ' { format!("\\u{byte:04x}").into_bytes() } else { vec![byte] };
+        record = record.into_iter().flat_map(escape).collect();
+    }
+    match serde_json::from_slice::<serde::de::IgnoredAny>(&record) {
+        Ok(_) if record.starts_with(b"{") => Ok(record),
+        Ok(_) => Err("a record is no object".to_owned()),
+        Err(error) => Err(format!("a record does not give JSON: {error}")),
     }
 }
 
@@ -100,4 +113,18 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::json_object;
+
+    #[test]
+    fn names_with_any_characters_give_json_or_an_error() {
+        let object = |text: &str| json_object(text.as_bytes().to_vec());
+        assert_eq!(object("{\"Event\":1}"), Ok(b"{\"Event\":1}".to_vec()));
+        assert_eq!(object("{\"Securit\u{14}\":1}"), Ok(br#"{"Securit\u0014":1}"#.to_vec()));
+        assert!(object("{\"a\"b\":1}").is_err());
+        assert!(object("[1]").is_err());
+    }
 }
