@@ -1,0 +1,7 @@
+//! The ledger at its public face, beside independent implementations.
+
+mod crash;
+mod life;
+mod notes;
+mod support;
+mod trees;
