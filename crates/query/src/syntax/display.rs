@@ -78,7 +78,8 @@ impl Display for Pattern {
                     let plain = text
                         .chars()
                         .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '/' | '\\' | '@' | '%' | ',' | '-'))
-                        && !(index == 0 && text.starts_with('-'))
+                        // Behind a field's colon the others would make it a text: `http://…`, `C:\…`.
+                        && !(index == 0 && text.starts_with(['-', '/', '\\']))
                         && !(alone && keyword(text));
                     if plain {
                         f.write_str(text)?;

@@ -40,6 +40,8 @@ fn the_search_box_is_read() {
         ("user.name:*", "user.name:*"),
         ("C:\\Windows\\*.exe", "\"C:\\\\Windows\\\\\"*.exe"),
         ("http://evil.example/x", "\"http://evil.example/x\""),
+        ("process.name:(//sh)", "process.name:\"//sh\""),
+        ("c:(/x)", "c:\"/x\""),
         ("sekurlsa::logonpasswords", "\"sekurlsa::logonpasswords\""),
         ("12:30:01", "\"12:30:01\""),
         ("uid=0", "\"uid=0\""),
