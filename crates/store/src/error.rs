@@ -63,6 +63,9 @@ pub enum StoreError {
         /// The store's folder.
         path: PathBuf,
     },
+    /// What has to be on disk before the tail is sealed is not: [`crate::Options::before_seal`].
+    #[error("sealing has to wait: {0}")]
+    NotYet(String),
     /// The store was opened for reading only.
     #[error("the store is open for reading only")]
     ReadOnly,

@@ -27,6 +27,9 @@ pub struct Options {
     pub budget: Budget,
     /// The clock: wall time in UTC. Tests set their own.
     pub clock: Arc<dyn Fn() -> Time + Send + Sync>,
+    /// Called when the tail is to be written and before it is: whoever keeps another record of the events has it on disk
+    /// then. An error puts sealing off.
+    pub before_seal: Option<Gate>,
     /// Called with the name of each step of sealing, compaction and retention before the next step; an
     /// error stops the operation there, as a crash would. Only tests set it.
     pub fail_point: Option<FailPoint>,
@@ -34,6 +37,9 @@ pub struct Options {
 
 /// See [`Options::fail_point`].
 pub type FailPoint = Arc<dyn Fn(&'static str) -> Result<()> + Send + Sync>;
+
+/// See [`Options::before_seal`].
+pub type Gate = Arc<dyn Fn() -> std::result::Result<(), String> + Send + Sync>;
 
 /// How much disk the store may use.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,6 +62,7 @@ impl Default for Options {
             keep: Some(Duration::from_secs(90 * 86_400)),
             budget: Budget::DiskShare(0.8),
             clock: Arc::new(system_clock),
+            before_seal: None,
             fail_point: None,
         }
     }

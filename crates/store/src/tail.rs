@@ -55,9 +55,17 @@ pub(crate) struct Piece {
     pub(crate) records: RecordBatch,
 }
 
-/// Cuts a batch where the hour of its receive times changes or sequence numbers are missing. Skips events before
-/// `next_seq`.
+/// Cuts a batch ([`cuts`]), with the rows of each piece.
 pub(crate) fn pieces(batch: &Batch, next_seq: u64) -> Result<Vec<Piece>> {
+    cuts(batch, next_seq)?
+        .into_iter()
+        .map(|(hour, events)| Ok(Piece { hour, records: columns::rows(batch, events.clone())?, events }))
+        .collect()
+}
+
+/// Cuts a batch where the hour of its receive times changes or sequence numbers are missing. Skips events before
+/// `next_seq`. Hours and indexes of events.
+pub(crate) fn cuts(batch: &Batch, next_seq: u64) -> Result<Vec<(i64, Range<usize>)>> {
     let refuse = |detail: String| StoreError::Batch { source_name: batch.source().name.to_string(), detail };
     let mut cuts: Vec<(i64, Range<usize>)> = Vec::new();
     let mut before: Option<u64> = None;
@@ -81,9 +89,7 @@ pub(crate) fn pieces(batch: &Batch, next_seq: u64) -> Result<Vec<Piece>> {
             _ => cuts.push((hour, event.index()..event.index() + 1)),
         }
     }
-    cuts.into_iter()
-        .map(|(hour, events)| Ok(Piece { hour, records: columns::rows(batch, events.clone())?, events }))
-        .collect()
+    Ok(cuts)
 }
 
 impl Part {

@@ -40,6 +40,9 @@ pub enum Command {
     Check(CheckArgs),
     /// The documented figures: make a corpus, measure.
     Bench(BenchArgs),
+    /// The process that has the ledger's keys; `up` starts it, with the other end of its standard input.
+    #[command(hide = true)]
+    Sealer(SealerArgs),
     /// Print a shell completion script.
     Completions {
         /// The shell.
@@ -74,6 +77,17 @@ pub struct DataArgs {
     /// Configuration file (YAML) [default: what `up` last ran with on this data folder].
     #[arg(long, short, value_name = "FILE", env = "VEDETTE_CONFIG")]
     pub config: Option<PathBuf>,
+}
+
+/// `vedette sealer`.
+#[derive(Debug, Args)]
+pub struct SealerArgs {
+    /// The folder with the keys.
+    #[arg(long)]
+    pub keys: PathBuf,
+    /// Name of a log that is new.
+    #[arg(long)]
+    pub origin: String,
 }
 
 /// `vedette up`.

@@ -29,6 +29,8 @@ pub struct Config {
     pub receivers: Receivers,
     /// Parsers and rules.
     pub detection: Detection,
+    /// How history is proved.
+    pub ledger: LedgerConfig,
     /// Limits of the store.
     pub storage: Storage,
 }
@@ -190,6 +192,16 @@ impl Default for Detection {
     fn default() -> Self {
         Detection { builtin_rules: true, rules: Vec::new(), parsers: Vec::new(), placeholders: None }
     }
+}
+
+/// How history is proved.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerConfig {
+    /// Name of a log that is new, such as `soc.example.org/node-1`; otherwise the host's name and random digits.
+    pub origin: Option<String>,
+    /// How events are hashed: `blake3`, or `sha256` where only FIPS-approved algorithms may be used.
+    pub algorithm: vedette_ledger::Algorithm,
 }
 
 /// Limits of the store.

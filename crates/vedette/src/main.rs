@@ -68,6 +68,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Sources(args) => commands::sources::run(args),
         Command::Check(args) => commands::check::run(args),
         Command::Bench(args) => commands::bench::run(args),
+        Command::Sealer(args) => commands::sealer::run(args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "vedette", &mut std::io::stdout());
             Ok(Outcome::Fine)

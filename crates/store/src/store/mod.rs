@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, TryLockError},
     io,
+    ops::Range,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -255,6 +256,15 @@ impl Store {
         writer.spool_position = writer.spool_position.max(spool_position);
         lock(&inner.shown).append(changes);
         Ok(())
+    }
+
+    /// How [`append`](Self::append) will cut a batch: for each piece that is new the indexes of its events.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append), for a batch that breaks a rule of batches.
+    pub fn cuts(&self, batch: &Batch) -> Result<Vec<Range<usize>>> {
+        let cuts = tail::cuts(batch, self.next_seq(batch.source().id))?;
+        Ok(cuts.into_iter().map(|(_, events)| events).collect())
     }
 
     /// The sequence number that the source's next event must have; after opening: the first that is not sealed.

@@ -86,6 +86,9 @@ impl Store {
         spool_position: u64,
     ) -> Result<Vec<SegmentRow>> {
         let inner = &*self.inner;
+        if let Some(gate) = &inner.options.before_seal {
+            gate().map_err(StoreError::NotYet)?;
+        }
         let writer = self.segment_writer();
         let mut rows: Vec<SegmentRow> = Vec::with_capacity(parts.len());
         for part in parts {

@@ -7,5 +7,6 @@ pub mod detect;
 pub mod hunt;
 pub mod import;
 pub mod rules;
+pub mod sealer;
 pub mod sources;
 pub mod up;

@@ -3,6 +3,7 @@
 pub mod content;
 pub mod findings;
 pub mod journal;
+pub mod ledger;
 pub mod local_import;
 pub mod maintenance;
 pub mod pipeline;
@@ -23,11 +24,17 @@ use anyhow::Context;
 use vedette_alert::Alerts;
 use vedette_event::{Derive, Diagnostic};
 use vedette_intake::parse::Parsers;
+use vedette_ledger::Ledger;
 use vedette_query::{Engine, SourceLookup};
 use vedette_spool::Spool;
 use vedette_store::{Budget, Store};
 
-use self::{maintenance::Clock, pipeline::Pipeline, rules::Rules};
+use self::{
+    ledger::SealerProcess,
+    maintenance::{Clock, now},
+    pipeline::Pipeline,
+    rules::Rules,
+};
 use crate::config::Config;
 
 /// An open data folder: spool, store, alerts, parsers, rules and the query engine over them. Holds the
@@ -37,6 +44,8 @@ pub struct Node {
     pub dir: PathBuf,
     /// The durable batch log.
     pub spool: Spool,
+    /// What proves the history.
+    pub ledger: Ledger,
     /// The searchable history.
     pub store: Store,
     /// The inbox.
@@ -51,6 +60,7 @@ pub struct Node {
     pub refused_parsers: Vec<Diagnostic>,
     /// The clock that the store counts ages by.
     pub ages: Clock,
+    _sealer: SealerProcess,
 }
 
 impl Node {
@@ -62,8 +72,10 @@ impl Node {
         make_private_dir(dir)?;
         let spool = Spool::open(&dir.join("spool"), spool_options(config))
             .with_context(|| format!("cannot open the data folder {}", dir.display()))?;
+        let (ledger, sealer) = ledger::open(dir, config)?;
         let ages = maintenance::steady_clock();
-        let store = Store::open(&dir.join("store"), store_options(config, &ages)).context("cannot open the store")?;
+        let store =
+            Store::open(&dir.join("store"), store_options(config, &ages, &ledger)).context("cannot open the store")?;
         let alerts = Alerts::open(&dir.join("alerts.db")).context("cannot open the alerts")?;
         let (parsers, refused_parsers) = parsers(config);
         let parsers = Arc::new(parsers);
@@ -74,7 +86,8 @@ impl Node {
             derive,
             vedette_query::Options { sources: Some(sources(&spool)), ..Default::default() },
         )?;
-        Ok(Node { dir: dir.to_owned(), spool, store, alerts, parsers, rules, engine, refused_parsers, ages })
+        let dir = dir.to_owned();
+        Ok(Node { dir, spool, ledger, store, alerts, parsers, rules, engine, refused_parsers, ages, _sealer: sealer })
     }
 
     /// A pipeline over this folder.
@@ -84,6 +97,7 @@ impl Node {
     pub fn pipeline(&self) -> anyhow::Result<Pipeline> {
         Pipeline::new(
             self.spool.clone(),
+            self.ledger.clone(),
             self.store.clone(),
             self.alerts.clone(),
             self.parsers.clone(),
@@ -129,8 +143,11 @@ fn spool_options(config: &Config) -> vedette_spool::Options {
     }
 }
 
-fn store_options(config: &Config, ages: &Clock) -> vedette_store::Options {
+fn store_options(config: &Config, ages: &Clock, ledger: &Ledger) -> vedette_store::Options {
     let storage = &config.storage;
+    let ledger = ledger.clone();
+    // What is in a segment is in a signed checkpoint before.
+    let seal = move || ledger.checkpoint(now().micros()).map(drop).map_err(|error| error.to_string());
     vedette_store::Options {
         seal_age: storage.seal_after(),
         keep: Some(Duration::from_secs(u64::from(storage.max_age_days) * 86_400)),
@@ -139,6 +156,7 @@ fn store_options(config: &Config, ages: &Clock) -> vedette_store::Options {
             None => Budget::DiskShare(f64::from(storage.max_disk_percent) / 100.0),
         },
         clock: ages.clone(),
+        before_seal: Some(Arc::new(seal)),
         ..Default::default()
     }
 }

@@ -3,13 +3,15 @@
 //! One thread reads what the spool has made durable, in commit order. Records gather into per-source batches;
 //! a batch ends at its size or a moment after its first record, is matched against the rules, and goes to
 //! the store's tail. Findings go back into the spool as records of their own source: they are events like all
-//! others, and when *they* come by, they become alerts. After a crash the unsealed part of the spool is
-//! simply read again: the store skips what it has sealed, findings carry content-derived ids.
+//! others, and when *they* come by, they become alerts. Every batch is entered into the
+//! ledger before the store has it. After a crash the unsealed part of the spool is simply read again: the store skips what
+//! it has sealed, findings carry content-derived ids, and batches that the ledger has sealed are formed again as they were.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
+    ops::Range,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -20,6 +22,7 @@ use bytes::Bytes;
 use vedette_alert::{AlertError, Alerts, Sighting};
 use vedette_event::{Batch, BatchBuilder, Derive, Finding, FindingId, Reason, Source, SourceId};
 use vedette_intake::parse::Parsers;
+use vedette_ledger::{Ledger, LedgerError, SourceName};
 use vedette_server::LiveTail;
 use vedette_spool::{Position, Refused, Spool, SpooledRecord, Ticket};
 use vedette_store::{Store, StoreError};
@@ -33,17 +36,23 @@ const BATCH_WAIT: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(200);
 /// So often something blocked is tried again when Vedette is to stop; what is not done then stays in the spool.
 const LAST_TRIES: u32 = 10;
+/// Between two checkpoints of the ledger.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// How often the sealer looks whether sealing is due.
 const SEAL_CHECK: Duration = Duration::from_millis(50);
 
 /// What the pipeline works with.
 pub struct Pipeline {
     spool: Spool,
+    ledger: Ledger,
     store: Store,
     alerts: Alerts,
     parsers: Arc<Parsers>,
     rules: Arc<Rules>,
     findings: Arc<Source>,
+    /// Of the sources with events that the ledger had sealed at the start and the store had not: the sequence number
+    /// after the last of them.
+    sealed: HashMap<SourceId, u64>,
     open: BTreeMap<SourceId, Gathering>,
     /// Behind the last frame whose every record was taken.
     done: Position,
@@ -66,6 +75,8 @@ pub struct Counters {
     pub findings: AtomicU64,
     /// Set when the pipeline stopped on an error.
     pub failed: AtomicBool,
+    /// Why the ledger cannot be sealed for now.
+    pub unsealed: Mutex<Option<String>>,
 }
 
 struct Gathering {
@@ -73,15 +84,24 @@ struct Gathering {
     since: Instant,
     /// Before the frame that brought its first record.
     before: Position,
+    /// It ends before this sequence number, as it did when the ledger sealed it; none for a new batch.
+    until: Option<u64>,
+}
+
+impl Gathering {
+    fn is_whole(&self, seq: u64) -> bool {
+        self.until.map_or_else(|| self.batch.is_full(), |until| seq + 1 >= until)
+    }
 }
 
 impl Pipeline {
     /// A pipeline over an open spool and store. Reads the unsealed findings once, so that none is made twice.
     ///
     /// # Errors
-    /// The spool cannot be read.
+    /// The spool cannot be read, or does not have what the ledger has sealed.
     pub fn new(
         spool: Spool,
+        ledger: Ledger,
         store: Store,
         alerts: Alerts,
         parsers: Arc<Parsers>,
@@ -90,7 +110,9 @@ impl Pipeline {
         let findings = spool
             .source(findings::SOURCE, findings::RECEIVER, None)
             .context("cannot register the findings' own source")?;
+        let sealed = sealed_ahead(&spool, &ledger, &store)?;
         let mut pipeline = Pipeline {
+            sealed,
             under_way: HashSet::new(),
             raised: Vec::new(),
             open: BTreeMap::new(),
@@ -98,6 +120,7 @@ impl Pipeline {
             counters: Arc::default(),
             live: None,
             spool,
+            ledger,
             store,
             alerts,
             parsers,
@@ -133,17 +156,23 @@ impl Pipeline {
     /// # Errors
     /// Reading the spool or writing the store failed; what is acknowledged stays in the spool.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
-        let (spool, store, counters) = (self.spool.clone(), self.store.clone(), self.counters());
+        let (spool, ledger, store) = (self.spool.clone(), self.ledger.clone(), self.store.clone());
+        let counters = self.counters();
         let drained = OnceLock::new();
         let result = std::thread::scope(|scope| {
             let sealer = std::thread::Builder::new()
                 .name("sealer".into())
                 .spawn_scoped(scope, || seal_when_due(&spool, &store, &drained))
                 .context("cannot start the sealer")?;
+            let checkpoints = std::thread::Builder::new()
+                .name("checkpoints".into())
+                .spawn_scoped(scope, || checkpoint_when_due(&ledger, &counters, &drained))
+                .context("cannot start the thread for checkpoints")?;
             let followed = self.follow(stop);
             // Where following stopped on an error, frames behind the last batch are in no store.
             drained.get_or_init(|| followed.is_ok().then_some(self.done));
             let sealed = sealer.join().map_err(|_| anyhow::anyhow!("the sealer panicked"))?;
+            checkpoints.join().map_err(|_| anyhow::anyhow!("the thread for checkpoints panicked"))?;
             followed.and(sealed)
         });
         if result.is_err() {
@@ -167,7 +196,11 @@ impl Pipeline {
             }
             // Frames without records (counts of what was refused) are behind it too.
             self.done = reader.position();
-            self.finish_batches(|gathering| (stopping && idle) || gathering.since.elapsed() >= BATCH_WAIT, stop)?;
+            // What the ledger has sealed ends as it did then: its records are all in the spool.
+            let ends = |gathering: &Gathering| {
+                gathering.until.is_none() && (stopping && idle || gathering.since.elapsed() >= BATCH_WAIT)
+            };
+            self.finish_batches(ends, stop)?;
             // Findings of the last batches are records too: it is over when nothing new came and nothing is open.
             if stopping && idle && self.open.is_empty() && self.done >= self.spool.status().end {
                 return Ok(());
@@ -188,14 +221,17 @@ impl Pipeline {
         if record.source.id == self.findings.id {
             self.raised.extend(findings::decode(&record.raw));
         }
-        let done = self.done;
-        let gathering = self.open.entry(record.source.id).or_insert_with(|| Gathering {
-            batch: BatchBuilder::new(record.source.clone()),
-            since: Instant::now(),
-            before: done,
-        });
+        let gathering = match self.open.entry(record.source.id) {
+            Entry::Occupied(gathering) => gathering.into_mut(),
+            Entry::Vacant(place) => place.insert(Gathering {
+                batch: BatchBuilder::new(record.source.clone()),
+                since: Instant::now(),
+                before: self.done,
+                until: batch_that_was_sealed(&mut self.sealed, &self.ledger, record.source.id, record.seq)?,
+            }),
+        };
         self.parsers.derive(&record.source, record.seq, record.received, &record.raw, &mut gathering.batch);
-        if gathering.batch.is_full() {
+        if gathering.is_whole(record.seq) {
             let id = record.source.id;
             self.finish_batch(id, stop)?;
         }
@@ -262,8 +298,11 @@ impl Pipeline {
         .map(drop)
     }
 
-    /// Appends to the store's tail; waits while sealing does not keep up.
+    /// Enters into the ledger and appends to the store's tail; waits while sealing does not keep up.
     fn remember(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        for events in self.store.cuts(batch).context("cannot append to the store")? {
+            self.commit(batch, events).context("cannot enter a batch into the ledger")?;
+        }
         // Sealing may release only frames whose every record is in the store: those before the oldest record that
         // is still being gathered.
         let covered = self.open.values().map(|gathering| gathering.before).min().unwrap_or(self.done).min(self.done);
@@ -278,6 +317,50 @@ impl Pipeline {
             }
         }
     }
+}
+
+impl Pipeline {
+    fn commit(&self, batch: &Batch, events: Range<usize>) -> Result<(), LedgerError> {
+        let source = batch.source();
+        let name = SourceName { number: source.id.0, name: &source.name, receiver: &source.receiver };
+        let first_seq = batch.event(events.start).seq();
+        let events = events.map(|index| batch.event(index));
+        self.ledger.append(name, first_seq, events.map(|event| (event.received().micros(), event.raw())))
+    }
+}
+
+/// See [`Pipeline::sealed`].
+fn sealed_ahead(spool: &Spool, ledger: &Ledger, store: &Store) -> anyhow::Result<HashMap<SourceId, u64>> {
+    let mut ahead = HashMap::new();
+    for (source, losses) in spool.ledger() {
+        let sealed = ledger.sealed_seq(source.id.0);
+        anyhow::ensure!(
+            sealed <= losses.stored,
+            "the ledger has sealed {sealed} events of {}, the spool has only had {}: it was cut or replaced; restore it",
+            source.name,
+            losses.stored,
+        );
+        if sealed > store.next_seq(source.id) {
+            ahead.insert(source.id, sealed);
+        }
+    }
+    Ok(ahead)
+}
+
+/// Where the batch that begins with an event ends, if the ledger has sealed it.
+fn batch_that_was_sealed(
+    sealed: &mut HashMap<SourceId, u64>,
+    ledger: &Ledger,
+    source: SourceId,
+    seq: u64,
+) -> anyhow::Result<Option<u64>> {
+    let Some(end) = sealed.get(&source) else { return Ok(None) };
+    if seq >= *end {
+        sealed.remove(&source);
+        return Ok(None);
+    }
+    let place = ledger.find(source.0, seq).context("cannot read the ledger")?;
+    Ok(place.map(|place| place.first_seq + u64::from(place.count)))
 }
 
 /// Whether the alert file may take the same later: the disk is full, or another process reads the file.
@@ -313,6 +396,24 @@ fn patiently<T, E: std::error::Error + Send + Sync + 'static>(
         }
         last_tries -= u32::from(stop.load(Ordering::Relaxed));
         std::thread::sleep(RETRY);
+    }
+}
+
+/// Has a checkpoint signed every second in which the ledger grew, until the pipeline has ended.
+fn checkpoint_when_due(ledger: &Ledger, counters: &Counters, drained: &OnceLock<Option<Position>>) {
+    let mut next = Instant::now() + CHECKPOINT_EVERY;
+    while drained.get().is_none() {
+        std::thread::sleep(SEAL_CHECK);
+        if Instant::now() < next {
+            continue;
+        }
+        next = Instant::now() + CHECKPOINT_EVERY;
+        let complaint = ledger.checkpoint(now().micros()).err().map(|error| error.to_string());
+        let mut known = counters.unsealed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(new) = complaint.as_ref().filter(|new| known.as_ref() != Some(new)) {
+            tracing::error!("cannot seal the ledger, trying again: {new}");
+        }
+        *known = complaint;
     }
 }
 

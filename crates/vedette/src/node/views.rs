@@ -59,6 +59,10 @@ impl HealthView for NodeHealth {
         } else {
             check("pipeline", Status::Ok, None)
         };
+        let ledger = match &*self.counters.unsealed.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => check("ledger", Status::Ok, None),
+            Some(why) => check("ledger", Status::Fail, Some(format!("no new checkpoints: {why}"))),
+        };
         let refused = Rules::refused(&self.rules).len();
         let rules = match refused {
             0 => check("rules", Status::Ok, None),
@@ -68,7 +72,7 @@ impl HealthView for NodeHealth {
             0 => check("parsers", Status::Ok, None),
             n => check("parsers", Status::Warn, Some(format!("{n} parser files are refused; the log says why"))),
         };
-        let mut checks = vec![spool, pipeline, rules, parsers];
+        let mut checks = vec![spool, pipeline, ledger, rules, parsers];
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         checks.extend(ended.iter().map(|why| check("receiver", Status::Fail, Some(why.clone()))));
         checks
