@@ -16,7 +16,7 @@ use serde::Deserialize;
 use vedette_event::Diagnostic;
 use vedette_intake::receive::files::Multiline;
 
-use crate::cli::DataArgs;
+use crate::{Usage, cli::DataArgs};
 
 /// All settings, with the defaults of a machine that watches itself.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -336,6 +336,18 @@ pub fn open(args: &DataArgs) -> anyhow::Result<(PathBuf, Config)> {
         Err(error) => return Err(error.into()),
     };
     Ok((dir, config))
+}
+
+/// Refuses a data folder that is not there: a command that only looks must not make an empty one.
+///
+/// # Errors
+/// There is no such folder.
+pub fn must_exist(dir: &Path) -> Result<(), Usage> {
+    if dir.is_dir() {
+        Ok(())
+    } else {
+        Err(Usage(format!("there is no data folder at {}; give one with --data", dir.display())))
+    }
 }
 
 /// Remembers in the data folder which configuration `up` runs with.

@@ -75,3 +75,15 @@ fn a_configuration_names_parsers_that_exist() {
     stdout(&output, 1);
     assert!(String::from_utf8_lossy(&output.stderr).contains("no parser `nginx_access`"));
 }
+
+#[test]
+fn looking_makes_no_data_folder() {
+    let folder = folder();
+    let absent = folder.path().join("absent");
+    for command in [&["alerts"][..], &["sources"], &["hunt", "x"], &["sql", "SELECT 1"]] {
+        let output = run(&[command, &["--data", &absent.to_string_lossy()]].concat());
+        stdout(&output, 2);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("there is no data folder"), "{command:?}");
+    }
+    assert!(!absent.exists());
+}
