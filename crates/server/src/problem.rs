@@ -106,7 +106,11 @@ impl From<AlertError> for Problem {
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         let status = match &error {
-            AccountError::LinkInvalid => StatusCode::GONE,
+            AccountError::LinkInvalid => {
+                return Problem::new(StatusCode::GONE, error.to_string()).hint(
+                    "until there is an account, every start of `vedette up` prints a new link; later an administrator makes one",
+                );
+            }
             AccountError::BadName | AccountError::WeakPassword(_) | AccountError::BadToken(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }

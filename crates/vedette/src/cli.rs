@@ -1,4 +1,4 @@
-//! The command line: the outer contract of DESIGN §6.
+//! The command line: commands, options and their defaults are an outer contract.
 
 use std::path::PathBuf;
 
@@ -208,7 +208,7 @@ pub struct AlertsArgs {
 /// Subcommands of `vedette alerts`.
 #[derive(Debug, Subcommand)]
 pub enum AlertsCommand {
-    /// List alerts, worst and newest first.
+    /// List alerts, the worst first, of these the newest.
     List {
         /// Only in this state: new, acknowledged, closed, open (new or acknowledged), all.
         #[arg(long, default_value = "open")]

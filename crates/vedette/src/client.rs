@@ -12,6 +12,7 @@ use hyper::{Method, Request, StatusCode, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{net::UnixStream, runtime::Runtime, sync::mpsc};
+use vedette_event::Diagnostic;
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "vedette.sock";
@@ -103,7 +104,23 @@ impl Client {
     }
 }
 
-/// RFC 9457: what the server says went wrong. A refused request is the user's to mend: a usage error.
+/// A request that the server refused and the user can mend.
+#[derive(Debug)]
+pub struct Refusal {
+    message: String,
+    /// Where a query is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// RFC 9457: what the server says went wrong.
 fn refusal(status: StatusCode, text: &str) -> anyhow::Error {
     let problem: Value = serde_json::from_str(text).unwrap_or_default();
     let detail = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or(text);
@@ -111,7 +128,11 @@ fn refusal(status: StatusCode, text: &str) -> anyhow::Error {
         Some(hint) => format!("{detail}\nhint: {hint}"),
         None => detail.to_owned(),
     };
-    if status.is_client_error() { crate::Usage(message).into() } else { anyhow::anyhow!("{message}") }
+    if !status.is_client_error() {
+        return anyhow::anyhow!(message);
+    }
+    let diagnostics = serde_json::from_value(problem["diagnostics"].clone()).unwrap_or_default();
+    Refusal { message, diagnostics }.into()
 }
 
 /// An answer's body.

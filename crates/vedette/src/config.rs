@@ -14,8 +14,9 @@ use std::{
 
 use serde::Deserialize;
 use vedette_event::Diagnostic;
+use vedette_intake::receive::files::Multiline;
 
-use crate::cli::DataArgs;
+use crate::{Usage, cli::DataArgs};
 
 /// All settings, with the defaults of a machine that watches itself.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -242,6 +243,9 @@ impl Storage {
     }
 }
 
+/// Where to look when the configuration is wrong.
+const BOOK: &str = "docs/configuration.md lists every key with its default";
+
 impl Config {
     /// Reads and checks a configuration file; without one, the defaults.
     ///
@@ -259,11 +263,12 @@ impl Config {
         let parsed: Result<Option<Config>, _> = serde_norway::from_str(text);
         let config = parsed.map(Option::unwrap_or_default).map_err(|error| {
             let (line, column) = error.location().map_or((0, 0), |place| (place.line() as u32, place.column() as u32));
-            Diagnostic::new(name, line, column, error.to_string())
+            let message = error.to_string();
+            // The diagnostic names the place itself, and first.
+            let place = format!(" at line {line} column {column}");
+            Diagnostic::new(name, line, column, message.strip_suffix(&place).unwrap_or(&message)).hint(BOOK)
         })?;
-        config.check().map_err(|message| {
-            Diagnostic::new(name, 0, 0, message).hint("docs/configuration.md lists every key with its default")
-        })?;
+        config.check().map_err(|message| Diagnostic::new(name, 0, 0, message).hint(BOOK))?;
         Ok(config)
     }
 
@@ -273,8 +278,9 @@ impl Config {
             match syslog.transport {
                 Transport::Udp | Transport::Tcp if open => {
                     return Err(format!(
-                        "syslog over {:?} on {} would take anybody's records in the clear; use `transport: tls` with `client_ca`, or loopback",
-                        syslog.transport, syslog.listen
+                        "syslog over {} on {} would take anybody's records in the clear; use `transport: tls` with `client_ca`, or loopback",
+                        if syslog.transport == Transport::Udp { "UDP" } else { "TCP" },
+                        syslog.listen
                     ));
                 }
                 Transport::Tls if syslog.certificate.is_none() || syslog.key.is_none() => {
@@ -299,6 +305,9 @@ impl Config {
                     http.listen
                 ));
             }
+        }
+        for start in self.receivers.files.iter().filter_map(|files| files.multiline_start.as_deref()) {
+            Multiline::new(start).map_err(|error| format!("receivers.files: multiline_start: {error}"))?;
         }
         if self.console.certificate.is_some() != self.console.key.is_some() {
             return Err("the console needs both `certificate` and `key`, or neither".into());
@@ -339,6 +348,18 @@ pub fn open(args: &DataArgs) -> anyhow::Result<(PathBuf, Config)> {
         Err(error) => return Err(error.into()),
     };
     Ok((dir, config))
+}
+
+/// Refuses a data folder that is not there: a command that only looks must not make an empty one.
+///
+/// # Errors
+/// There is no such folder.
+pub fn must_exist(dir: &Path) -> Result<(), Usage> {
+    if dir.is_dir() {
+        Ok(())
+    } else {
+        Err(Usage(format!("there is no data folder at {}; give one with --data", dir.display())))
+    }
 }
 
 /// Remembers in the data folder which configuration `up` runs with.
@@ -395,7 +416,7 @@ mod tests {
         check(
             "storage:\n  max_age: 3\n",
             expect_test::expect![
-                "vedette.yml:2:3: storage: unknown field `max_age`, expected one of `max_age_days`, `max_bytes`, `max_disk_percent`, `min_free_bytes`, `max_record_bytes`, `seal_after_seconds` at line 2 column 3"
+                "vedette.yml:2:3: storage: unknown field `max_age`, expected one of `max_age_days`, `max_bytes`, `max_disk_percent`, `min_free_bytes`, `max_record_bytes`, `seal_after_seconds` (docs/configuration.md lists every key with its default)"
             ],
         );
     }
@@ -405,7 +426,7 @@ mod tests {
         check(
             "receivers:\n  syslog:\n    - {transport: udp, listen: '0.0.0.0:514'}\n",
             expect_test::expect![
-                "vedette.yml: syslog over Udp on 0.0.0.0:514 would take anybody's records in the clear; use `transport: tls` with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"
+                "vedette.yml: syslog over UDP on 0.0.0.0:514 would take anybody's records in the clear; use `transport: tls` with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"
             ],
         );
         check(

@@ -11,7 +11,7 @@ mod config;
 mod node;
 mod output;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use clap::{CommandFactory, Parser};
 
@@ -49,9 +49,11 @@ fn main() -> ExitCode {
         Ok(outcome) => ExitCode::from(outcome as u8),
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("vedette: {error:#}");
-            let usage = error.chain().any(|cause| cause.is::<Usage>() || cause.is::<vedette_event::Diagnostic>());
-            ExitCode::from(if usage { 2 } else { 3 })
+            eprintln!("vedette: {}", output::with_causes(&error));
+            let is_usage = |cause: &(dyn std::error::Error + 'static)| {
+                cause.is::<Usage>() || cause.is::<client::Refusal>() || cause.is::<vedette_event::Diagnostic>()
+            };
+            ExitCode::from(if error.chain().any(is_usage) { 2 } else { 3 })
         }
     }
 }
@@ -70,7 +72,10 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Bench(args) => commands::bench::run(args),
         Command::Sealer(args) => commands::sealer::run(args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "vedette", &mut std::io::stdout());
+            // Into memory first: the generator panics where the reader of our output has gone away.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "vedette", &mut script);
+            std::io::stdout().write_all(&script)?;
             Ok(Outcome::Fine)
         }
     }

@@ -37,6 +37,22 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
 }
 
+/// An error and its causes; a cause that the message before it has told already is not told twice.
+pub fn with_causes(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
+/// `1 file`, `2 files`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A bar over bytes with rate and remaining time; invisible unless standard error is a terminal.
 pub fn byte_bar(total: u64) -> ProgressBar {
     let bar = if io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
@@ -146,5 +162,13 @@ mod tests {
         assert_eq!(printable("a\u{1b}[31mb"), "a\u{fffd}[31mb");
         assert_eq!(text(Some(&serde_json::json!(["a", 1]))), "a, 1");
         byte_bar(1).finish();
+        assert_eq!([1, 2].map(|count| counted(count, "file")), ["1 file", "2 files"]);
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let cause = || anyhow::anyhow!("no such file");
+        assert_eq!(with_causes(&cause().context("cannot read a.yml: no such file")), "cannot read a.yml: no such file");
+        assert_eq!(with_causes(&cause().context("cannot read a.yml")), "cannot read a.yml: no such file");
     }
 }

@@ -85,8 +85,8 @@ pub(super) fn card(title: &str, content: &Markup) -> Markup {
 pub(crate) fn problem(problem: &Problem) -> Response {
     let content = html! {
         div.notice.bad role="alert" {
-            p { (capital(&problem.detail)) "." }
-            @if let Some(hint) = &problem.hint { p { (capital(hint)) "." } }
+            p { (sentence(&problem.detail)) }
+            @if let Some(hint) = &problem.hint { p { (sentence(hint)) } }
         }
         p { a href="/" { "Back to the overview" } }
     };
@@ -98,17 +98,18 @@ pub(super) fn refusal(problem: Option<&Problem>) -> Markup {
     html! {
         @if let Some(problem) = problem {
             div.notice.bad role="alert" {
-                p { (capital(&problem.detail)) "." }
-                @if let Some(hint) = &problem.hint { p { (capital(hint)) "." } }
+                p { (sentence(&problem.detail)) }
+                @if let Some(hint) = &problem.hint { p { (sentence(hint)) } }
             }
         }
     }
 }
 
-/// With a capital letter, as a sentence begins.
-pub(super) fn capital(text: &str) -> String {
+/// With a capital letter and a full stop, unless it asks.
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    let stop = if text.ends_with('?') { None } else { Some('.') };
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(stop).collect())
 }
 
 /// A time, absolute and relative.
@@ -119,7 +120,7 @@ pub(super) fn moment(time: Time, now: Time) -> Markup {
         (Some(date), Some(clock)) => format!("{date} {clock}"),
         _ => text.clone(),
     };
-    html! { time datetime=(text) title={ (text) } { (short) " UTC" } " " span.dim { "(" (ago(time, now)) ")" } }
+    html! { time datetime=(text) title={ (text) } { (short) " UTC" } " " span.dim.ago { "(" (ago(time, now)) ")" } }
 }
 
 fn ago(time: Time, now: Time) -> String {
@@ -166,6 +167,10 @@ mod tests {
     fn people_can_read_it() {
         assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]);
         assert_eq!([0, 1023, 1024, 5 << 30].map(bytes), ["0 B", "1023 B", "1.0 KiB", "5.0 GiB"]);
+        assert_eq!(
+            ["no such page", "did you mean `where`?", ""].map(sentence),
+            ["No such page.", "Did you mean `where`?", ""]
+        );
         let at = Time::from_secs;
         let cases = [(100, 100, "0 s ago"), (0, 90, "1 min ago"), (0, 90_000, "25 h ago"), (0, 900_000, "10 d ago")];
         for (time, now, text) in cases {

@@ -38,7 +38,7 @@ pub(super) async fn overview(State(app): State<Arc<App>>, Viewer(principal): Vie
         h1 { "Overview" }
         (search::search_form(&search::SearchParams::default()))
         section.tiles aria-label="Figures" {
-            (tile("Health", health.status.as_str(), status_class(health.status), "/api/v1/health/detail"))
+            (tile("Health", health.status.as_str(), status_class(health.status), "#health"))
             (tile("Open alerts", &number(open.total), if open.total > 0 { "warn" } else { "ok" }, "/alerts?state=open&sort=worst"))
             (tile("Records received", &number(sum(|source| source.received)), "", "/sources"))
             @let lost = sum(|source| source.shed.values().sum());

@@ -10,7 +10,7 @@ use vedette_event::{Diagnostic, Time};
 
 use super::{
     Viewer,
-    layout::{Tab, capital, number, shell},
+    layout::{Tab, number, sentence, shell},
     page, page_with,
 };
 use crate::{
@@ -191,13 +191,13 @@ fn refused(query: &str, problem: &Problem) -> Markup {
     html! {
         div.notice.bad role="alert" {
             @if problem.diagnostics.is_empty() {
-                p { (capital(&problem.detail)) "." }
-                @if let Some(hint) = &problem.hint { p { (capital(hint)) "." } }
+                p { (sentence(&problem.detail)) }
+                @if let Some(hint) = &problem.hint { p { (sentence(hint)) } }
             }
             @for diagnostic in &problem.diagnostics {
-                p { (capital(&diagnostic.message)) "." }
+                p { (sentence(&diagnostic.message)) }
                 @if let Some(marked) = caret(query, diagnostic) { pre { (marked) } }
-                @if let Some(hint) = &diagnostic.hint { p { (capital(hint)) "." } }
+                @if let Some(hint) = &diagnostic.hint { p { (sentence(hint)) } }
             }
         }
     }

@@ -130,9 +130,9 @@ fn log_in_form(any_user: bool, name: &str, problem: Option<&Problem>) -> Markup 
             (layout::refusal(problem))
             form.stack method="post" action="/login" {
                 label for="name" { "User name" }
-                input id="name" name="name" value=(name) required autofocus autocomplete="username" autocapitalize="none";
+                input id="name" name="name" value=(name) required autofocus[name.is_empty()] autocomplete="username" autocapitalize="none";
                 label for="password" { "Password" }
-                input id="password" name="password" type="password" required autocomplete="current-password";
+                input id="password" name="password" type="password" required autofocus[!name.is_empty()] autocomplete="current-password";
                 button type="submit" { "Log in" }
             }
         },

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use hyper::Method;
 use serde_json::{Map, Value, json};
-use vedette_alert::{AlertId, Alerts, Filter, StateName, Verdict};
+use vedette_alert::{AlertId, Alerts, Filter, Sort, StateName, Verdict};
 use vedette_event::Level;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     cli::{AlertsArgs, AlertsCommand, Format},
     client::Client,
     config,
-    output::Printer,
+    output::{Printer, text},
 };
 
 const COLUMNS: [&str; 7] = ["id", "level", "state", "count", "last", "title", "entities"];
@@ -22,7 +22,10 @@ pub fn run(args: AlertsArgs) -> anyhow::Result<Outcome> {
     let command = args.command.unwrap_or(AlertsCommand::List { state: "open".into(), level: None, limit: 100 });
     let mut inbox = match Client::connect(&dir)? {
         Some(client) => Inbox::Server(client),
-        None => Inbox::File(Alerts::open(&dir.join("alerts.db"))?),
+        None => {
+            config::must_exist(&dir)?;
+            Inbox::File(Alerts::open(&dir.join("alerts.db"))?)
+        }
     };
     match command {
         AlertsCommand::List { state, level, limit } => {
@@ -36,7 +39,7 @@ pub fn run(args: AlertsArgs) -> anyhow::Result<Outcome> {
                 eprintln!("no alerts ({state})");
             }
         }
-        AlertsCommand::Show { id } => println!("{}", serde_json::to_string_pretty(&inbox.show(id)?)?),
+        AlertsCommand::Show { id } => show(&inbox.show(id)?, args.output)?,
         AlertsCommand::Ack { id } => {
             inbox.act(id, "acknowledge", json!({}))?;
             eprintln!("alert {id} is acknowledged");
@@ -51,6 +54,40 @@ pub fn run(args: AlertsArgs) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::Fine)
+}
+
+/// One alert; for people also its findings and its history.
+fn show(alert: &Value, format: Format) -> anyhow::Result<()> {
+    let mut printer = Printer::new(format, &COLUMNS)?;
+    printer.row(&flat(alert, format))?;
+    printer.finish()?;
+    if format != Format::Table {
+        return Ok(());
+    }
+    for (part, columns) in [("findings", ["time", "events", "matched"]), ("history", ["time", "who", "what"])] {
+        println!("\n{part}");
+        let mut printer = Printer::new(format, &columns)?;
+        for entry in alert[part].as_array().into_iter().flatten() {
+            printer.row(&told(entry))?;
+        }
+        printer.finish()?;
+    }
+    Ok(())
+}
+
+/// A finding or a step of the history, with what belongs together in one cell.
+fn told(entry: &Value) -> Map<String, Value> {
+    let mut row = entry.as_object().cloned().unwrap_or_default();
+    let matched = entry["matched"].as_array().into_iter().flatten();
+    let matched = matched.map(|of| match (&of["field"], &of["value"]) {
+        (Value::String(field), Value::String(value)) if !field.is_empty() => format!("{field}: {value}"),
+        (_, value) => text(Some(value)),
+    });
+    row.insert("matched".into(), matched.collect::<Vec<_>>().join(", ").into());
+    if let Some(detail) = entry["detail"].as_str() {
+        row.insert("what".into(), format!("{}: {detail}", text(entry.get("what"))).into());
+    }
+    row
 }
 
 /// A table shows an alert's rule and entities in single cells; JSON shows it as it is.
@@ -76,7 +113,7 @@ impl Inbox {
         let states = states(state)?;
         match self {
             Inbox::Server(client) => {
-                let mut path = format!("/api/v1/alerts?limit={limit}");
+                let mut path = format!("/api/v1/alerts?sort=worst&limit={limit}");
                 for state in &states {
                     path.push_str(&format!("&state={}", state.as_str()));
                 }
@@ -87,7 +124,7 @@ impl Inbox {
                 serde_json::from_value(answer["alerts"].take()).context("the server's answer is not a list of alerts")
             }
             Inbox::File(alerts) => {
-                let filter = Filter { states, min_level: level, limit, ..Filter::default() };
+                let filter = Filter { states, min_level: level, sort: Sort::Worst, limit, ..Filter::default() };
                 let page = alerts.list(&filter)?;
                 page.alerts.iter().map(|alert| Ok(serde_json::to_value(alert)?)).collect()
             }

@@ -4,15 +4,19 @@ use crate::{
     Outcome,
     cli::CheckArgs,
     config::Config,
-    node::{self, rules},
+    node::{self, receivers, rules},
 };
 
-/// Runs the command. Exit code 1 if a parser or rule is refused, 2 if the configuration is wrong.
+/// Runs the command. Exit code 1 if a parser or rule is refused or unknown, 2 if the configuration is wrong.
 pub fn run(args: CheckArgs) -> anyhow::Result<Outcome> {
     let config = Config::load(args.config.as_deref())?;
     let (parsers, refused_parsers) = node::parsers(&config);
     for refused in &refused_parsers {
         eprintln!("parser refused: {refused}");
+    }
+    let unknown_parsers = receivers::unknown_parsers(&config.receivers, &parsers);
+    for name in &unknown_parsers {
+        eprintln!("receivers.files: there is no parser `{name}`");
     }
     let (program, refused_rules) =
         rules::compile(rules::load(&config.detection), &rules::mapping(config.detection.placeholders.as_deref())?);
@@ -20,12 +24,13 @@ pub fn run(args: CheckArgs) -> anyhow::Result<Outcome> {
         eprintln!("rule refused: {refused}");
     }
     println!(
-        "configuration fine; {} parsers ({} refused), {} rules ({} refused)",
+        "configuration {}; {} parsers ({} refused), {} rules ({} refused)",
+        if unknown_parsers.is_empty() { "fine" } else { "names unknown parsers" },
         parsers.names().count(),
         refused_parsers.len(),
         program.len(),
         refused_rules.len()
     );
-    let fine = refused_parsers.is_empty() && refused_rules.is_empty();
+    let fine = unknown_parsers.is_empty() && refused_parsers.is_empty() && refused_rules.is_empty();
     Ok(if fine { Outcome::Fine } else { Outcome::Findings })
 }

@@ -13,7 +13,7 @@ use vedette_server::{Ask, Local, Piece, Rooms, SearchError};
 use crate::{
     Outcome, Usage,
     cli::{Format, QueryArgs},
-    client::Client,
+    client::{Client, Refusal},
     config::{self, Config},
     node::{Node, maintenance::now},
     output::Printer,
@@ -27,7 +27,7 @@ pub fn run(args: QueryArgs, language: Language) -> anyhow::Result<Outcome> {
     let (dir, config) = config::open(&args.data)?;
     let (from, to) = (time(args.from.as_deref())?, time(args.to.as_deref())?);
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
-    let mut view = View { format: args.output, printer: None };
+    let mut view = View { format: args.output, printer: None, is_empty: true };
     if let Some(mut client) = Client::connect(&dir)? {
         let body = json!({
             "query": args.query,
@@ -36,7 +36,11 @@ pub fn run(args: QueryArgs, language: Language) -> anyhow::Result<Outcome> {
             "to": to.map(|time| time.to_string()),
             "limit": (args.limit != 0).then_some(args.limit),
         });
-        let answer = client.send(Method::POST, "/api/v1/search?format=pieces", Some(&body))?;
+        let answer = client.send(Method::POST, "/api/v1/search?format=pieces", Some(&body));
+        let answer = answer.map_err(|error| match error.downcast_ref::<Refusal>() {
+            Some(refusal) if !refusal.diagnostics.is_empty() => wrong(&args.query, &refusal.diagnostics).into(),
+            _ => error,
+        })?;
         for line in answer.lines() {
             let line = line.context("the server hung up in the middle of the answer")?;
             let piece: Value = serde_json::from_str(&line).context("the server's answer is not JSON")?;
@@ -53,9 +57,7 @@ pub fn run(args: QueryArgs, language: Language) -> anyhow::Result<Outcome> {
 }
 
 fn offline(dir: &Path, config: &Config, ask: Ask, view: &mut View) -> anyhow::Result<()> {
-    if !dir.exists() {
-        return Err(Usage(format!("there is no data folder at {}; give one with --data", dir.display())).into());
-    }
+    config::must_exist(dir)?;
     let node = Node::open(dir, config)?;
     if node.spool.status().unreleased_bytes > 0 {
         node.catch_up()?;
@@ -71,15 +73,17 @@ fn offline(dir: &Path, config: &Config, ask: Ask, view: &mut View) -> anyhow::Re
                 Ok(Piece::Row(row)) => view.row(&row)?,
                 Ok(Piece::Progress(_)) => {}
                 Ok(Piece::Done(summary)) => view.done(summary.note.as_deref()),
-                Err(SearchError::Refused(diagnostics)) => {
-                    let carets = diagnostics.iter().map(|diagnostic| caret(&query, diagnostic));
-                    return Err(Usage(carets.collect::<Vec<_>>().join("\n")).into());
-                }
+                Err(SearchError::Refused(diagnostics)) => return Err(wrong(&query, &diagnostics).into()),
                 Err(SearchError::Budget(message) | SearchError::Failed(message)) => anyhow::bail!(message),
             }
         }
         Ok(())
     })
+}
+
+fn wrong(query: &str, diagnostics: &[Diagnostic]) -> Usage {
+    let carets: Vec<_> = diagnostics.iter().map(|diagnostic| caret(query, diagnostic)).collect();
+    Usage(carets.join("\n"))
 }
 
 /// The query's line with a caret under the place, and what is wrong there.
@@ -116,6 +120,7 @@ fn time(text: Option<&str>) -> anyhow::Result<Option<Time>> {
 struct View {
     format: Format,
     printer: Option<Printer>,
+    is_empty: bool,
 }
 
 impl View {
@@ -153,6 +158,7 @@ impl View {
         if let Some(printer) = &mut self.printer {
             printer.row(row)?;
         }
+        self.is_empty = false;
         Ok(())
     }
 
@@ -165,6 +171,9 @@ impl View {
     fn finish(self) -> anyhow::Result<Outcome> {
         if let Some(printer) = self.printer {
             printer.finish()?;
+        }
+        if self.is_empty && self.format == Format::Table {
+            eprintln!("nothing found");
         }
         Ok(Outcome::Fine)
     }

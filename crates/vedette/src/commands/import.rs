@@ -24,7 +24,7 @@ use crate::{
         Node,
         local_import::{self, Job, PORTION, PORTION_RECORDS, Portion},
     },
-    output::byte_bar,
+    output::{byte_bar, counted},
 };
 
 /// Runs the command. Exit code 1 if damaged records had to be left out.
@@ -56,7 +56,8 @@ pub fn run(args: ImportArgs) -> anyhow::Result<Outcome> {
         let message = "these files have fewer records than the job has stored: they are not the files it began with";
         return Err(Usage(message.into()).into());
     }
-    println!("{} records stored from {} files as import:{job}", report.stored, files.len());
+    let (records, files) = (counted(report.stored, "record"), counted(files.len() as u64, "file"));
+    println!("{records} stored from {files} as import:{job}");
     if report.skipped > 0 {
         println!("{} records were skipped: the job had stored them before", report.skipped);
     }

@@ -16,6 +16,7 @@ pub fn run(args: SourcesArgs) -> anyhow::Result<Outcome> {
             serde_json::from_value(sources).context("the server's answer is not a list of sources")?
         }
         None => {
+            config::must_exist(&dir)?;
             let node = Node::open(&dir, &config)?;
             let rows = node.spool.ledger().into_iter().map(|(source, losses)| {
                 let row = json!({

@@ -57,6 +57,9 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     for refused in &node.refused_parsers {
         tracing::warn!("parser refused: {refused}");
     }
+    for name in receivers::unknown_parsers(&config.receivers, &node.parsers) {
+        tracing::warn!("there is no parser `{name}`: the files that it is named for are parsed by their content");
+    }
     let journal = SelfJournal::new(&node.spool)?;
     journal.write("vedette.start", None, vec![("version", env!("CARGO_PKG_VERSION").into())])?;
     let live = LiveTail::default();

@@ -115,7 +115,7 @@ impl Node {
 }
 
 /// Sources as the spool knows them, with their configured parsers: what is derived again must be derived alike.
-fn sources(spool: &Spool) -> SourceLookup {
+pub(super) fn sources(spool: &Spool) -> SourceLookup {
     let (spool, known) = (spool.clone(), Mutex::new(HashMap::new()));
     Arc::new(move |id, _| {
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -23,6 +23,7 @@ use vedette_alert::{AlertError, Alerts, Sighting};
 use vedette_event::{Batch, BatchBuilder, Derive, Finding, FindingId, Reason, Source, SourceId};
 use vedette_intake::parse::Parsers;
 use vedette_ledger::{Ledger, LedgerError, SourceName};
+use vedette_query::SourceLookup;
 use vedette_server::LiveTail;
 use vedette_spool::{Position, Refused, Spool, SpooledRecord, Ticket};
 use vedette_store::{Store, StoreError};
@@ -53,6 +54,7 @@ pub struct Pipeline {
     /// Of the sources with events that the ledger had sealed at the start and the store had not: the sequence number
     /// after the last of them.
     sealed: HashMap<SourceId, u64>,
+    sources: SourceLookup,
     open: BTreeMap<SourceId, Gathering>,
     /// Behind the last frame whose every record was taken.
     done: Position,
@@ -119,6 +121,7 @@ impl Pipeline {
             done: spool.start(),
             counters: Arc::default(),
             live: None,
+            sources: super::sources(&spool),
             spool,
             ledger,
             store,
@@ -240,12 +243,22 @@ impl Pipeline {
 
     /// Findings that came by become, or join, alerts.
     fn raise(&mut self, stop: &AtomicBool) -> anyhow::Result<()> {
-        let sightings: Vec<Sighting<'_>> = self.raised.iter().map(Sighting::from).collect();
+        let sources: Vec<Option<Arc<Source>>> = self.raised.iter().map(|finding| self.source_of(finding)).collect();
+        let sightings: Vec<Sighting<'_>> = std::iter::zip(&self.raised, &sources)
+            .map(|(finding, source)| Sighting {
+                source: source.as_deref().map(|source| &*source.name),
+                ..finding.into()
+            })
+            .collect();
         patiently("cannot record alerts", stop, is_passing, || self.alerts.record(&sightings, now()))?;
         for finding in self.raised.drain(..) {
             self.under_way.remove(&finding.id);
         }
         Ok(())
+    }
+
+    fn source_of(&self, finding: &Finding) -> Option<Arc<Source>> {
+        (self.sources)(finding.events.first()?.source, "")
     }
 
     fn finish_batches(&mut self, ends: impl Fn(&Gathering) -> bool, stop: &AtomicBool) -> anyhow::Result<()> {

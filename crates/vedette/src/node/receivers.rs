@@ -5,12 +5,15 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use vedette_intake::receive::{
-    ReceiveError,
-    files::{self, Multiline, Pattern, Start},
-    http, journald,
-    syslog::{self, StreamReceiver, UdpReceiver},
-    tls::{self, TlsFiles},
+use vedette_intake::{
+    parse::Parsers,
+    receive::{
+        ReceiveError,
+        files::{self, Multiline, Pattern, Start},
+        http, journald,
+        syslog::{self, StreamReceiver, UdpReceiver},
+        tls::{self, TlsFiles},
+    },
 };
 use vedette_spool::Spool;
 
@@ -34,6 +37,12 @@ enum Open {
     Http(http::HttpReceiver),
     Files(files::FileReceiver),
     Journal(journald::JournalReceiver),
+}
+
+/// Names of parsers that files are to be read with and that do not exist: such files are parsed by their content.
+pub fn unknown_parsers<'a>(config: &'a Receivers, parsers: &Parsers) -> Vec<&'a str> {
+    let is_known = |name: &str| parsers.names().any(|id| id.rsplit_once('@').is_some_and(|(known, _)| known == name));
+    config.files.iter().filter_map(|files| files.parser.as_deref()).filter(|name| !is_known(name)).collect()
 }
 
 /// Receivers that are bound but do not run yet.

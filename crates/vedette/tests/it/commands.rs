@@ -60,3 +60,30 @@ fn a_wrong_configuration_is_exit_code_2() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("max_agee_days") && error.contains(":2:"), "{error}");
 }
+
+#[test]
+fn a_configuration_names_parsers_that_exist() {
+    let folder = folder();
+    let config = folder.path().join("vedette.yml");
+    let check = |parser: &str| {
+        let text = format!("receivers: {{files: [{{paths: [/var/log/shop.log], parser: {parser}}}]}}\n");
+        fs::write(&config, text).expect("writable");
+        run(&["check", "--config", &config.to_string_lossy()])
+    };
+    stdout(&check("nginx-access"), 0);
+    let output = check("nginx_access");
+    stdout(&output, 1);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no parser `nginx_access`"));
+}
+
+#[test]
+fn looking_makes_no_data_folder() {
+    let folder = folder();
+    let absent = folder.path().join("absent");
+    for command in [&["alerts"][..], &["sources"], &["hunt", "x"], &["sql", "SELECT 1"]] {
+        let output = run(&[command, &["--data", &absent.to_string_lossy()]].concat());
+        stdout(&output, 2);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("there is no data folder"), "{command:?}");
+    }
+    assert!(!absent.exists());
+}
