@@ -63,50 +63,13 @@ pub struct SegmentRecord {
     pub tokens_hash: Hash,
 }
 
-/// Why events are gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Deletion {
-    /// Older than they are kept.
-    Age = 1,
-    /// More than there is room for.
-    Bytes = 2,
-    /// A person had them deleted.
-    Person = 3,
-}
-
-impl Deletion {
-    fn from_number(number: u8) -> Option<Deletion> {
-        [Deletion::Age, Deletion::Bytes, Deletion::Person].into_iter().find(|reason| *reason as u8 == number)
-    }
-}
-
-/// Events that were deleted, whole batches.
+/// Events that were deleted because of their age or for want of room: whole batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletionRecord {
-    /// Why.
-    pub reason: Deletion,
     /// When, in microseconds since 1970.
     pub time: i64,
-    /// Sequence number, in the source `vedette:self`, of the event that tells of it.
-    pub told_by: u64,
     /// For each source the first and the last sequence number that are gone.
     pub runs: Vec<(u32, u64, u64)>,
-}
-
-/// One event whose bytes and salt were destroyed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ErasureRecord {
-    /// When, in microseconds since 1970.
-    pub time: i64,
-    /// Sequence number, in the source `vedette:self`, of the event that tells of it.
-    pub told_by: u64,
-    /// The source's number.
-    pub source: u32,
-    /// The event's sequence number.
-    pub seq: u64,
-    /// Its leaf, which stays.
-    pub leaf: Hash,
 }
 
 /// What an entry says.
@@ -120,8 +83,6 @@ pub enum Body {
     Segment(SegmentRecord),
     /// Events were deleted.
     Deletion(DeletionRecord),
-    /// An event was erased.
-    Erasure(ErasureRecord),
     /// Nothing happened up to this time (microseconds since 1970).
     Heartbeat(i64),
 }
@@ -257,9 +218,8 @@ impl Body {
                 out.extend(segment.tokens_hash);
             }
             Body::Deletion(deletion) => {
-                out.extend([4, deletion.reason as u8]);
+                out.push(4);
                 out.extend(deletion.time.to_le_bytes());
-                out.extend(deletion.told_by.to_le_bytes());
                 out.extend((deletion.runs.len() as u32).to_le_bytes());
                 for (source, first, last) in &deletion.runs {
                     out.extend(source.to_le_bytes());
@@ -267,16 +227,8 @@ impl Body {
                     out.extend(last.to_le_bytes());
                 }
             }
-            Body::Erasure(erasure) => {
-                out.push(5);
-                out.extend(erasure.time.to_le_bytes());
-                out.extend(erasure.told_by.to_le_bytes());
-                out.extend(erasure.source.to_le_bytes());
-                out.extend(erasure.seq.to_le_bytes());
-                out.extend(erasure.leaf);
-            }
             Body::Heartbeat(time) => {
-                out.push(6);
+                out.push(5);
                 out.extend(time.to_le_bytes());
             }
         }
@@ -316,25 +268,16 @@ impl Body {
                 })
             }
             4 => {
-                let reason =
-                    Deletion::from_number(reader.u8()?).ok_or_else(|| bad("an unknown reason for a deletion"))?;
-                let (time, told_by, runs) = (reader.i64()?, reader.u64()?, reader.u32()?);
+                let (time, runs) = (reader.i64()?, reader.u32()?);
                 let runs = (0..runs)
                     .map(|_| Ok((reader.u32()?, reader.u64()?, reader.u64()?)))
                     .collect::<Result<Vec<_>, FormatError>>()?;
                 if runs.iter().any(|(_, first, last)| first > last) {
                     return Err(bad("a run ends before it begins"));
                 }
-                Body::Deletion(DeletionRecord { reason, time, told_by, runs })
+                Body::Deletion(DeletionRecord { time, runs })
             }
-            5 => Body::Erasure(ErasureRecord {
-                time: reader.i64()?,
-                told_by: reader.u64()?,
-                source: reader.u32()?,
-                seq: reader.u64()?,
-                leaf: reader.array()?,
-            }),
-            6 => Body::Heartbeat(reader.i64()?),
+            5 => Body::Heartbeat(reader.i64()?),
             kind => return Err(FormatError::new(format!("entry of kind {kind}, which this program does not know"))),
         })
     }

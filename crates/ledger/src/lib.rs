@@ -39,7 +39,7 @@ pub mod tree;
 pub use error::{FormatError, LedgerError};
 pub use hash::{Algorithm, Hash, Hasher, hex};
 pub use index::{Place, SourceHead};
-pub use log::{CHECKPOINT, Ledger, Options, SOURCES, SourceName};
+pub use log::{CHECKPOINT, LOG_KEY, Ledger, Options, SOURCES, SourceName};
 pub use sealer::{Seal, Sealer};
 
 /// Random bytes from the system.

@@ -28,6 +28,8 @@ use crate::{
 
 /// The newest checkpoint, in the ledger's folder.
 pub const CHECKPOINT: &str = "checkpoint";
+/// The log's public key, as a vkey.
+pub const LOG_KEY: &str = "log.vkey";
 /// The names of the sources.
 pub const SOURCES: &str = "sources.jsonl";
 const INDEX: &str = "index.sqlite";
@@ -127,6 +129,7 @@ impl Ledger {
         let public = sealer::parse_hex(&head.public).ok_or_else(bad_head)?;
         let certificate = Certificate::read(&sealer::parse_hex_bytes(&head.certificate).ok_or_else(bad_head)?)?;
 
+        replace(&dir.join(LOG_KEY), format!("{log_key}\n").as_bytes())?;
         let path = dir.join(CHECKPOINT);
         let published = read_checkpoint(&path, &log_key)?;
         if published.as_ref().is_some_and(|(checkpoint, _)| checkpoint.size > head.size) {
@@ -274,7 +277,7 @@ impl Ledger {
         };
         let place = self.find(source, first_seq)?.filter(|place| place.first_seq == first_seq);
         let place = place.ok_or_else(|| contradiction("was sealed within another one"))?;
-        let folder = TileFolder::new(&self.inner.dir, place.entry + 1);
+        let folder = TileFolder::new(&self.inner.dir, self.state().edge.size());
         let entry = Entry::parse(&folder.entry(place.entry).at(&self.inner.dir)?)?;
         let Body::Batch(record) = entry.body else { return Err(contradiction("is another entry in the log")) };
         let seed = read_seed(&self.inner.dir, place.entry)?;

@@ -11,14 +11,20 @@
 //! | `log.key` | the log's key, `PRIVATE+KEY+origin+id+base64` |
 //! | `epoch.key` | the epoch: number, key, and the entry that certifies it, as JSON |
 //! | `head` | size and roots of the last signed tree, as JSON |
+//! | `lock` | held with `flock` by the one sealer that works on the folder |
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -35,6 +41,9 @@ use crate::{
 const LOG_KEY: &str = "log.key";
 const EPOCH_KEY: &str = "epoch.key";
 const HEAD: &str = "head";
+const LOCK: &str = "lock";
+/// How long a sealer may take to end when its monitor has ended.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a sealer says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +84,7 @@ pub struct Sealer {
     signed: Frontier,
     /// With the entries that were taken since.
     taken: Frontier,
+    _lock: File,
 }
 
 struct Epoch {
@@ -91,20 +101,31 @@ struct EpochFile {
     certificate: String,
 }
 
-#[derive(Serialize, Deserialize)]
+/// What stands in the file `head`.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HeadFile {
-    size: u64,
-    roots: Vec<String>,
+pub struct HeadFile {
+    /// Size of the last signed tree.
+    pub size: u64,
+    /// The roots of its full subtrees, in hexadecimal.
+    pub roots: Vec<String>,
+}
+
+impl HeadFile {
+    /// The tree's frontier; none if the roots do not belong to the size.
+    pub fn frontier(&self) -> Option<Frontier> {
+        frontier(self.size, &self.roots)
+    }
 }
 
 impl Sealer {
     /// Opens the sealer's folder. If it is empty, new keys are made for a log with the name `origin`.
     ///
     /// # Errors
-    /// The folder cannot be used, or a file in it is missing or damaged.
+    /// The folder cannot be used, another sealer works on it, or a file in it is missing or damaged.
     pub fn open(dir: &Path, origin: &str, now: i64) -> Result<Sealer, LedgerError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir)?;
+        let lock = take_lock(dir)?;
         let (log_path, epoch_path, head_path) = (dir.join(LOG_KEY), dir.join(EPOCH_KEY), dir.join(HEAD));
         let is_new = !head_path.try_exists().at(&head_path)?;
         if is_new {
@@ -117,7 +138,7 @@ impl Sealer {
         let log_key = SigningKey::parse(&read_secret(&log_path)?).map_err(|error| damaged(&log_path, error))?;
         let epoch = read_epoch(&epoch_path)?;
         let signed = read_head(&head_path)?;
-        Ok(Sealer { dir: dir.to_owned(), log_key, epoch, taken: signed.clone(), signed })
+        Ok(Sealer { dir: dir.to_owned(), log_key, epoch, taken: signed.clone(), signed, _lock: lock })
     }
 
     /// The log's public key.
@@ -195,6 +216,21 @@ impl Seal for Sealer {
     }
 }
 
+/// Two at once could sign two histories.
+fn take_lock(dir: &Path) -> Result<File, LedgerError> {
+    let path = dir.join(LOCK);
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).at(&path)?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(lock),
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            Err(Errno::WOULDBLOCK) => return Err(LedgerError::Locked(dir.to_owned())),
+            Err(error) => return Err(io::Error::from(error)).at(&path),
+        }
+    }
+}
+
 fn epoch_name(number: u32) -> String {
     format!("epoch-{number}")
 }
@@ -245,7 +281,7 @@ fn erase(path: &Path) -> Result<(), LedgerError> {
 fn read_head(path: &Path) -> Result<Frontier, LedgerError> {
     let text = fs::read_to_string(path).at(path)?;
     let file: HeadFile = serde_json::from_str(&text).map_err(|error| damaged(path, error))?;
-    frontier(file.size, &file.roots).ok_or_else(|| damaged(path, "the roots do not belong to the size"))
+    file.frontier().ok_or_else(|| damaged(path, "the roots do not belong to the size"))
 }
 
 /// The frontier of a [`Head`].
@@ -284,14 +320,18 @@ fn damaged(path: &Path, what: impl ToString) -> LedgerError {
     LedgerError::Damaged { path: path.to_owned(), what: what.to_string() }
 }
 
-/// 32 bytes of hexadecimal digits.
+/// 32 bytes of lower-case hexadecimal digits.
 pub fn parse_hex(text: &str) -> Option<Hash> {
     parse_hex_bytes(text)?.try_into().ok()
 }
 
-/// Bytes of hexadecimal digits.
+/// Bytes of lower-case hexadecimal digits.
 pub fn parse_hex_bytes(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
     let pairs = text.as_bytes().chunks_exact(2);
     if !pairs.remainder().is_empty() {
         return None;

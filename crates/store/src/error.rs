@@ -63,8 +63,8 @@ pub enum StoreError {
         /// The store's folder.
         path: PathBuf,
     },
-    /// What has to be on disk before the tail is sealed is not: [`crate::Options::before_seal`].
-    #[error("sealing has to wait: {0}")]
+    /// What has to be on disk before the manifest changes is not: [`crate::Options::before_commit`].
+    #[error("the store has to wait: {0}")]
     NotYet(String),
     /// The store was opened for reading only.
     #[error("the store is open for reading only")]

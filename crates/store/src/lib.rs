@@ -45,7 +45,7 @@ pub use columns::{BATCH, ECS_VERSION, PARSER, RECEIVED, SCHEMA_ID, SEQ, SOURCE, 
 pub use error::{Result, StoreError};
 pub use granules::{GRANULE_ROWS, Granule, Granules};
 pub use manifest::Run;
-pub use options::{Budget, FailPoint, Gate, Options};
+pub use options::{Budget, FailPoint, Gate, NewSegment, Options};
 pub use segment::{OpenSegment, Segment};
 pub use store::{Compacted, Damage, Deleted, Plan, Sealed, SegmentSummary, Snapshot, SourceStats, Stats, Store};
 pub use tokens::{Term, TermQuery, fold};

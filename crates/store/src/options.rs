@@ -1,6 +1,6 @@
 //! Limits and schedules.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use vedette_event::Time;
 
@@ -27,9 +27,9 @@ pub struct Options {
     pub budget: Budget,
     /// The clock: wall time in UTC. Tests set their own.
     pub clock: Arc<dyn Fn() -> Time + Send + Sync>,
-    /// Called when the tail is to be written and before it is: whoever keeps another record of the events has it on disk
-    /// then. An error puts sealing off.
-    pub before_seal: Option<Gate>,
+    /// Called with new segments whose files are on disk, before the manifest has them: whoever keeps another record of
+    /// the events and files has it on disk then. An error undoes them, and sealing or compaction is tried again later.
+    pub before_commit: Option<Gate>,
     /// Called with the name of each step of sealing, compaction and retention before the next step; an
     /// error stops the operation there, as a crash would. Only tests set it.
     pub fail_point: Option<FailPoint>,
@@ -38,8 +38,19 @@ pub struct Options {
 /// See [`Options::fail_point`].
 pub type FailPoint = Arc<dyn Fn(&'static str) -> Result<()> + Send + Sync>;
 
-/// See [`Options::before_seal`].
-pub type Gate = Arc<dyn Fn() -> std::result::Result<(), String> + Send + Sync>;
+/// See [`Options::before_commit`].
+pub type Gate = Arc<dyn Fn(&[NewSegment]) -> std::result::Result<(), String> + Send + Sync>;
+
+/// A segment that is written and not in the manifest yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSegment {
+    /// Its name.
+    pub id: String,
+    /// The Parquet file.
+    pub rows: PathBuf,
+    /// The token sidecar.
+    pub tokens: PathBuf,
+}
 
 /// How much disk the store may use.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +73,7 @@ impl Default for Options {
             keep: Some(Duration::from_secs(90 * 86_400)),
             budget: Budget::DiskShare(0.8),
             clock: Arc::new(system_clock),
-            before_seal: None,
+            before_commit: None,
             fail_point: None,
         }
     }

@@ -36,6 +36,8 @@ pub enum Command {
     Alerts(AlertsArgs),
     /// The loss ledger: received = stored + refused + shed, for every source.
     Sources(SourcesArgs),
+    /// Check a data folder against what was signed; names everything that was changed, removed or forged.
+    Verify(VerifyArgs),
     /// Check a configuration, its parsers and its rules without starting.
     Check(CheckArgs),
     /// The documented figures: make a corpus, measure.
@@ -95,6 +97,20 @@ pub struct SealerArgs {
 pub struct UpArgs {
     #[command(flatten)]
     pub data: DataArgs,
+}
+
+/// `vedette verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The data folder [default: as for `up`].
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    /// Keys to believe, kept outside of the folder: `log VKEY`, `epoch0 HEX`, `witness VKEY`, `quorum N` lines.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// How the result is printed.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Format,
 }
 
 /// `vedette check`.

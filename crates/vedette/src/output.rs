@@ -27,7 +27,9 @@ pub fn init_tracing(cli: &Cli) {
 }
 
 fn rooms(level: &str) -> String {
-    ["spool", "intake", "store", "query", "alert", "server"].map(|room| format!("vedette_{room}={level}")).join(",")
+    ["spool", "ledger", "intake", "store", "query", "alert", "server"]
+        .map(|room| format!("vedette_{room}={level}"))
+        .join(",")
 }
 
 /// True if the reader of our output has gone away, as `head` does: not an error.
@@ -51,6 +53,24 @@ pub fn with_causes(error: &anyhow::Error) -> String {
 /// `1 file`, `2 files`.
 pub fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Prints a line of a result.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn line(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(io::stdout().lock(), "{text}")?)
+}
+
+/// A running count; invisible unless standard error is a terminal.
+pub fn counter(what: &str) -> ProgressBar {
+    let bar = if io::stderr().is_terminal() { ProgressBar::no_length() } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template("{spinner} {human_pos} {msg} ({per_sec})")
+        .expect("the template is a constant that tests parse");
+    bar.set_style(style);
+    bar.set_message(what.to_owned());
+    bar
 }
 
 /// A bar over bytes with rate and remaining time; invisible unless standard error is a terminal.

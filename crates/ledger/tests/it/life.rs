@@ -163,6 +163,7 @@ fn what_was_sealed_is_compared() {
     let dir = folder();
     let ledger = open(dir.path(), Options::default(), 0).expect("a new ledger");
     append(&ledger, 1, 0, 5).expect("it is recorded");
+    append(&ledger, 2, 0, 5).expect("it is recorded");
     ledger.checkpoint(SECOND).expect("it is sealed");
     append(&ledger, 1, 0, 5).expect("it is the same");
     let wrong = |first: u64, count| append(&ledger, 1, first, count).expect_err("it is another").to_string();
@@ -268,6 +269,7 @@ fn a_sealer_signs_no_other_history() {
     let note = sealer.checkpoint(1, root(&one)).expect("signed");
     assert_eq!(note.text.parse::<Checkpoint>().expect("a checkpoint").size, 1);
     // After a restart it goes on from there and nowhere else.
+    drop(sealer);
     let mut sealer = Sealer::open(dir.path(), "example.org/node", 0).expect("it opens");
     assert!(sealer.checkpoint(0, tree::root(Algorithm::Sha256, &[])).is_err(), "an older tree");
     let other = sealer.sign(vec![heartbeat(2, 0)]).expect("signed");

@@ -69,6 +69,9 @@ impl Store {
             self.remove_files(vec![row]);
             return Ok(None);
         }
+        if let Err(error) = self.announce(std::slice::from_ref(&row)) {
+            return Err(self.undo(vec![row], error));
+        }
         let committed = manifest.write(|transaction| {
             old.iter().try_for_each(|segment| manifest::delete_segment(transaction, segment.id()))?;
             manifest::insert_segment(transaction, &row)

@@ -55,10 +55,11 @@ impl Store {
     }
 
     /// Deletes what is older than [`crate::Options::keep`], then whole hours, oldest first, until the segments fit into
-    /// [`crate::Options::budget`]. Segments on legal hold stay. The caller records what was deleted as an event.
+    /// [`crate::Options::budget`]. Segments on legal hold stay. `confirm` is told before it happens, and can forbid it:
+    /// who keeps records of deletions has them on disk then.
     ///
     /// The manifest forgets the segments first; their files are removed when no snapshot uses them any more.
-    pub fn retain(&self) -> Result<Deleted> {
+    pub fn retain(&self, confirm: impl FnOnce(&Deleted) -> std::result::Result<(), String>) -> Result<Deleted> {
         let inner = &*self.inner;
         let mut manifest = lock(&inner.manifest);
         let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
@@ -69,6 +70,9 @@ impl Store {
         if chosen.is_empty() {
             return Ok(Deleted::default());
         }
+        let deleted = Deleted::of(plan.delete);
+        confirm(&deleted).map_err(StoreError::NotYet)?;
+        inner.options.step("confirmed")?;
         manifest.write(|transaction| {
             chosen.iter().try_for_each(|segment| manifest::delete_segment(transaction, segment.id()))
         })?;
@@ -76,7 +80,7 @@ impl Store {
         lock(&inner.shown).replace(&chosen, None);
         inner.options.step("shown")?;
         chosen.iter().for_each(|segment| segment.drop_files());
-        Ok(Deleted::of(plan.delete))
+        Ok(deleted)
     }
 
     /// Puts a legal hold on segments, or lifts it: retention and compaction leave them alone. Returns how many of them

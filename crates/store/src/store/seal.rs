@@ -6,8 +6,9 @@ use vedette_event::SourceId;
 
 use super::{Part, SegmentSummary, Store, lock};
 use crate::{
-    Result, Segment, StoreError,
+    NewSegment, Result, Segment, StoreError,
     error::IoContext,
+    files,
     manifest::{self, Manifest, SegmentRow, SourceRow},
     segment::Contents,
 };
@@ -86,9 +87,6 @@ impl Store {
         spool_position: u64,
     ) -> Result<Vec<SegmentRow>> {
         let inner = &*self.inner;
-        if let Some(gate) = &inner.options.before_seal {
-            gate().map_err(StoreError::NotYet)?;
-        }
         let writer = self.segment_writer();
         let mut rows: Vec<SegmentRow> = Vec::with_capacity(parts.len());
         for part in parts {
@@ -109,6 +107,9 @@ impl Store {
                 Err(error) => return Err(self.undo(rows, error)),
             }
         }
+        if let Err(error) = self.announce(&rows) {
+            return Err(self.undo(rows, error));
+        }
         let committed = manifest.write(|transaction| {
             rows.iter().try_for_each(|row| manifest::insert_segment(transaction, row))?;
             manifest::set_sealed(transaction, sources, spool_position)
@@ -120,6 +121,17 @@ impl Store {
         }
         inner.options.step("committed")?;
         Ok(rows)
+    }
+
+    /// Tells of segments that are about to be committed.
+    pub(super) fn announce(&self, rows: &[SegmentRow]) -> Result<()> {
+        let Some(gate) = &self.inner.options.before_commit else { return Ok(()) };
+        let new = rows.iter().map(|row| {
+            let rows = self.inner.dir.join(&row.path);
+            NewSegment { id: row.id.clone(), tokens: rows.with_extension(files::TOKENS), rows }
+        });
+        gate(&new.collect::<Vec<_>>()).map_err(StoreError::NotYet)?;
+        self.inner.options.step("announced")
     }
 
     /// After a failed transaction: whether it is in the manifest all the same.

@@ -55,7 +55,7 @@ fn operate(store: &Store, operation: &str) -> Result<(), StoreError> {
             store.seal().map(drop)
         }
         "compact" => store.compact().map(drop),
-        _ => store.retain().map(drop),
+        _ => store.retain(|_| Ok(())).map(drop),
     }
 }
 

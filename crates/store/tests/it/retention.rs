@@ -30,16 +30,16 @@ fn old_hours_go_whole() {
     let (store, clock) = four_hours(dir.path(), |options| Options { keep, ..options });
     let plan = store.plan().unwrap();
     assert_eq!((plan.delete.len(), plan.delete[0].events), (1, 100));
-    let deleted = store.retain().unwrap();
+    let deleted = store.retain(|_| Ok(())).unwrap();
     assert_eq!(deleted.segments, plan.delete);
     assert_eq!((deleted.events, deleted.received), (100, Some((START, START))));
     assert_eq!(deleted.runs, [Run { source: SourceId(1), first_seq: 0, last_seq: 99 }]);
     assert_eq!(left(&store), [1, 2, 3]);
     assert_eq!(segment_files(dir.path()).len(), 6);
-    assert!(store.retain().unwrap().segments.is_empty());
+    assert!(store.retain(|_| Ok(())).unwrap().segments.is_empty());
 
     clock.advance(2 * HOUR);
-    let deleted = store.retain().unwrap();
+    let deleted = store.retain(|_| Ok(())).unwrap();
     assert_eq!(deleted.runs, [Run { source: SourceId(1), first_seq: 100, last_seq: 299 }]);
     assert_eq!(left(&store), [3]);
     drop(store);
@@ -59,7 +59,7 @@ fn the_oldest_go_when_the_budget_is_reached() {
     let store = Store::open(dir.path(), Options { budget, ..clock.options() }).unwrap();
     let plan = store.plan().unwrap();
     assert_eq!((plan.delete.len(), plan.used_bytes), (2, bytes.iter().sum()));
-    assert_eq!(store.retain().unwrap().bytes, bytes[0] + bytes[1]);
+    assert_eq!(store.retain(|_| Ok(())).unwrap().bytes, bytes[0] + bytes[1]);
     assert_eq!(left(&store), [2, 3]);
 }
 
@@ -71,10 +71,10 @@ fn held_segments_stay() {
     store.hold([second.as_str()], true).unwrap();
     let plan = store.plan().unwrap();
     assert_eq!((plan.delete.len(), plan.held.len(), &plan.held[0].id), (3, 1, &second));
-    assert_eq!(store.retain().unwrap().segments.len(), 3);
+    assert_eq!(store.retain(|_| Ok(())).unwrap().segments.len(), 3);
     assert_eq!(left(&store), [1]);
     store.hold([second.as_str()], false).unwrap();
-    store.retain().unwrap();
+    store.retain(|_| Ok(())).unwrap();
     assert!(left(&store).is_empty());
 }
 

@@ -10,3 +10,4 @@ pub mod rules;
 pub mod sealer;
 pub mod sources;
 pub mod up;
+pub mod verify;

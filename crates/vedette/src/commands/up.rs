@@ -81,6 +81,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     };
     let maintenance = Maintenance {
         spool: node.spool.clone(),
+        ledger: node.ledger.clone(),
         store: node.store.clone(),
         rules: node.rules.clone(),
         journal: journal.clone(),

@@ -1,13 +1,19 @@
 //! The ledger of a data folder, and the process that has its keys.
 
 use std::{
+    fs::File,
     os::{fd::OwnedFd, unix::net::UnixStream, unix::process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
 };
 
 use anyhow::Context;
-use vedette_ledger::{Ledger, Options, remote::Remote};
+use vedette_ledger::{
+    Ledger, Options,
+    entry::{Body, DeletionRecord, MAX_RUNS, SegmentRecord},
+    remote::Remote,
+};
+use vedette_store::{NewSegment, Run};
 
 use super::maintenance::now;
 use crate::config::Config;
@@ -50,6 +56,42 @@ pub fn open(dir: &Path, config: &Config) -> anyhow::Result<(Ledger, SealerProces
     let ledger =
         Ledger::open(&dir.join(LEDGER), options, Box::new(sealer), now().micros()).context("cannot open the ledger")?;
     Ok((ledger, process))
+}
+
+/// Enters segments into the ledger, and has that and all of their events signed.
+///
+/// # Errors
+/// A file cannot be read, or the ledger not be sealed.
+pub fn seal_segments(ledger: &Ledger, new: &[NewSegment]) -> anyhow::Result<()> {
+    for segment in new {
+        let hash = |path: &Path| {
+            let mut hasher = blake3::Hasher::new();
+            let hashed = File::open(path)
+                .and_then(|file| hasher.update_reader(file).map(|hasher| *hasher.finalize().as_bytes()));
+            hashed.with_context(|| format!("cannot read {}", path.display()))
+        };
+        ledger.record(Body::Segment(SegmentRecord {
+            id: segment.id.clone(),
+            time: now().micros(),
+            rows_hash: hash(&segment.rows)?,
+            tokens_hash: hash(&segment.tokens)?,
+        }))?;
+    }
+    ledger.checkpoint(now().micros())?;
+    Ok(())
+}
+
+/// Enters a deletion into the ledger, and has it signed.
+///
+/// # Errors
+/// The ledger cannot be sealed.
+pub fn seal_deletion(ledger: &Ledger, runs: &[Run]) -> anyhow::Result<()> {
+    for runs in runs.chunks(MAX_RUNS) {
+        let runs = runs.iter().map(|run| (run.source.0, run.first_seq, run.last_seq)).collect();
+        ledger.record(Body::Deletion(DeletionRecord { time: now().micros(), runs }))?;
+    }
+    ledger.checkpoint(now().micros())?;
+    Ok(())
 }
 
 /// A name that no other log has: this host's, and a few random digits.

@@ -12,10 +12,11 @@ use std::{
 use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
 use vedette_event::{Losses, Reason, Time};
+use vedette_ledger::Ledger;
 use vedette_spool::Spool;
 use vedette_store::Store;
 
-use super::{journal::SelfJournal, rules::Rules};
+use super::{journal::SelfJournal, ledger, rules::Rules};
 
 const RELOAD_EVERY: Duration = Duration::from_secs(2);
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
@@ -38,6 +39,8 @@ pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 pub struct Maintenance {
     /// For the loss ledger.
     pub spool: Spool,
+    /// To prove deletions.
+    pub ledger: Ledger,
     /// To compact and retain.
     pub store: Store,
     /// To reload.
@@ -118,11 +121,15 @@ impl Maintenance {
         if plan.delete.is_empty() {
             return Ok(());
         }
-        // The deletion is journalled before it happens.
-        let events: u64 = plan.delete.iter().map(|segment| segment.events).sum();
-        let details = vec![("segments", plan.delete.len().to_string()), ("events", events.to_string())];
-        self.journal.write("retention.delete", None, details)?;
-        let deleted = self.store.retain()?;
+        // The deletion is journalled and signed before it happens.
+        let deleted = self.store.retain(|deleted| {
+            let details =
+                vec![("segments", deleted.segments.len().to_string()), ("events", deleted.events.to_string())];
+            let journalled = self.journal.write("retention.delete", None, details);
+            journalled
+                .and_then(|()| ledger::seal_deletion(&self.ledger, &deleted.runs))
+                .map_err(|error| format!("{error:#}"))
+        })?;
         tracing::info!(segments = deleted.segments.len(), events = deleted.events, "old segments deleted");
         Ok(())
     }

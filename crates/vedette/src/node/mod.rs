@@ -27,14 +27,9 @@ use vedette_intake::parse::Parsers;
 use vedette_ledger::Ledger;
 use vedette_query::{Engine, SourceLookup};
 use vedette_spool::Spool;
-use vedette_store::{Budget, Store};
+use vedette_store::{Budget, NewSegment, Store};
 
-use self::{
-    ledger::SealerProcess,
-    maintenance::{Clock, now},
-    pipeline::Pipeline,
-    rules::Rules,
-};
+use self::{ledger::SealerProcess, maintenance::Clock, pipeline::Pipeline, rules::Rules};
 use crate::config::Config;
 
 /// An open data folder: spool, store, alerts, parsers, rules and the query engine over them. Holds the
@@ -146,8 +141,8 @@ fn spool_options(config: &Config) -> vedette_spool::Options {
 fn store_options(config: &Config, ages: &Clock, ledger: &Ledger) -> vedette_store::Options {
     let storage = &config.storage;
     let ledger = ledger.clone();
-    // What is in a segment is in a signed checkpoint before.
-    let seal = move || ledger.checkpoint(now().micros()).map(drop).map_err(|error| error.to_string());
+    // What the manifest has is in a signed checkpoint before: the events, and the files with what was derived of them.
+    let seal = move |new: &[NewSegment]| ledger::seal_segments(&ledger, new).map_err(|error| format!("{error:#}"));
     vedette_store::Options {
         seal_age: storage.seal_after(),
         keep: Some(Duration::from_secs(u64::from(storage.max_age_days) * 86_400)),
@@ -156,7 +151,7 @@ fn store_options(config: &Config, ages: &Clock, ledger: &Ledger) -> vedette_stor
             None => Budget::DiskShare(f64::from(storage.max_disk_percent) / 100.0),
         },
         clock: ages.clone(),
-        before_seal: Some(Arc::new(seal)),
+        before_commit: Some(Arc::new(seal)),
         ..Default::default()
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{OTHERS, RECEIVERS, Running, count, folder, hunt, read_answer};
+use crate::harness::{OTHERS, RECEIVERS, Running, count, folder, hunt, read_answer, run, stdout};
 
 /// Sends `_bulk` requests of 50 documents over one connection until told to stop or cut off, and notes which
 /// documents were acknowledged.
@@ -70,6 +70,8 @@ fn kill_9_under_load_loses_nothing_acknowledged_and_doubles_nothing() {
             running.kill();
             stop.store(true, Ordering::Relaxed);
         });
+        // What it leaves behind is always what was signed.
+        stdout(&run(&["verify", &folder.path().join("data").to_string_lossy()]), 0);
     }
     let acknowledged = acknowledged.into_inner().expect("no worker panics");
     assert!(acknowledged.len() > rounds * 50, "only {} documents were acknowledged", acknowledged.len());

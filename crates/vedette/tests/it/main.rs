@@ -13,4 +13,5 @@ mod harness;
 mod hostile;
 mod imports;
 mod journal;
+mod proofs;
 mod stopped_pipeline;

@@ -1,0 +1,73 @@
+//! A whole data folder.
+
+use std::{collections::HashMap, path::Path};
+
+use crate::{
+    Kind, Policy, Problem, Report,
+    log::{self, last_seq},
+    segments::{self, Seeds},
+    spool,
+};
+
+/// Checks a data folder. `progress` is told how many more events were checked. The folder must not be in use, or
+/// what changes meanwhile may be reported as damage.
+pub fn verify(dir: &Path, policy: &Policy, progress: &mut dyn FnMut(u64)) -> Report {
+    let mut report = Report::default();
+    let log = log::read(dir, policy, &mut report);
+    let found = segments::check(dir, &log, &mut report, progress);
+
+    // What is in no segment and was not deleted is still in the spool.
+    let is_deleted = |source: u32, first: u64, last: u64| {
+        log.deleted.iter().any(|run| run.0 == source && run.1 <= first && last <= run.2)
+    };
+    let mut unsealed = Vec::new();
+    let mut next_seqs: HashMap<u32, u64> = HashMap::new();
+    for (entry, record) in log.batches.values() {
+        let (source, first, last) = (record.source, record.first_seq, last_seq(record));
+        if found.batches.contains(&(source, first)) || is_deleted(source, first, last) {
+            let next_seq = next_seqs.entry(source).or_default();
+            *next_seq = (*next_seq).max(last + 1);
+        } else if found.next_seqs.get(&source).is_some_and(|next_seq| first < *next_seq) {
+            let what = "the events are in no segment";
+            report.add(Problem::new(Kind::Missing, what).entry(*entry).events(source, first, last));
+        } else {
+            unsealed.push((entry, record));
+        }
+    }
+    for (source, next_seq) in &found.next_seqs {
+        let expected = next_seqs.get(source).copied().unwrap_or(0);
+        if *next_seq != expected {
+            let what =
+                format!("events of source {source} are sealed before {next_seq}; the segments end with {expected}");
+            report.add(Problem::new(Kind::Changed, what).file("store/manifest.sqlite"));
+        }
+    }
+    // The spool is read even where nothing is wanted: it is checked as a whole.
+    let mut wanted: HashMap<u32, u64> = HashMap::new();
+    for (_, record) in &unsealed {
+        let first = wanted.entry(record.source).or_insert(u64::MAX);
+        *first = (*first).min(record.first_seq);
+    }
+    let is_wanted = |source, seq| wanted.get(&source).is_some_and(|first| seq >= *first);
+    let mut events = spool::read(dir, is_wanted, &mut report);
+    let mut seeds = Seeds { dir, bundle: None };
+    for (entry, record) in unsealed {
+        let (first, count, last) = (record.first_seq, u64::from(record.count), last_seq(record));
+        let events: Vec<_> = (first..=last).filter_map(|seq| events.remove(&(record.source, seq))).collect();
+        let problem = |kind, what: &str| Problem::new(kind, what).entry(*entry).events(record.source, first, last);
+        if (events.len() as u64) < count {
+            report.add(problem(Kind::Missing, "the events are in no segment and not in the spool"));
+            continue;
+        }
+        match seeds.get(*entry) {
+            Some(seed) if segments::is_batch(record, &seed, events.into_iter()) => {
+                report.facts.events += count;
+                report.facts.in_spool += count;
+                progress(count);
+            }
+            Some(_) => report.add(problem(Kind::Changed, "the events in the spool are not what was signed")),
+            None => report.add(problem(Kind::Missing, "the seed of the batch is gone")),
+        }
+    }
+    report
+}
