@@ -45,6 +45,9 @@ impl TokenIndex {
             let (found, known) = (footer.version.into(), VERSION.into());
             return Err(StoreError::Newer { path: path.to_owned(), what: "token sidecar", found, known });
         }
+        if footer.version == 0 {
+            return Err(StoreError::damaged(path, "there is no version 0"));
+        }
         let section = Section {
             offset: footer.offset,
             len: footer.len as usize,

@@ -165,3 +165,23 @@ proptest! {
         drop(sound);
     }
 }
+
+/// Every bit of a small file: the property above tries some of many files.
+#[test]
+fn every_flipped_bit_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(index(dir.path(), "sidecar", &[(b"one 192.0.2.1 two".to_vec(), vec!["three".to_owned()])]));
+    let path = dir.path().join("sidecar");
+    let sound = std::fs::read(&path).unwrap();
+    for bit in 8 * 8..sound.len() * 8 {
+        let mut bytes = sound.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, &bytes).unwrap();
+        let read = TokenIndex::open(&path).and_then(|index| {
+            let mut stream = index.stream()?;
+            while stream.next()?.is_some() {}
+            index.batches()
+        });
+        assert!(read.is_err(), "bit {} of byte {} of {}", bit % 8, bit / 8, bytes.len());
+    }
+}
