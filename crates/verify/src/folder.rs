@@ -9,12 +9,31 @@ use crate::{
     spool,
 };
 
-/// Checks a data folder. `progress` is told how many more events were checked. The folder must not be in use, or
-/// what changes meanwhile may be reported as damage.
-pub fn verify(dir: &Path, policy: &Policy, progress: &mut dyn FnMut(u64)) -> Report {
+/// What looks wrong in a folder that is in use is looked at so often before it is believed.
+const LOOKS: u32 = 4;
+
+/// Checks a data folder. `progress` is told how many more events were checked.
+///
+/// `is_live`: a monitor works on the folder. Then it is checked as it is at the newest checkpoint, and what looks wrong is
+/// looked at again, for files come and go meanwhile.
+pub fn verify(dir: &Path, policy: &Policy, is_live: bool, progress: &mut dyn FnMut(u64)) -> Report {
+    let looks = if is_live { LOOKS } else { 1 };
     let mut report = Report::default();
-    let log = log::read(dir, policy, &mut report);
-    let found = segments::check(dir, &log, &mut report, progress);
+    for _ in 0..looks {
+        report = look(dir, policy, is_live, progress);
+        if report.problems.is_empty() {
+            break;
+        }
+    }
+    report
+}
+
+fn look(dir: &Path, policy: &Policy, is_live: bool, progress: &mut dyn FnMut(u64)) -> Report {
+    let mut report = Report::default();
+    // What the manifest has is in a checkpoint before: read later, that is new enough.
+    let manifest = segments::manifest(dir);
+    let log = log::read(dir, policy, is_live, &mut report);
+    let found = segments::check(dir, manifest, &log, &mut report, progress);
 
     // What is in no segment and was not deleted is still in the spool.
     let is_deleted = |source: u32, first: u64, last: u64| {

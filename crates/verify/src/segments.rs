@@ -25,12 +25,23 @@ use crate::{Kind, Problem, Report, log::Log};
 const COLUMNS: [&str; 6] =
     ["vedette.source", "vedette.seq", "vedette.batch", "vedette.received", "vedette.source_name", "event.original"];
 
+const MANIFEST: &str = "store/manifest.sqlite";
+
 /// A segment as the manifest names it.
 struct Row {
     id: String,
     path: String,
     /// Its sources with their first and last sequence numbers.
     runs: Vec<(u32, u64, u64)>,
+}
+
+/// What the store says that it has.
+#[derive(Default)]
+pub(crate) struct Manifest {
+    rows: Vec<Row>,
+    /// Numbers and names of sources, and the sequence number after the last event that is not in the spool only.
+    sources: Vec<(u32, String, u64)>,
+    damage: Option<String>,
 }
 
 /// What the store has.
@@ -43,17 +54,27 @@ pub(crate) struct Found {
 }
 
 /// Checks every segment.
-pub(crate) fn check(dir: &Path, log: &Log, report: &mut Report, progress: &mut dyn FnMut(u64)) -> Found {
+pub(crate) fn check(
+    dir: &Path,
+    manifest: Manifest,
+    log: &Log,
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64),
+) -> Found {
     let mut found = Found::default();
-    let rows = match manifest(dir, log, &mut found.next_seqs, report) {
-        Ok(rows) => rows,
-        Err(error) => {
-            report.add(Problem::new(Kind::Damaged, error.to_string()).file("store/manifest.sqlite"));
-            return found;
+    let mut problem = |kind, what: String| report.add(Problem::new(kind, what).file(MANIFEST));
+    if let Some(damage) = manifest.damage {
+        problem(Kind::Damaged, damage);
+    }
+    for (source, name, next_seq) in manifest.sources {
+        let is_known = log.sources.get(&source).is_some_and(|names| names.iter().any(|(known, _)| *known == name));
+        if !is_known {
+            problem(Kind::Changed, format!("source {source} is not named {name}"));
         }
-    };
+        found.next_seqs.insert(source, next_seq);
+    }
     let mut seeds = Seeds { dir, bundle: None };
-    for row in &rows {
+    for row in &manifest.rows {
         let file = format!("store/{}", row.path);
         let path = dir.join(&file);
         if !path.exists() {
@@ -78,10 +99,14 @@ pub(crate) fn check(dir: &Path, log: &Log, report: &mut Report, progress: &mut d
         match reader.read(&path) {
             Ok(()) => {
                 let runs = std::mem::take(&mut reader.runs);
-                let stated: BTreeMap<u32, (u64, u64)> = row.runs.iter().map(|(s, a, b)| (*s, (*a, *b))).collect();
+                let mut stated: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+                for (source, first, last) in &row.runs {
+                    let run = stated.entry(*source).or_insert((*first, *last));
+                    *run = (run.0.min(*first), run.1.max(*last));
+                }
                 if runs != stated {
                     let what = format!("what it says of the events in {file} is not so");
-                    report.add(Problem::new(Kind::Changed, what).file("store/manifest.sqlite"));
+                    report.add(Problem::new(Kind::Changed, what).file(MANIFEST));
                 }
                 report.facts.segments += u64::from(report.problems.len() == before.0);
             }
@@ -92,22 +117,21 @@ pub(crate) fn check(dir: &Path, log: &Log, report: &mut Report, progress: &mut d
     found
 }
 
-fn manifest(
-    dir: &Path,
-    log: &Log,
-    next_seqs: &mut HashMap<u32, u64>,
-    report: &mut Report,
-) -> rusqlite::Result<Vec<Row>> {
-    let path = dir.join("store/manifest.sqlite");
+/// Reads the manifest; what cannot be read is damage.
+pub(crate) fn manifest(dir: &Path) -> Manifest {
+    let path = dir.join(MANIFEST);
     if !path.exists() {
         // Nothing was ever sealed, or it is gone: then its batches are missing.
-        return Ok(Vec::new());
+        return Manifest::default();
     }
-    let connection = open_read_only(&path)?;
+    read_manifest(&path).unwrap_or_else(|error| Manifest { damage: Some(error.to_string()), ..Manifest::default() })
+}
+
+fn read_manifest(path: &Path) -> rusqlite::Result<Manifest> {
+    let connection = open_read_only(path)?;
+    // One snapshot, also while it is written to.
+    connection.execute_batch("BEGIN")?;
     let damage: String = connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
-    if damage != "ok" {
-        report.add(Problem::new(Kind::Damaged, damage).file("store/manifest.sqlite"));
-    }
     let mut runs: HashMap<String, Vec<(u32, u64, u64)>> = HashMap::new();
     let mut statement = connection.prepare("SELECT segment, source, first_seq, last_seq FROM runs")?;
     let mut rows = statement.query([])?;
@@ -115,23 +139,16 @@ fn manifest(
         let run = (row.get(1)?, row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
         runs.entry(row.get(0)?).or_default().push(run);
     }
-    let mut statement = connection.prepare("SELECT source, name, next_seq FROM sources")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (source, name): (u32, String) = (row.get(0)?, row.get(1)?);
-        next_seqs.insert(source, row.get::<_, i64>(2)? as u64);
-        let is_known = log.sources.get(&source).is_some_and(|names| names.iter().any(|(known, _)| *known == name));
-        if !is_known {
-            let what = format!("source {source} is not named {name}");
-            report.add(Problem::new(Kind::Changed, what).file("store/manifest.sqlite"));
-        }
-    }
+    let mut statement = connection.prepare("SELECT source, name, next_seq FROM sources ORDER BY source")?;
+    let sources = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64)))?;
+    let sources = sources.collect::<rusqlite::Result<_>>()?;
     let mut statement = connection.prepare("SELECT id, path FROM segments ORDER BY id")?;
     let segments = statement.query_map([], |row| {
         let (id, path): (String, String) = (row.get(0)?, row.get(1)?);
         Ok(Row { runs: runs.get(&id).cloned().unwrap_or_default(), id, path })
     })?;
-    segments.collect()
+    let rows = segments.collect::<rusqlite::Result<_>>()?;
+    Ok(Manifest { rows, sources, damage: (damage != "ok").then_some(damage) })
 }
 
 /// Without changing anything: not even the files that SQLite makes beside a database.

@@ -447,7 +447,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
 ];
 
 fn verify(dir: &Path) -> Report {
-    vedette_verify::verify(dir, &Policy::default(), &mut |_| {})
+    vedette_verify::verify(dir, &Policy::default(), false, &mut |_| {})
 }
 
 /// Whether a problem names the events' batch, or its entry or file.
@@ -553,6 +553,28 @@ fn a_log_without_its_end_is_found_by_who_has_seen_it() {
     fs::copy(data.join("sealer/head"), old.join("sealer/head")).expect("a copy");
     let problems = verify(&old).problems;
     assert!(problems.iter().any(|problem| problem.kind == Kind::RolledBack), "{problems:?}");
+}
+
+/// A monitor that takes records all the time is verified beside its work.
+#[test]
+fn a_running_monitor_is_verified() {
+    let folder = folder();
+    let running = Running::start(folder.path(), &format!("{RECEIVERS}storage: {{seal_after_seconds: 1}}\n"));
+    let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+    let data = running.data().to_string_lossy().into_owned();
+    let mut events = 0;
+    for round in 0..12 {
+        for n in 0..200 {
+            writeln!(stream, "<38>Nov 21 04:11:52 web1 app[1]: round {round} event {n}").expect("sent");
+        }
+        let said = stdout(&run(&["verify", &data, "-o", "json"]), 0);
+        let checked = json_lines(&said)[0]["checked"]["events"].as_u64().expect("a number");
+        assert!(checked >= events, "{checked} events after {events}");
+        events = checked;
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert!(events > 1000, "{events}");
+    assert!(running.stop().success());
 }
 
 #[test]
