@@ -35,6 +35,7 @@ pub mod sealer;
 pub mod sources;
 pub mod tiles;
 pub mod tree;
+pub mod witness;
 
 pub use error::{FormatError, LedgerError};
 pub use hash::{Algorithm, Hash, Hasher, hex};

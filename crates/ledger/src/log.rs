@@ -121,7 +121,7 @@ impl Ledger {
     /// Another process has it open; a file is missing or damaged; or the folder is older than what the sealer signed.
     pub fn open(dir: &Path, options: Options, mut sealer: Box<dyn Seal>, now: i64) -> Result<Ledger, LedgerError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir)?;
-        let lock = take_lock(dir)?;
+        let lock = lock_exclusively(dir, LOCK)?;
         let head = sealer.head()?;
         let log_key: VerifierKey = head.log_key.parse()?;
         let bad_head = || LedgerError::Sealer("its head is not one".into());
@@ -443,8 +443,9 @@ impl State {
     }
 }
 
-fn take_lock(dir: &Path) -> Result<File, LedgerError> {
-    let path = dir.join(LOCK);
+/// Locks a folder by a file in it, for this process alone.
+pub(crate) fn lock_exclusively(dir: &Path, name: &str) -> Result<File, LedgerError> {
+    let path = dir.join(name);
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).at(&path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
@@ -559,7 +560,7 @@ fn sync_dir(dir: &Path) -> Result<(), LedgerError> {
 }
 
 /// Replaces a file as a whole, on disk.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
     let new = path.with_extension("new");
     let mut open = OpenOptions::new();
     let mut file = open.write(true).create(true).truncate(true).mode(0o600).open(&new).at(&new)?;

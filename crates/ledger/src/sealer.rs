@@ -21,10 +21,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{
-    fs::{FlockOperation, flock},
-    io::Errno,
-};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -34,6 +30,7 @@ use crate::{
     entry::{Body, KeyRecord, Unsigned},
     error::IoContext,
     hash::hex,
+    log::lock_exclusively,
     note::{KeyKind, Note, SigningKey, VerifierKey},
     tree::{self, Frontier},
 };
@@ -218,15 +215,11 @@ impl Seal for Sealer {
 
 /// Two at once could sign two histories.
 fn take_lock(dir: &Path) -> Result<File, LedgerError> {
-    let path = dir.join(LOCK);
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).at(&path)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(lock),
-            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
-            Err(Errno::WOULDBLOCK) => return Err(LedgerError::Locked(dir.to_owned())),
-            Err(error) => return Err(io::Error::from(error)).at(&path),
+        match lock_exclusively(dir, LOCK) {
+            Err(LedgerError::Locked(_)) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            lock => return lock,
         }
     }
 }
@@ -297,7 +290,7 @@ fn write_head(path: &Path, head: &Frontier) -> Result<(), LedgerError> {
 }
 
 /// A file is replaced as a whole, and is on disk afterwards. For its owner only.
-fn write_secret(path: &Path, text: &str) -> Result<(), LedgerError> {
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), LedgerError> {
     let new = path.with_extension("new");
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).at(&new),

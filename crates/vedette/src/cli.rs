@@ -1,6 +1,6 @@
 //! The command line: commands, options and their defaults are an outer contract.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -38,6 +38,8 @@ pub enum Command {
     Sources(SourcesArgs),
     /// Check a data folder against what was signed; names everything that was changed, removed or forged.
     Verify(VerifyArgs),
+    /// Cosign the checkpoints of other monitors' logs (C2SP tlog-witness).
+    Witness(WitnessArgs),
     /// Check a configuration, its parsers and its rules without starting.
     Check(CheckArgs),
     /// The documented figures: make a corpus, measure.
@@ -111,6 +113,23 @@ pub struct VerifyArgs {
     /// How the result is printed.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Format,
+}
+
+/// `vedette witness`.
+#[derive(Debug, Args)]
+pub struct WitnessArgs {
+    /// Address to listen on (plain HTTP: what it receives is signed, what it answers too).
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8440")]
+    pub listen: SocketAddr,
+    /// The folder with its key and what it has seen.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Name of a key that is made anew, such as `witness.example.org/w1`.
+    #[arg(long, value_name = "NAME", default_value = "vedette-witness")]
+    pub name: String,
+    /// Keys of the logs that it cosigns, or files with them: a monitor's is `ledger/log.vkey` in its data folder.
+    #[arg(long = "log", value_name = "VKEY", required = true, num_args = 1..)]
+    pub logs: Vec<String>,
 }
 
 /// `vedette check`.

@@ -71,6 +71,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Check(args) => commands::check::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Verify(args) => commands::verify::run(args),
+        Command::Witness(args) => commands::witness::run(args),
         Command::Sealer(args) => commands::sealer::run(args),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where the reader of our output has gone away.

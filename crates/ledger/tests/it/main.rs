@@ -5,3 +5,4 @@ mod life;
 mod notes;
 mod support;
 mod trees;
+mod witnesses;

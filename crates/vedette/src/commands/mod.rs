@@ -11,3 +11,4 @@ pub mod sealer;
 pub mod sources;
 pub mod up;
 pub mod verify;
+pub mod witness;

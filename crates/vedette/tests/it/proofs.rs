@@ -6,9 +6,10 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     path::{Path, PathBuf},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -16,13 +17,16 @@ use vedette_ledger::{
     Algorithm,
     checkpoint::Checkpoint,
     entry::{BatchRecord, Body, Entry},
-    note::{Note, SigningKey},
+    note::{Note, Signature, SigningKey, VerifierKey},
     tiles::{self, TileFolder, WIDTH},
     tree::{self, Frontier},
+    witness::Request,
 };
 use vedette_verify::{Kind, Policy, Problem, Report};
 
-use crate::harness::{PATIENCE, RECEIVERS, Running, folder, json_lines, run, stdout, wait_until};
+use crate::harness::{
+    Client, PATIENCE, RECEIVERS, Running, folder, http, json_lines, run, stdout, vedette, wait_until,
+};
 
 /// A folder as the monitor leaves it behind when it is ended at once.
 fn made_by_the_monitor(folder: &Path) -> PathBuf {
@@ -575,6 +579,55 @@ fn a_running_monitor_is_verified() {
     }
     assert!(events > 1000, "{events}");
     assert!(running.stop().success());
+}
+
+/// Another process cosigns what a monitor signs, over HTTP; it tells a folder that was set back from the newest one.
+#[test]
+fn a_witness_remembers_what_a_folder_forgets() {
+    let folder = folder();
+    let running = Running::start(folder.path(), RECEIVERS);
+    assert!(running.stop().success());
+    let ledger = folder.path().join("data/ledger");
+    let mut witness = Client::start(
+        vedette()
+            .args(["witness", "--listen", "127.0.0.1:0", "--name", "witness.example/w1", "--data"])
+            .arg(folder.path().join("witness"))
+            .arg("--log")
+            .arg(ledger.join("log.vkey"))
+            .stdout(Stdio::piped()),
+    );
+    let out = BufReader::new(witness.0.stdout.take().expect("stdout is piped"));
+    let lines: Vec<String> = out.lines().map_while(Result::ok).take_while(|line| line != "ready").collect();
+    let said = |word: &str| lines.iter().find_map(|line| line.strip_prefix(word)).expect("it is said").to_owned();
+    let key: VerifierKey = said("key ").parse().expect("a key");
+    let address: SocketAddr = said("listening witness ").parse().expect("an address");
+    let ask = |old: u64| {
+        let note = Note::parse(&fs::read(ledger.join("checkpoint")).expect("a checkpoint")).expect("a note");
+        let checkpoint: Checkpoint = note.text.parse().expect("a checkpoint");
+        let tiles = TileFolder::new(&ledger, checkpoint.size);
+        let proof = tree::consistency_proof(Algorithm::Sha256, &tiles, old, checkpoint.size).expect("tiles");
+        let body = Request { old, proof, note: note.clone(), checkpoint }.to_string();
+        let head = format!(
+            "POST /add-checkpoint HTTP/1.1\r\nhost: w\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let (status, answer) = http(address, (head + &body).as_bytes()).expect("an answer");
+        (status, answer, note)
+    };
+    let old = fs::read(ledger.join("checkpoint")).expect("a checkpoint");
+    let (status, answer, mut note) = ask(0);
+    assert_eq!(status, 200, "{answer}");
+    note.signatures.extend(answer.lines().map(|line| line.parse::<Signature>().expect("a signature")));
+    assert!(key.verify(&note).is_ok());
+    let size = note.text.parse::<Checkpoint>().expect("a checkpoint").size;
+    let running = Running::start(folder.path(), RECEIVERS);
+    assert!(running.stop().success());
+    assert_eq!(ask(size).0, 200, "the log grew");
+    // The folder is set back.
+    fs::write(ledger.join("checkpoint"), old).expect("it is written");
+    let (status, answer, _) = ask(size);
+    assert_eq!(status, 409, "{answer}");
+    assert!(answer.trim().parse::<u64>().expect("a size") > size);
 }
 
 #[test]
