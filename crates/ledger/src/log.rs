@@ -20,14 +20,17 @@ use crate::{
     entry::{BatchRecord, Body, Entry, MAX_ENTRY_BYTES, Unsigned},
     error::IoContext,
     index::{Index, Place, SourceHead},
-    note::{Note, VerifierKey},
+    note::{Note, Signature, VerifierKey},
     sealer::{self, Seal},
     sources::Named,
     tiles::{self, TileFolder, WIDTH},
+    tree,
 };
 
 /// The newest checkpoint, in the ledger's folder.
 pub const CHECKPOINT: &str = "checkpoint";
+/// The newest checkpoint that witnesses cosigned.
+pub const WITNESSED: &str = "witnessed";
 /// The log's public key, as a vkey.
 pub const LOG_KEY: &str = "log.vkey";
 /// The names of the sources.
@@ -287,6 +290,41 @@ impl Ledger {
             return Err(contradiction("is not the one that was sealed: the spool was changed"));
         }
         Ok(())
+    }
+
+    /// That the tree of `old` entries is the beginning of the one of `new`.
+    ///
+    /// # Errors
+    /// A tile cannot be read, or the log is not so large.
+    pub fn consistency_proof(&self, old: u64, new: u64) -> Result<Vec<Hash>, LedgerError> {
+        let size = self.state().edge.size();
+        if old > new || new > size {
+            return Err(FormatError::new(format!("no proof from {old} to {new} in a log of {size} entries")).into());
+        }
+        let folder = TileFolder::new(&self.inner.dir, size);
+        tree::consistency_proof(Algorithm::Sha256, &folder, old, new).at(&self.inner.dir)
+    }
+
+    /// Keeps witnesses' signatures of a checkpoint, beside those that others gave for the same one.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn cosign(&self, note: &Note, signatures: Vec<Signature>) -> Result<(), LedgerError> {
+        let path = self.inner.dir.join(WITNESSED);
+        let mut cosigned = Note { text: note.text.clone(), signatures: note.signatures.clone() };
+        cosigned.signatures.extend(signatures);
+        // One at a time.
+        let _state = self.state();
+        if let Ok(before) = fs::read(&path)
+            && let Ok(before) = Note::parse(&before)
+        {
+            let size = |note: &Note| note.text.parse::<Checkpoint>().map_or(0, |checkpoint| checkpoint.size);
+            if size(&before) > size(&cosigned) {
+                return Ok(());
+            }
+            cosigned.merge(&before);
+        }
+        replace(&path, cosigned.to_string().as_bytes())
     }
 
     /// Adds another entry, which is signed with the next checkpoint.

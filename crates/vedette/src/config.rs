@@ -203,6 +203,18 @@ pub struct LedgerConfig {
     pub origin: Option<String>,
     /// How events are hashed: `blake3`, or `sha256` where only FIPS-approved algorithms may be used.
     pub algorithm: vedette_ledger::Algorithm,
+    /// Who cosigns the checkpoints.
+    pub witnesses: Vec<Witness>,
+}
+
+/// A witness ([C2SP tlog-witness](https://c2sp.org/tlog-witness)).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witness {
+    /// What comes before `/add-checkpoint`.
+    pub url: String,
+    /// Its key, as a vkey.
+    pub key: String,
 }
 
 /// Limits of the store.

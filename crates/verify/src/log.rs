@@ -7,7 +7,7 @@ use std::{
 };
 
 use vedette_ledger::{
-    Algorithm, CHECKPOINT, Hash, LOG_KEY, SOURCES,
+    Algorithm, CHECKPOINT, Hash, LOG_KEY, SOURCES, WITNESSED,
     checkpoint::Checkpoint,
     entry::{BatchRecord, Body, Entry},
     hex,
@@ -43,7 +43,7 @@ pub(crate) fn read(dir: &Path, policy: &Policy, is_live: bool, report: &mut Repo
     let Some(key) = log_key(&ledger, policy, report) else { return log };
     report.facts.log_key = key.to_string();
     report.facts.pinned = policy.log.is_some();
-    let Some(signed) = signed_tree(dir, &key, policy, report) else { return log };
+    let Some(signed) = signed_tree(dir, &key, report) else { return log };
     report.facts.origin = key.name().to_owned();
     report.facts.entries = signed.size;
     report.facts.root = hex(&signed.root);
@@ -60,6 +60,7 @@ pub(crate) fn read(dir: &Path, policy: &Policy, is_live: bool, report: &mut Repo
         is_live,
     };
     reader.read(&signed);
+    witnessed(&ledger, &signed, policy, reader.report);
     reader.log.has_holes = reader.holes > 0;
     reader.log
 }
@@ -82,9 +83,9 @@ fn log_key(ledger: &Path, policy: &Policy, report: &mut Report) -> Option<Verifi
 }
 
 /// The newest tree that the log's key signed, as far as the folder shows.
-fn signed_tree(dir: &Path, key: &VerifierKey, policy: &Policy, report: &mut Report) -> Option<Checkpoint> {
+fn signed_tree(dir: &Path, key: &VerifierKey, report: &mut Report) -> Option<Checkpoint> {
     let file = format!("ledger/{CHECKPOINT}");
-    let published = read_checkpoint(&dir.join(&file), key, policy, report, &file);
+    let published = read_checkpoint(&dir.join(&file), key, report, &file);
     // The sealer's own record of what it signed last: newer for a moment after a crash, and the memory of a log that was
     // set back.
     let head = match fs::read(dir.join("sealer/head")) {
@@ -121,19 +122,44 @@ fn signed_tree(dir: &Path, key: &VerifierKey, policy: &Policy, report: &mut Repo
     }
 }
 
+/// What the policy's witnesses cosigned must be a beginning of the log.
+fn witnessed(ledger: &Path, signed: &Checkpoint, policy: &Policy, report: &mut Report) {
+    if policy.witnesses.is_empty() {
+        return;
+    }
+    let file = format!("ledger/{WITNESSED}");
+    let read = || -> Result<(Checkpoint, Vec<u64>), String> {
+        let note = Note::parse(&fs::read(ledger.join(WITNESSED)).map_err(|error| error.to_string())?);
+        let note = note.map_err(|error| error.to_string())?;
+        let times = policy.witnesses.iter().filter_map(|witness| witness.verify(&note).ok().flatten()).collect();
+        Ok((note.text.parse().map_err(|error: vedette_ledger::FormatError| error.to_string())?, times))
+    };
+    let (checkpoint, times) = match read() {
+        Ok(read) => read,
+        Err(what) => return report.add(Problem::new(Kind::Unwitnessed, what).file(file)),
+    };
+    report.facts.witnessed = times.iter().max().copied();
+    if times.len() < policy.quorum {
+        let what = format!("{} of the policy's witnesses have cosigned it; {} are needed", times.len(), policy.quorum);
+        return report.add(Problem::new(Kind::Unwitnessed, what).file(file));
+    }
+    if checkpoint.size > signed.size {
+        let what = format!("witnesses have seen {} entries, the log has {}", checkpoint.size, signed.size);
+        return report.add(Problem::new(Kind::RolledBack, what).file(file));
+    }
+    let root = tree::root_of(Algorithm::Sha256, &tiles::TileFolder::new(ledger, signed.size), checkpoint.size);
+    if checkpoint.origin != signed.origin || root.is_ok_and(|root| root != checkpoint.root) {
+        report.add(Problem::new(Kind::Changed, "witnesses have seen another history").file(file));
+    }
+}
+
 fn has_entries(dir: &Path, size: u64) -> bool {
     let (index, width) = ((size - 1) / WIDTH, (size - 1) % WIDTH + 1);
     let exists = |width| dir.join("ledger").join(tiles::bundle_path(index, width)).exists();
     exists(width) || exists(WIDTH)
 }
 
-fn read_checkpoint(
-    path: &Path,
-    key: &VerifierKey,
-    policy: &Policy,
-    report: &mut Report,
-    file: &str,
-) -> Option<Checkpoint> {
+fn read_checkpoint(path: &Path, key: &VerifierKey, report: &mut Report, file: &str) -> Option<Checkpoint> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -151,12 +177,6 @@ fn read_checkpoint(
     if let Err(error) = key.verify(&note) {
         report.add(Problem::new(Kind::Forged, error.to_string()).file(file));
         return None;
-    }
-    let times: Vec<u64> = policy.witnesses.iter().filter_map(|witness| witness.verify(&note).ok().flatten()).collect();
-    report.facts.witnessed = times.iter().max().copied();
-    if times.len() < policy.quorum {
-        let what = format!("{} of the policy's witnesses have cosigned it; {} are needed", times.len(), policy.quorum);
-        report.add(Problem::new(Kind::Unwitnessed, what).file(file));
     }
     match note.text.parse::<Checkpoint>() {
         Ok(checkpoint) if checkpoint.origin == key.name() => Some(checkpoint),

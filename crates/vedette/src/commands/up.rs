@@ -25,7 +25,7 @@ use vedette_server::{
 };
 
 use crate::{
-    Outcome,
+    Outcome, Usage,
     cli::UpArgs,
     client,
     config::{self, Config},
@@ -36,6 +36,7 @@ use crate::{
         maintenance::{Maintenance, now},
         receivers,
         views::NodeHealth,
+        witnesses::Witness,
     },
 };
 
@@ -60,6 +61,8 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     for name in receivers::unknown_parsers(&config.receivers, &node.parsers) {
         tracing::warn!("there is no parser `{name}`: the files that it is named for are parsed by their content");
     }
+    let witnesses =
+        config.ledger.witnesses.iter().map(Witness::new).collect::<anyhow::Result<Vec<_>>>().map_err(usage)?;
     let journal = SelfJournal::new(&node.spool)?;
     journal.write("vedette.start", None, vec![("version", env!("CARGO_PKG_VERSION").into())])?;
     let live = LiveTail::default();
@@ -141,10 +144,14 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         token.is_some_and(|token| token.scopes.allows(Scope::Ingest))
     };
     let receivers = receivers::open(&config.receivers, &node.dir, &node.spool, Arc::new(authorize)).await?;
+    // Before `ready` is said: whoever reads that may stop it at once.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     announce(console, &receivers, &accounts, &certificate)?;
     let mut tasks = receivers.run(&shutdown);
+    for witness in witnesses {
+        tokio::spawn(witness.run(node.ledger.clone(), shutdown.clone()));
+    }
 
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -179,6 +186,10 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     drained.await.context("stopping failed")??;
     node.spool.close();
     Ok(())
+}
+
+fn usage(error: anyhow::Error) -> Usage {
+    Usage(format!("{error:#}"))
 }
 
 fn certificate(config: &Config, node: &Node) -> anyhow::Result<Certificate> {

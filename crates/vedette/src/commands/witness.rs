@@ -48,6 +48,7 @@ fn read_key(text: &str) -> anyhow::Result<VerifierKey> {
 
 async fn serve(args: WitnessArgs, witness: Arc<Witness>) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut out = io::stdout();
     writeln!(out, "key {}", witness.key())?;
     writeln!(out, "listening witness {}", listener.local_addr()?)?;
@@ -57,7 +58,6 @@ async fn serve(args: WitnessArgs, witness: Arc<Witness>) -> anyhow::Result<()> {
         .route("/add-checkpoint", post(add_checkpoint))
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
         .with_state(witness);
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopped = async move {
         tokio::select! {
             _ = terminate.recv() => {}

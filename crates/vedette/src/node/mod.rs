@@ -10,6 +10,7 @@ pub mod pipeline;
 pub mod receivers;
 pub mod rules;
 pub mod views;
+pub mod witnesses;
 
 use std::{
     collections::HashMap,

@@ -588,19 +588,8 @@ fn a_witness_remembers_what_a_folder_forgets() {
     let running = Running::start(folder.path(), RECEIVERS);
     assert!(running.stop().success());
     let ledger = folder.path().join("data/ledger");
-    let mut witness = Client::start(
-        vedette()
-            .args(["witness", "--listen", "127.0.0.1:0", "--name", "witness.example/w1", "--data"])
-            .arg(folder.path().join("witness"))
-            .arg("--log")
-            .arg(ledger.join("log.vkey"))
-            .stdout(Stdio::piped()),
-    );
-    let out = BufReader::new(witness.0.stdout.take().expect("stdout is piped"));
-    let lines: Vec<String> = out.lines().map_while(Result::ok).take_while(|line| line != "ready").collect();
-    let said = |word: &str| lines.iter().find_map(|line| line.strip_prefix(word)).expect("it is said").to_owned();
-    let key: VerifierKey = said("key ").parse().expect("a key");
-    let address: SocketAddr = said("listening witness ").parse().expect("an address");
+    let log = ledger.join("log.vkey").to_string_lossy().into_owned();
+    let (_witness, key, address) = start_witness(&folder.path().join("witness"), &log);
     let ask = |old: u64| {
         let note = Note::parse(&fs::read(ledger.join("checkpoint")).expect("a checkpoint")).expect("a note");
         let checkpoint: Checkpoint = note.text.parse().expect("a checkpoint");
@@ -628,6 +617,48 @@ fn a_witness_remembers_what_a_folder_forgets() {
     let (status, answer, _) = ask(size);
     assert_eq!(status, 409, "{answer}");
     assert!(answer.trim().parse::<u64>().expect("a size") > size);
+}
+
+/// A monitor has its checkpoints cosigned by itself, and `verify` believes a policy with the witness.
+#[test]
+fn a_monitor_asks_its_witnesses() {
+    let folder = folder();
+    let running = Running::start(folder.path(), RECEIVERS);
+    assert!(running.stop().success());
+    let data = folder.path().join("data");
+    let log = fs::read_to_string(data.join("ledger/log.vkey")).expect("a key");
+    let (_witness, key, address) = start_witness(&folder.path().join("witness"), log.trim());
+    let policy = folder.path().join("keys.txt");
+    fs::write(&policy, format!("log {log}\nwitness {key}\n")).expect("it is written");
+    let verify = |code| {
+        let (data, policy) = (data.to_string_lossy(), policy.to_string_lossy());
+        stdout(&run(&["verify", &data, "--policy", &policy, "-o", "json"]), code)
+    };
+    assert_eq!(json_lines(&verify(1))[0]["kind"], "unwitnessed");
+    let config = format!("{RECEIVERS}ledger: {{witnesses: [{{url: \"http://{address}\", key: \"{key}\"}}]}}\n");
+    let running = Running::start(folder.path(), &config);
+    let witnessed = data.join("ledger/witnessed");
+    wait_until("a checkpoint is cosigned", || witnessed.exists());
+    let first = fs::read(&witnessed).expect("a note");
+    let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+    writeln!(stream, "<38>Nov 21 04:11:52 web1 app[1]: one more").expect("sent");
+    wait_until("the next one is, too", || fs::read(&witnessed).expect("a note") != first);
+    assert!(running.stop().success());
+    assert!(json_lines(&verify(0))[0]["checked"]["witnessed"].as_u64().is_some_and(|time| time > 1_700_000_000));
+}
+
+fn start_witness(folder: &Path, log: &str) -> (Client, VerifierKey, SocketAddr) {
+    let mut witness = Client::start(
+        vedette()
+            .args(["witness", "--listen", "127.0.0.1:0", "--name", "witness.example/w1", "--log", log, "--data"])
+            .arg(folder)
+            .stdout(Stdio::piped()),
+    );
+    let out = BufReader::new(witness.0.stdout.take().expect("stdout is piped"));
+    let lines: Vec<String> = out.lines().map_while(Result::ok).take_while(|line| line != "ready").collect();
+    let said = |word: &str| lines.iter().find_map(|line| line.strip_prefix(word)).expect("it is said").to_owned();
+    let key = said("key ").parse().expect("a key");
+    (witness, key, said("listening witness ").parse().expect("an address"))
 }
 
 #[test]
