@@ -9,7 +9,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -25,7 +25,7 @@ use vedette_ledger::{
 use vedette_verify::{Kind, Policy, Problem, Report};
 
 use crate::harness::{
-    Client, PATIENCE, RECEIVERS, Running, folder, http, json_lines, run, stdout, vedette, wait_until,
+    Client, PATIENCE, RECEIVERS, Running, folder, http, json_lines, root, run, stdout, vedette, wait_until,
 };
 
 /// A folder as the monitor leaves it behind when it is ended at once.
@@ -450,6 +450,28 @@ const MUTATIONS: &[(&str, Mutation)] = &[
     }),
 ];
 
+/// What the log alone shows, without the events: the second verifier looks at nothing else.
+const SHOWN_BY_THE_LOG: &[&str] = &[
+    "flip a bit in the checkpoint",
+    "change a batch's root, with the log's key",
+    "change a batch's time, with the log's key",
+    "enter a batch twice, with the log's key",
+    "swap two batches of a source, with the log's key",
+    "give a batch to another source, with the log's key",
+    "sign a batch with a key of one's own, with the log's key",
+];
+
+/// The problems that the second verifier finds, which shares no code with the first.
+fn second_opinion(dir: &Path) -> String {
+    let python = root().join("target/test-venv/bin/python");
+    let script = root().join("tests/verify_ledger.py");
+    let output = Command::new(python).arg(script).arg(dir).output().expect("`scripts/needs test` made the environment");
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.success(), said.is_empty(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
 fn verify(dir: &Path) -> Report {
     vedette_verify::verify(dir, &Policy::default(), false, &mut |_| {})
 }
@@ -473,6 +495,8 @@ fn every_change_of_a_data_folder_is_found() {
     let said = stdout(&run(&["verify", &data, "-o", "json"]), 0);
     assert_eq!(json_lines(&said)[0]["checked"]["events"], facts.events);
 
+    assert_eq!(second_opinion(&original), "");
+
     let rounds = if std::env::var_os("VEDETTE_LONG").is_some() { 200 } else { 3 };
     let mut random = Random(7);
     let changed = folder.path().join("changed");
@@ -483,6 +507,12 @@ fn every_change_of_a_data_folder_is_found() {
             let place = mutation(&changed, &mut random);
             let report = verify(&changed);
             assert!(!report.problems.is_empty(), "not found: {name}, round {round}");
+            if SHOWN_BY_THE_LOG.contains(name) && round < 20 {
+                assert!(
+                    !second_opinion(&changed).is_empty(),
+                    "not found by the second verifier: {name}, round {round}"
+                );
+            }
             if let Some(place) = place {
                 with_place += 1;
                 placed += u32::from(report.problems.iter().any(|problem| names(problem, place)));
