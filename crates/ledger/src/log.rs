@@ -128,36 +128,36 @@ impl Ledger {
         let head = sealer.head()?;
         let log_key: VerifierKey = head.log_key.parse()?;
         let bad_head = || LedgerError::Sealer("its head is not one".into());
-        let signed = sealer::frontier(head.size, &head.roots).ok_or_else(bad_head)?;
+        let signed = head.tree.frontier().ok_or_else(bad_head)?;
         let public = sealer::parse_hex(&head.public).ok_or_else(bad_head)?;
         let certificate = Certificate::read(&sealer::parse_hex_bytes(&head.certificate).ok_or_else(bad_head)?)?;
 
         replace(&dir.join(LOG_KEY), format!("{log_key}\n").as_bytes())?;
         let path = dir.join(CHECKPOINT);
         let published = read_checkpoint(&path, &log_key)?;
-        if published.as_ref().is_some_and(|(checkpoint, _)| checkpoint.size > head.size) {
+        if published.as_ref().is_some_and(|checkpoint| checkpoint.size > head.tree.size) {
             return Err(LedgerError::Damaged {
                 path,
-                what: format!("it is of a larger tree than the sealer has signed ({} entries)", head.size),
+                what: format!("it is of a larger tree than the sealer has signed ({} entries)", head.tree.size),
             });
         }
-        let folder = TileFolder::new(dir, head.size);
+        let folder = TileFolder::new(dir, head.tree.size);
         let behind = |what: String| LedgerError::Damaged {
             path: dir.to_owned(),
-            what: format!("the log is not the one that the sealer signed at {} entries: {what}", head.size),
+            what: format!("the log is not the one that the sealer signed at {} entries: {what}", head.tree.size),
         };
         let edge = Edge::read(&folder).map_err(|error| behind(error.to_string()))?;
         if *edge.frontier() != signed {
             return Err(behind("its hashes are others".into()));
         }
-        remove_unsigned(dir, head.size)?;
-        let newest = sealer.checkpoint(head.size, signed.root())?;
+        remove_unsigned(dir, head.tree.size)?;
+        let newest = sealer.checkpoint(head.tree.size, signed.root())?;
 
         let mut index = Index::open(&dir.join(INDEX))?;
         catch_up(&mut index, &folder)?;
         let heads: HashMap<u32, SourceHead> = index.heads()?.into_iter().collect();
         let (_, epoch_logged) = index.state()?;
-        let is_published = published.is_some_and(|(checkpoint, _)| checkpoint.size == head.size);
+        let is_published = published.is_some_and(|checkpoint| checkpoint.size == head.tree.size);
         let mut state = State {
             sealer,
             edge,
@@ -502,7 +502,7 @@ impl Drop for Inner {
 }
 
 /// A checkpoint file that the log has signed; none if there is no file.
-fn read_checkpoint(path: &Path, key: &VerifierKey) -> Result<Option<(Checkpoint, Note)>, LedgerError> {
+fn read_checkpoint(path: &Path, key: &VerifierKey) -> Result<Option<Checkpoint>, LedgerError> {
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.at(path)?,
@@ -510,7 +510,7 @@ fn read_checkpoint(path: &Path, key: &VerifierKey) -> Result<Option<(Checkpoint,
     let read = || -> Result<_, FormatError> {
         let note = Note::parse(&bytes)?;
         key.verify(&note)?;
-        Ok((note.text.parse()?, note))
+        note.text.parse()
     };
     read().map(Some).map_err(|error| LedgerError::Damaged { path: path.to_owned(), what: error.to_string() })
 }
@@ -597,11 +597,14 @@ fn sync_dir(dir: &Path) -> Result<(), LedgerError> {
     File::open(dir).and_then(|dir| dir.sync_all()).at(dir)
 }
 
-/// Replaces a file as a whole, on disk.
+/// Replaces a file as a whole, on disk. For its owner only, whatever was there: it may be a secret.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
     let new = path.with_extension("new");
-    let mut open = OpenOptions::new();
-    let mut file = open.write(true).create(true).truncate(true).mode(0o600).open(&new).at(&new)?;
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).at(&new),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).at(&new)?;
     file.write_all(bytes).and_then(|()| file.sync_data()).at(&new)?;
     fs::rename(&new, path).at(path)?;
     path.parent().map_or(Ok(()), sync_dir)

@@ -16,7 +16,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -30,7 +30,7 @@ use crate::{
     entry::{Body, KeyRecord, Unsigned},
     error::IoContext,
     hash::hex,
-    log::lock_exclusively,
+    log::{lock_exclusively, replace},
     note::{KeyKind, Note, SigningKey, VerifierKey},
     tree::{self, Frontier},
 };
@@ -47,10 +47,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Head {
     /// The log's key, as a vkey.
     pub log_key: String,
-    /// Size of the last tree that was signed.
-    pub size: u64,
-    /// The roots of its full subtrees, in hexadecimal.
-    pub roots: Vec<String>,
+    /// The last tree that was signed.
+    pub tree: HeadFile,
     /// Number of the current epoch.
     pub epoch: u32,
     /// Its public key, in hexadecimal.
@@ -90,6 +88,19 @@ struct Epoch {
     certificate: Vec<u8>,
 }
 
+impl Epoch {
+    /// A new key, certified by the epoch before. Epoch 0 certifies itself; who verifies pins its key, or trusts the folder.
+    fn begin(before: Option<&Epoch>, time: i64) -> Result<Epoch, FormatError> {
+        let number = before.map_or(0, |before| before.number + 1);
+        let key = SigningKey::generate(&format!("epoch-{number}"), KeyKind::Ed25519)?;
+        let record = Body::Key(KeyRecord { epoch: number, public: *key.verifier().public(), time });
+        let (signs, signer) = before.map_or((0, &key), |before| (before.number, &before.key));
+        let unsigned = Unsigned::new(&record, signs, signer.verifier().public());
+        let certificate = unsigned.signed(&signer.sign_bytes(&unsigned.message()));
+        Ok(Epoch { number, key, certificate })
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EpochFile {
@@ -99,7 +110,7 @@ struct EpochFile {
 }
 
 /// What stands in the file `head`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadFile {
     /// Size of the last signed tree.
@@ -109,9 +120,14 @@ pub struct HeadFile {
 }
 
 impl HeadFile {
+    fn new(frontier: &Frontier) -> HeadFile {
+        HeadFile { size: frontier.size(), roots: frontier.roots().iter().map(|root| hex(root)).collect() }
+    }
+
     /// The tree's frontier; none if the roots do not belong to the size.
     pub fn frontier(&self) -> Option<Frontier> {
-        frontier(self.size, &self.roots)
+        let roots = self.roots.iter().map(|root| parse_hex(root)).collect::<Option<Vec<_>>>()?;
+        Frontier::from_parts(Algorithm::Sha256, self.size, roots)
     }
 }
 
@@ -128,8 +144,8 @@ impl Sealer {
         if is_new {
             // The head comes last, so that a folder without one was never used.
             let log_key = SigningKey::generate(origin, KeyKind::Ed25519)?;
-            write_secret(&log_path, &log_key.secret())?;
-            write_epoch(&epoch_path, &first_epoch(now)?)?;
+            replace(&log_path, log_key.secret().as_bytes())?;
+            write_epoch(&epoch_path, &Epoch::begin(None, now)?)?;
             write_head(&head_path, &Frontier::new(Algorithm::Sha256))?;
         }
         let log_key = SigningKey::parse(&read_secret(&log_path)?).map_err(|error| damaged(&log_path, error))?;
@@ -154,8 +170,7 @@ impl Seal for Sealer {
         self.taken = self.signed.clone();
         Ok(Head {
             log_key: self.log_key.verifier().to_string(),
-            size: self.signed.size(),
-            roots: self.signed.roots().iter().map(|root| hex(root)).collect(),
+            tree: HeadFile::new(&self.signed),
             epoch: self.epoch.number,
             public: hex(self.epoch.key.verifier().public()),
             certificate: hex(&self.epoch.certificate),
@@ -184,12 +199,7 @@ impl Seal for Sealer {
     }
 
     fn rotate(&mut self, time: i64) -> Result<Vec<u8>, LedgerError> {
-        let number = self.epoch.number + 1;
-        let key = SigningKey::generate(&epoch_name(number), KeyKind::Ed25519)?;
-        let record = Body::Key(KeyRecord { epoch: number, public: *key.verifier().public(), time });
-        let unsigned = Unsigned::new(&record, self.epoch.number, self.epoch.key.verifier().public());
-        let certificate = unsigned.signed(&self.epoch.key.sign_bytes(&unsigned.message()));
-        let epoch = Epoch { number, key, certificate };
+        let epoch = Epoch::begin(Some(&self.epoch), time)?;
         write_epoch(&self.dir.join(EPOCH_KEY), &epoch)?;
         self.epoch = epoch;
         Ok(self.epoch.certificate.clone())
@@ -224,19 +234,6 @@ fn take_lock(dir: &Path) -> Result<File, LedgerError> {
     }
 }
 
-fn epoch_name(number: u32) -> String {
-    format!("epoch-{number}")
-}
-
-/// Epoch 0 certifies itself; who verifies pins its key, or trusts the folder.
-fn first_epoch(time: i64) -> Result<Epoch, FormatError> {
-    let key = SigningKey::generate(&epoch_name(0), KeyKind::Ed25519)?;
-    let public = *key.verifier().public();
-    let unsigned = Unsigned::new(&Body::Key(KeyRecord { epoch: 0, public, time }), 0, &public);
-    let certificate = unsigned.signed(&key.sign_bytes(&unsigned.message()));
-    Ok(Epoch { number: 0, key, certificate })
-}
-
 fn read_epoch(path: &Path) -> Result<Epoch, LedgerError> {
     let text = read_secret(path)?;
     let file: EpochFile = serde_json::from_str(&text).map_err(|error| damaged(path, error))?;
@@ -260,7 +257,7 @@ fn write_epoch(path: &Path, epoch: &Epoch) -> Result<(), LedgerError> {
             linked => linked.at(&before)?,
         }
     }
-    write_secret(path, &text)?;
+    replace(path, text.as_bytes())?;
     if before.try_exists().at(&before)? { erase(&before) } else { Ok(()) }
 }
 
@@ -277,30 +274,9 @@ fn read_head(path: &Path) -> Result<Frontier, LedgerError> {
     file.frontier().ok_or_else(|| damaged(path, "the roots do not belong to the size"))
 }
 
-/// The frontier of a [`Head`].
-pub(crate) fn frontier(size: u64, roots: &[String]) -> Option<Frontier> {
-    let roots = roots.iter().map(|root| parse_hex(root)).collect::<Option<Vec<_>>>()?;
-    Frontier::from_parts(Algorithm::Sha256, size, roots)
-}
-
 fn write_head(path: &Path, head: &Frontier) -> Result<(), LedgerError> {
-    let file = HeadFile { size: head.size(), roots: head.roots().iter().map(|root| hex(root)).collect() };
-    let text = serde_json::to_string(&file).map_err(|error| damaged(path, error))?;
-    write_secret(path, &text)
-}
-
-/// A file is replaced as a whole, and is on disk afterwards. For its owner only.
-pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), LedgerError> {
-    let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).at(&new),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).at(&new)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).at(&new)?;
-    fs::rename(&new, path).at(path)?;
-    let dir = path.parent().unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).at(dir)
+    let text = serde_json::to_string(&HeadFile::new(head)).map_err(|error| damaged(path, error))?;
+    replace(path, text.as_bytes())
 }
 
 fn read_secret(path: &Path) -> Result<Zeroizing<String>, LedgerError> {

@@ -22,7 +22,6 @@ use crate::{
     hash::hex,
     log::{lock_exclusively, replace},
     note::{KeyKind, Note, SigningKey, VerifierKey},
-    sealer::write_secret,
     tree,
 };
 
@@ -109,7 +108,7 @@ impl Witness {
         let lock = lock_exclusively(dir, LOCK)?;
         let path = dir.join(KEY);
         if !path.try_exists().at(&path)? {
-            write_secret(&path, &SigningKey::generate(name, KeyKind::Cosignature)?.secret())?;
+            replace(&path, SigningKey::generate(name, KeyKind::Cosignature)?.secret().as_bytes())?;
         }
         let key = SigningKey::parse(&fs::read_to_string(&path).at(&path)?)?;
         let mut by_origin: HashMap<String, Vec<VerifierKey>> = HashMap::new();

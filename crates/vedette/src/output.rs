@@ -50,9 +50,14 @@ pub fn with_causes(error: &anyhow::Error) -> String {
     told
 }
 
-/// `1 file`, `2 files`.
+/// `1 file`, `2 files`, `2 entries`, `2 batches`.
 pub fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+    match noun.strip_suffix('y') {
+        _ if count == 1 => format!("{count} {noun}"),
+        Some(stem) => format!("{count} {stem}ies"),
+        None if noun.ends_with("ch") => format!("{count} {noun}es"),
+        None => format!("{count} {noun}s"),
+    }
 }
 
 /// Prints a line of a result.
@@ -178,6 +183,7 @@ mod tests {
 
     #[test]
     fn cells() {
+        assert_eq!(["entry", "batch"].map(|noun| counted(2, noun)), ["2 entries", "2 batches"]);
         assert_eq!(csv("a,\"b\""), "\"a,\"\"b\"\"\"");
         assert_eq!(printable("a\u{1b}[31mb"), "a\u{fffd}[31mb");
         assert_eq!(text(Some(&serde_json::json!(["a", 1]))), "a, 1");

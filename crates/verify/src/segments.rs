@@ -214,19 +214,14 @@ impl Seeds<'_> {
     }
 }
 
-/// Whether events are those of a batch: by its one hash, or by its tree.
-pub(crate) enum Check {
-    Digest(Digest),
-    Unknown,
-}
-
 /// A batch whose rows are being read.
 struct Open {
     key: (u32, u64),
     entry: u64,
     record: Option<BatchRecord>,
     name: Option<Arc<[String]>>,
-    check: Check,
+    /// None without a record or a seed.
+    digest: Option<Digest>,
     next_seq: u64,
     has_problem: bool,
 }
@@ -304,7 +299,7 @@ impl Rows<'_, '_> {
                 self.report.add(Problem::new(Kind::Changed, what).file(self.file).events(key.0, seq, seq));
             }
             open.next_seq += 1;
-            if let Check::Digest(digest) = &mut open.check {
+            if let Some(digest) = &mut open.digest {
                 digest.add(received[row], originals.value(row));
             }
         }
@@ -314,10 +309,7 @@ impl Rows<'_, '_> {
     fn begin(&mut self, key: (u32, u64)) {
         let known = self.log.batches.get(&key);
         let seed = known.and_then(|(entry, _)| self.seeds.get(*entry));
-        let check = match (known, seed) {
-            (Some((_, record)), Some(seed)) => Check::Digest(Digest::new(record.algorithm, &seed, key.1)),
-            _ => Check::Unknown,
-        };
+        let digest = known.zip(seed).map(|((_, record), seed)| Digest::new(record.algorithm, &seed, key.1));
         let names = self.log.sources.get(&key.0);
         let name = names.map(|names| names.iter().map(|(name, _)| name.clone()).collect());
         self.open = Some(Open {
@@ -325,7 +317,7 @@ impl Rows<'_, '_> {
             entry: known.map_or(0, |(entry, _)| *entry),
             record: known.map(|(_, record)| record.clone()),
             name,
-            check,
+            digest,
             next_seq: key.1,
             has_problem: false,
         });
@@ -351,14 +343,14 @@ impl Rows<'_, '_> {
             return problem(Kind::Extra, "the batch is there a second time");
         }
         let count = open.next_seq - first;
-        match open.check {
-            Check::Unknown => problem(Kind::Missing, "the seed of the batch is gone"),
+        match open.digest {
+            None => problem(Kind::Missing, "the seed of the batch is gone"),
             _ if count < u64::from(record.count) => problem(Kind::Missing, "events at the end of the batch are gone"),
             _ if count > u64::from(record.count) => problem(Kind::Extra, "the batch has more events than were signed"),
-            Check::Digest(digest) if digest.clone().finish() != record.digest => {
+            Some(digest) if digest.clone().finish() != record.digest => {
                 problem(Kind::Changed, "the events (or their seed) are not what was signed");
             }
-            Check::Digest(_) => self.report.facts.events += count,
+            Some(_) => self.report.facts.events += count,
         }
     }
 }

@@ -49,16 +49,11 @@ fn print(report: &Report, format: Format) -> anyhow::Result<()> {
         output::line(&problem.to_string())?;
     }
     let facts = &report.facts;
-    output::line(&format!(
-        "log {}: {}, root {}",
-        facts.origin,
-        output::counted(facts.entries, "entry").replace("entrys", "entries"),
-        facts.root
-    ))?;
+    output::line(&format!("log {}: {}, root {}", facts.origin, output::counted(facts.entries, "entry"), facts.root))?;
     output::line(&format!(
         "{} in {} and {} as signed; {} still in the spool, {} deleted by signed deletions",
         output::counted(facts.events, "event"),
-        output::counted(facts.batches, "batch").replace("batchs", "batches"),
+        output::counted(facts.batches, "batch"),
         output::counted(facts.segments, "segment"),
         facts.in_spool,
         facts.deleted,

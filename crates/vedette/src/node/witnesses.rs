@@ -1,6 +1,6 @@
 //! Asks witnesses to cosign the ledger's checkpoints ([C2SP tlog-witness](https://c2sp.org/tlog-witness)).
 
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -30,7 +30,7 @@ pub struct Witness {
     url: Uri,
     key: VerifierKey,
     /// Size of the checkpoint that it cosigned last; none before it said so.
-    last: Mutex<Option<u64>>,
+    last: Option<u64>,
 }
 
 /// What a witness answered.
@@ -53,11 +53,11 @@ impl Witness {
             config.url
         );
         let key = config.key.parse().map_err(|error| anyhow::anyhow!("ledger.witnesses: {}: {error}", config.url))?;
-        Ok(Witness { url, key, last: Mutex::new(None) })
+        Ok(Witness { url, key, last: None })
     }
 
     /// Has every new checkpoint cosigned until the node stops.
-    pub async fn run(self, ledger: Ledger, shutdown: CancellationToken) {
+    pub async fn run(mut self, ledger: Ledger, shutdown: CancellationToken) {
         let mut complaint = String::new();
         loop {
             let asked = self.ask(&ledger).await;
@@ -79,23 +79,15 @@ impl Witness {
         }
     }
 
-    fn last(&self) -> Option<u64> {
-        *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn remember(&self, size: u64) {
-        *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(size);
-    }
-
-    async fn ask(&self, ledger: &Ledger) -> anyhow::Result<()> {
+    async fn ask(&mut self, ledger: &Ledger) -> anyhow::Result<()> {
         let note = ledger.newest();
         let checkpoint: Checkpoint = note.text.parse().context("our own checkpoint")?;
-        if self.last() == Some(checkpoint.size) {
+        if self.last == Some(checkpoint.size) {
             return Ok(());
         }
         // The first answer tells where the witness is, the second is to a proof from there.
         for _ in 0..2 {
-            match self.post(ledger, self.last().unwrap_or(0), &note, &checkpoint).await? {
+            match self.post(ledger, self.last.unwrap_or(0), &note, &checkpoint).await? {
                 Answer::Cosigned(signatures) => {
                     let cosigned = Note { signatures, text: note.text.clone() };
                     self.key.verify(&cosigned).context("its answer")?;
@@ -103,14 +95,14 @@ impl Witness {
                     tokio::task::spawn_blocking(move || ledger.cosign(&note, cosigned.signatures))
                         .await
                         .context("keeping a cosignature")??;
-                    self.remember(checkpoint.size);
+                    self.last = Some(checkpoint.size);
                     return Ok(());
                 }
                 Answer::OtherSize(size) if size > checkpoint.size => anyhow::bail!(
                     "it has seen {size} entries of this log, which has {}: the data folder was set back",
                     checkpoint.size
                 ),
-                Answer::OtherSize(size) => self.remember(size),
+                Answer::OtherSize(size) => self.last = Some(size),
             }
         }
         anyhow::bail!("it cosigns another checkpoint each time; does another monitor use the same keys?")

@@ -220,6 +220,16 @@ fn first_event(batch: &BatchRecord) -> Place {
     Some((batch.source, batch.first_seq))
 }
 
+/// Takes the log apart, changes it at one of its batches, and signs what comes out.
+fn rewrite(dir: &Path, random: &mut Random, change: impl FnOnce(&mut Stolen, usize, &mut Random)) -> Place {
+    let mut log = Stolen::read(dir);
+    let index = *random.choose(&log.batches());
+    let batch = log.batch(index).expect("a batch");
+    change(&mut log, index, random);
+    log.write(dir);
+    first_event(&batch)
+}
+
 const MUTATIONS: &[(&str, Mutation)] = &[
     ("flip a bit in the rows of a segment", |dir, random| {
         flip(random.choose::<PathBuf>(&with_extension(dir, "store/segments", "parquet")), random);
@@ -366,37 +376,25 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         None
     }),
     ("change a batch's root, with the log's key", |dir, random| {
-        let mut log = Stolen::read(dir);
-        let index = *random.choose(&log.batches());
-        let batch = log.batch(index).expect("a batch");
-        log.change(index, |batch| batch.root[random.below(32)] ^= 1);
-        log.write(dir);
-        first_event(&batch)
+        rewrite(dir, random, |log, index, random| {
+            log.change(index, |batch| batch.root[random.below(32)] ^= 1);
+        })
     }),
     ("change a batch's time, with the log's key", |dir, random| {
-        let mut log = Stolen::read(dir);
-        let index = *random.choose(&log.batches());
-        let batch = log.batch(index).expect("a batch");
-        log.change(index, |batch| batch.received_min -= 3_600_000_000);
-        log.write(dir);
-        first_event(&batch)
+        rewrite(dir, random, |log, index, _| {
+            log.change(index, |batch| batch.received_min -= 3_600_000_000);
+        })
     }),
     ("delete a batch from the log, with its key", |dir, random| {
-        let mut log = Stolen::read(dir);
-        let index = *random.choose(&log.batches());
-        let batch = log.batch(index).expect("a batch");
-        log.entries.remove(index);
-        log.write(dir);
-        first_event(&batch)
+        rewrite(dir, random, |log, index, _| {
+            log.entries.remove(index);
+        })
     }),
     ("enter a batch twice, with the log's key", |dir, random| {
-        let mut log = Stolen::read(dir);
-        let index = *random.choose(&log.batches());
-        let batch = log.batch(index).expect("a batch");
-        let entry = log.entries[index].clone();
-        log.entries.push(entry);
-        log.write(dir);
-        first_event(&batch)
+        rewrite(dir, random, |log, index, _| {
+            let entry = log.entries[index].clone();
+            log.entries.push(entry);
+        })
     }),
     ("swap two batches of a source, with the log's key", |dir, random| {
         let mut log = Stolen::read(dir);
@@ -416,27 +414,21 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         first_event(&batch)
     }),
     ("give a batch to another source, with the log's key", |dir, random| {
-        let mut log = Stolen::read(dir);
-        let index = *random.choose(&log.batches());
-        let batch = log.batch(index).expect("a batch");
-        log.change(index, |batch| batch.source += 1);
-        log.write(dir);
-        first_event(&batch)
+        rewrite(dir, random, |log, index, _| {
+            log.change(index, |batch| batch.source += 1);
+        })
     }),
     ("sign a batch with a key of one's own, with the log's key", |dir, random| {
-        let mut log = Stolen::read(dir);
-        let index = *random.choose(&log.batches());
-        let batch = log.batch(index).expect("a batch");
-        let own = SigningKey::generate("own", vedette_ledger::note::KeyKind::Ed25519).expect("a key");
-        let mut entry = Entry::parse(&log.entries[index]).expect("an entry");
-        if let Body::Batch(batch) = &mut entry.body {
-            batch.digest[0] ^= 1;
-        }
-        entry.public = *own.verifier().public();
-        entry.signature = own.sign_bytes(&entry.unsigned().message());
-        log.entries[index] = entry.bytes();
-        log.write(dir);
-        first_event(&batch)
+        rewrite(dir, random, |log, index, _| {
+            let own = SigningKey::generate("own", vedette_ledger::note::KeyKind::Ed25519).expect("a key");
+            let mut entry = Entry::parse(&log.entries[index]).expect("an entry");
+            if let Body::Batch(batch) = &mut entry.body {
+                batch.digest[0] ^= 1;
+            }
+            entry.public = *own.verifier().public();
+            entry.signature = own.sign_bytes(&entry.unsigned().message());
+            log.entries[index] = entry.bytes();
+        })
     }),
     ("cut the end of the log, with its key, and keep the events", |dir, random| {
         let mut log = Stolen::read(dir);
