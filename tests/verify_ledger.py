@@ -164,6 +164,8 @@ class Verifier:
             reader.bytes(20 * reader.number("I"))
         elif kind == 5:
             reader.bytes(8)
+        elif kind == 6:
+            reader.bytes(52)
         else:
             raise ValueError(f"kind {kind}")
         signer = (reader.number("I"), reader.bytes(32))

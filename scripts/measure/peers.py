@@ -11,6 +11,7 @@ import duckdb, json, sys, time
 files, questions = sys.argv[1], json.loads(sys.argv[2])
 db = duckdb.connect()
 db.execute("set threads=1")
+db.execute("set enable_progress_bar=false")  # which goes to standard output
 db.execute(f"create view events as select * from read_parquet('{files}', hive_partitioning=false)")
 def ask(sql):
     return len(db.execute(sql).fetchall())

@@ -72,6 +72,19 @@ pub struct DeletionRecord {
     pub runs: Vec<(u32, u64, u64)>,
 }
 
+/// An event that was erased by order: nothing of it is left but its leaf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasureRecord {
+    /// When, in microseconds since 1970.
+    pub time: i64,
+    /// The source's number.
+    pub source: u32,
+    /// The event's sequence number.
+    pub seq: u64,
+    /// Its leaf in its batch's tree.
+    pub leaf: Hash,
+}
+
 /// What an entry says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -85,6 +98,8 @@ pub enum Body {
     Deletion(DeletionRecord),
     /// Nothing happened up to this time (microseconds since 1970).
     Heartbeat(i64),
+    /// An event was erased.
+    Erasure(ErasureRecord),
 }
 
 /// An entry: what it says and who signed it.
@@ -231,6 +246,13 @@ impl Body {
                 out.push(5);
                 out.extend(time.to_le_bytes());
             }
+            Body::Erasure(erasure) => {
+                out.push(6);
+                out.extend(erasure.time.to_le_bytes());
+                out.extend(erasure.source.to_le_bytes());
+                out.extend(erasure.seq.to_le_bytes());
+                out.extend(erasure.leaf);
+            }
         }
     }
 
@@ -278,6 +300,12 @@ impl Body {
                 Body::Deletion(DeletionRecord { time, runs })
             }
             5 => Body::Heartbeat(reader.i64()?),
+            6 => Body::Erasure(ErasureRecord {
+                time: reader.i64()?,
+                source: reader.u32()?,
+                seq: reader.u64()?,
+                leaf: reader.array()?,
+            }),
             kind => return Err(FormatError::new(format!("entry of kind {kind}, which this program does not know"))),
         })
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 const APPLICATION_ID: i32 = 0x5644_4C49; // "VDLI"
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 const SCHEMA: &str = "
     CREATE TABLE batches (
         source INTEGER NOT NULL,
@@ -19,6 +19,7 @@ const SCHEMA: &str = "
         entry INTEGER NOT NULL,
         PRIMARY KEY (source, first_seq)
     ) WITHOUT ROWID;
+    CREATE TABLE keys (epoch INTEGER PRIMARY KEY, entry INTEGER NOT NULL);
     CREATE TABLE heads (source INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL, chain BLOB NOT NULL);
     CREATE TABLE state (size INTEGER NOT NULL, epoch INTEGER);
     INSERT INTO state VALUES (0, NULL);
@@ -97,7 +98,7 @@ impl Index {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) -> Result<(), LedgerError> {
         Ok(self.connection.execute_batch(
-            "BEGIN; DELETE FROM batches; DELETE FROM heads; UPDATE state SET size = 0, epoch = NULL; COMMIT;",
+            "BEGIN; DELETE FROM batches; DELETE FROM keys; DELETE FROM heads; UPDATE state SET size = 0, epoch = NULL; COMMIT;",
         )?)
     }
 
@@ -107,6 +108,7 @@ impl Index {
         let transaction = self.connection.transaction()?;
         {
             let mut batches = transaction.prepare_cached("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)")?;
+            let mut keys = transaction.prepare_cached("INSERT OR REPLACE INTO keys VALUES (?, ?)")?;
             let mut heads = transaction.prepare_cached("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)")?;
             for entry in entries {
                 let entry = Entry::parse(entry)?;
@@ -116,7 +118,10 @@ impl Index {
                         batches.execute(params![source, first, count, integer(size)?])?;
                         heads.execute(params![source, next, entry.chain_hash()])?;
                     }
-                    Body::Key(key) => epoch = Some(key.epoch),
+                    Body::Key(key) => {
+                        keys.execute(params![key.epoch, integer(size)?])?;
+                        epoch = Some(key.epoch);
+                    }
                     _ => {}
                 }
                 size += 1;
@@ -142,17 +147,31 @@ impl Index {
             "SELECT first_seq, count, entry FROM batches WHERE source = ? AND first_seq <= ?
              ORDER BY first_seq DESC LIMIT 1",
         )?;
-        let place = statement
-            .query_row(params![source, integer(seq)?], |row| {
-                Ok(Place {
-                    first_seq: row.get::<_, i64>(0)? as u64,
-                    count: row.get(1)?,
-                    entry: row.get::<_, i64>(2)? as u64,
-                })
-            })
-            .optional()?;
+        let place = statement.query_row(params![source, integer(seq)?], place).optional()?;
         Ok(place.filter(|place| seq - place.first_seq < u64::from(place.count)))
     }
+
+    /// The batches of a source that have events from `first` to `last`, in order.
+    pub(crate) fn batches(&self, source: u32, first: u64, last: u64) -> Result<Vec<Place>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT first_seq, count, entry FROM batches
+             WHERE source = ? AND first_seq <= ? AND first_seq + count > ? ORDER BY first_seq",
+        )?;
+        let rows = statement.query_map(params![source, integer(last)?, integer(first)?], place)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The entries that certify the keys of the epochs up to one, in order.
+    pub(crate) fn keys(&self, last_epoch: u32) -> Result<Vec<u64>, LedgerError> {
+        let mut statement = self.connection.prepare("SELECT entry FROM keys WHERE epoch <= ? ORDER BY epoch")?;
+        let rows = statement.query_map([last_epoch], |row| Ok(row.get::<_, i64>(0)? as u64))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
+    let (first_seq, entry) = (row.get::<_, i64>(0)? as u64, row.get::<_, i64>(2)? as u64);
+    Ok(Place { first_seq, count: row.get(1)?, entry })
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

@@ -23,14 +23,19 @@
 
 pub mod batch;
 pub mod checkpoint;
+mod copy;
 mod edge;
 pub mod entry;
 mod error;
+pub mod evidence;
 mod hash;
+mod history;
 mod index;
 mod log;
 pub mod note;
+pub mod proof;
 pub mod remote;
+pub mod salts;
 pub mod sealer;
 pub mod sources;
 pub mod tiles;
@@ -38,9 +43,10 @@ pub mod tree;
 pub mod witness;
 
 pub use error::{FormatError, LedgerError};
+pub use history::History;
 pub use hash::{Algorithm, Hash, Hasher, hex};
 pub use index::{Place, SourceHead};
-pub use log::{CHECKPOINT, LOG_KEY, Ledger, Options, SOURCES, SourceName, WITNESSED};
+pub use log::{CHECKPOINT, EraseFrom, LOG_KEY, Ledger, Options, SOURCES, SourceName, WITNESSED};
 pub use sealer::{Seal, Sealer};
 
 /// Random bytes from the system.

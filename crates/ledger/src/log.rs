@@ -17,10 +17,12 @@ use crate::{
     batch::{BatchTree, Seed},
     checkpoint::Checkpoint,
     edge::{Edge, Written},
-    entry::{BatchRecord, Body, Entry, MAX_ENTRY_BYTES, Unsigned},
+    entry::{BatchRecord, Body, Entry, ErasureRecord, MAX_ENTRY_BYTES, Unsigned},
     error::IoContext,
+    history::History,
     index::{Index, Place, SourceHead},
     note::{Note, Signature, VerifierKey},
+    salts::{Hidden, Salts},
     sealer::{self, Seal},
     sources::Named,
     tiles::{self, TileFolder, WIDTH},
@@ -35,7 +37,7 @@ pub const WITNESSED: &str = "witnessed";
 pub const LOG_KEY: &str = "log.vkey";
 /// The names of the sources.
 pub const SOURCES: &str = "sources.jsonl";
-const INDEX: &str = "index.sqlite";
+pub(crate) const INDEX: &str = "index.sqlite";
 const LOCK: &str = "lock";
 
 /// How a ledger is kept.
@@ -71,6 +73,19 @@ pub struct SourceName<'a> {
     pub name: &'a str,
     /// The receiver it comes through.
     pub receiver: &'a str,
+}
+
+/// Events of a batch that are to be erased.
+#[derive(Clone, Debug)]
+pub struct EraseFrom {
+    /// The batch's source.
+    pub source: u32,
+    /// Sequence number of its first event.
+    pub first_seq: u64,
+    /// All of its events: receive time, original bytes. What these say of one that is erased already does not matter.
+    pub events: Vec<(i64, Vec<u8>)>,
+    /// The sequence numbers of those to be erased.
+    pub erase: Vec<u64>,
 }
 
 /// The ledger of a data folder. Cheap to clone; all clones are one.
@@ -283,13 +298,40 @@ impl Ledger {
         let folder = TileFolder::new(&self.inner.dir, self.state().edge.size());
         let entry = Entry::parse(&folder.entry(place.entry).at(&self.inner.dir)?)?;
         let Body::Batch(record) = entry.body else { return Err(contradiction("is another entry in the log")) };
-        let seed = read_seed(&self.inner.dir, place.entry)?;
-        let mut tree = BatchTree::new(record.algorithm, seed, first_seq);
-        events.for_each(|(received, original)| tree.add(received, original));
-        if tree.len() != u64::from(record.count) || tree.finish().0 != record.root {
+        let salts = Salts::read(&self.inner.dir, place.entry)?;
+        if salts.leaves(&record, events).is_none() {
             return Err(contradiction("is not the one that was sealed: the spool was changed"));
         }
         Ok(())
+    }
+
+    /// Runs something while nothing is signed, with the newest checkpoint.
+    pub fn hold_still<T>(&self, meanwhile: impl FnOnce(&Note) -> T) -> T {
+        meanwhile(&self.state().newest)
+    }
+
+    /// The log as of a checkpoint that was signed, of `size` entries.
+    ///
+    /// # Errors
+    /// The index cannot be opened.
+    pub fn history(&self, size: u64) -> Result<History, LedgerError> {
+        let signed = self.state().edge.size();
+        if size > signed {
+            return Err(FormatError::new(format!("the log has {signed} entries, not {size}")).into());
+        }
+        History::new(&self.inner.dir, size)
+    }
+
+    /// The newest checkpoint that witnesses cosigned, with their signatures.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn witnessed(&self) -> Result<Option<Note>, LedgerError> {
+        let path = self.inner.dir.join(WITNESSED);
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            bytes => Ok(Some(Note::parse(&bytes.at(&path)?)?)),
+        }
     }
 
     /// That the tree of `old` entries is the beginning of the one of `new`.
@@ -325,6 +367,46 @@ impl Ledger {
             cosigned.merge(&before);
         }
         replace(&path, cosigned.to_string().as_bytes())
+    }
+
+    /// Erases events for ever: signs that they are erased, then forgets their salts. Who erases their bytes does so
+    /// afterwards. An event that is erased already is left alone.
+    ///
+    /// # Errors
+    /// A batch is in no signed checkpoint, or is not what was signed; or it cannot be written.
+    pub fn erase(&self, batches: &[EraseFrom], now: i64) -> Result<(), LedgerError> {
+        let mut history = self.history(self.state().edge.size())?;
+        let (mut records, mut left) = (Vec::new(), Vec::new());
+        for batch in batches {
+            let (source, first_seq) = (batch.source, batch.first_seq);
+            let contradiction = |what: &str| LedgerError::Contradiction {
+                source_number: source,
+                what: format!("the batch that begins with event {first_seq} {what}"),
+            };
+            let place = history.batches(source, first_seq, first_seq)?.pop();
+            let place = place.filter(|place| place.first_seq == first_seq);
+            let place = place.ok_or_else(|| contradiction("is not sealed yet"))?;
+            let Body::Batch(record) = Entry::parse(history.entry(place.entry)?)?.body else {
+                return Err(contradiction("is another entry in the log"));
+            };
+            let salts = history.salts(place.entry)?;
+            let leaves = salts.leaves(&record, batch.events.iter().map(|(received, bytes)| (*received, &bytes[..])));
+            // What is not what was signed is evidence of something else: nothing of it is destroyed.
+            let leaves = leaves.ok_or_else(|| contradiction("is not what was signed"))?;
+            let mut each = salts.each(&record);
+            for seq in &batch.erase {
+                let index = seq.wrapping_sub(first_seq) as usize;
+                let (Some(hidden @ Hidden::Salt(_)), Some(leaf)) = (each.get_mut(index), leaves.get(index)) else {
+                    continue;
+                };
+                *hidden = Hidden::Leaf(*leaf);
+                records.push(ErasureRecord { time: now, source, seq: *seq, leaf: *leaf });
+            }
+            left.push((place.entry, Salts::Each(each)));
+        }
+        records.into_iter().try_for_each(|record| self.record(Body::Erasure(record)))?;
+        self.checkpoint(now)?;
+        left.into_iter().try_for_each(|(entry, salts)| write_salts(&self.inner.dir, entry, &salts))
     }
 
     /// Adds another entry, which is signed with the next checkpoint.
@@ -563,15 +645,18 @@ fn write_seeds(dir: &Path, first: u64, pending: &[Pending]) -> Result<(), Ledger
     Ok(())
 }
 
-fn read_seed(dir: &Path, entry: u64) -> Result<Seed, LedgerError> {
+/// Keeps the salts of a batch one by one, and forgets its seed.
+fn write_salts(dir: &Path, entry: u64, salts: &Salts) -> Result<(), LedgerError> {
+    let path = dir.join(tiles::erased_path(entry));
+    create_parent(dir, &path)?;
+    replace(&path, &salts.to_bytes())?;
     let path = dir.join(tiles::seeds_path(entry / WIDTH));
-    let mut seed = [0; 32];
-    File::open(&path).and_then(|file| file.read_exact_at(&mut seed, entry % WIDTH * 32)).at(&path)?;
-    Ok(seed)
+    let file = OpenOptions::new().write(true).open(&path).at(&path)?;
+    file.write_all_at(&[0; 32], entry % WIDTH * 32).and_then(|()| file.sync_data()).at(&path)
 }
 
 /// Writes files and everything that leads to them to disk.
-fn write_files(dir: &Path, files: &[Written]) -> Result<(), LedgerError> {
+pub(crate) fn write_files(dir: &Path, files: &[Written]) -> Result<(), LedgerError> {
     let mut folders = BTreeSet::new();
     for (name, bytes) in files {
         let path = dir.join(name);

@@ -43,6 +43,11 @@ pub fn seeds_path(index: u64) -> String {
     format!("seeds/{}", number(index))
 }
 
+/// Path of what is left of the salts of a batch, given its entry, when events of it were erased. Never to be served.
+pub fn erased_path(entry: u64) -> String {
+    format!("erased/{}", number(entry))
+}
+
 /// How many hashes of a level there are in tiles, in a tree of `size`: those of full subtrees.
 pub fn hashes_at(level: u32, size: u64) -> u64 {
     size >> (HEIGHT * level)

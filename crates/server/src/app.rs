@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use vedette_alert::Alerts;
 use vedette_event::{Batch, RuleRef, Time};
 
-use crate::{Action, accounts::Accounts, rooms::Rooms};
+use crate::{Action, Custody, accounts::Accounts, rooms::Rooms};
 
 /// Everything the routes work on. The binary builds one and gives it to [`router`](crate::router).
 pub struct App {
@@ -24,6 +24,8 @@ pub struct App {
     pub accounts: Accounts,
     /// The rooms below: spool, store, query.
     pub rooms: Arc<dyn Rooms>,
+    /// What keeps and proves the history.
+    pub custody: Arc<dyn Custody>,
     /// The rules that are loaded.
     pub rules: Arc<dyn RulesView>,
     /// Where actions are written down before they are carried out.

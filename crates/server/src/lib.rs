@@ -15,6 +15,7 @@ mod action;
 mod api;
 mod app;
 mod auth;
+mod custody;
 mod guard;
 pub mod listen;
 mod live;
@@ -32,6 +33,7 @@ pub use app::{
     system_clock,
 };
 pub use auth::Peer;
+pub use custody::{Custody, CustodyError, Erased, Hold, Selection};
 pub use local::Local;
 pub use problem::Problem;
 pub use rooms::{Ask, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary};

@@ -445,6 +445,10 @@ impl State {
         Position(self.released)
     }
 
+    pub(crate) fn oldest(&self) -> Position {
+        Position(self.segments.keys().next().copied().unwrap_or(self.active_begin))
+    }
+
     pub(crate) fn is_all_released(&self) -> bool {
         self.released >= self.end
     }

@@ -132,6 +132,11 @@ impl Spool {
         self.0.shared.lock().start()
     }
 
+    /// Where the oldest file begins: nothing before it is on disk any more.
+    pub fn oldest(&self) -> Position {
+        self.0.shared.lock().oldest()
+    }
+
     /// Says that the frames before `position` are sealed elsewhere. Segment files below it are deleted; the
     /// active one is ended for that when it is large and holds nothing else.
     ///

@@ -10,10 +10,10 @@ use std::{
 
 use arrow::{
     array::{
-        ArrayRef, BinaryBuilder, Int64Builder, ListBuilder, RecordBatch, StringArray, StringBuilder,
+        Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, ListBuilder, RecordBatch, StringArray, StringBuilder,
         TimestampMicrosecondArray, UInt32Array, UInt64Array, new_null_array,
     },
-    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
+    datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit},
 };
 use vedette_event::{
     Batch, Value,
@@ -93,6 +93,29 @@ pub(crate) fn core_index(name: &str) -> Option<usize> {
     static INDEX: LazyLock<HashMap<&'static str, usize>> =
         LazyLock::new(|| CORE.iter().enumerate().map(|(index, column)| (column.name, index)).collect());
     INDEX.get(name).copied()
+}
+
+/// Which of a batch's names are core columns, and of which kind.
+pub(crate) fn kinds(batch: &Batch) -> Vec<Option<Kind>> {
+    batch.names().iter().map(|name| core_index(name).map(|core| CORE[core].kind)).collect()
+}
+
+/// The values of a row's core columns.
+pub(crate) fn core_values(records: &RecordBatch, row: usize) -> Vec<String> {
+    let mut values = Vec::new();
+    for column in CORE.iter().filter_map(|column| records.column_by_name(column.name)) {
+        if column.is_null(row) {
+        } else if let Some(texts) = column.as_string_opt::<i32>() {
+            values.push(texts.value(row).to_owned());
+        } else if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
+            values.push(numbers.value(row).to_string());
+        } else if let Some(list) = column.as_list_opt::<i32>().map(|lists| lists.value(row))
+            && let Some(texts) = list.as_string_opt::<i32>()
+        {
+            values.extend(texts.iter().flatten().map(str::to_owned));
+        }
+    }
+    values
 }
 
 /// The value that an [`Kind::Ip`] column keeps: the address in its canonical text, or nothing if the value is no address.

@@ -35,6 +35,7 @@ mod files;
 mod granules;
 mod manifest;
 mod options;
+mod originals;
 mod segment;
 mod store;
 mod tail;
@@ -46,8 +47,12 @@ pub use error::{Result, StoreError};
 pub use granules::{GRANULE_ROWS, Granule, Granules};
 pub use manifest::Run;
 pub use options::{Budget, FailPoint, Gate, NewSegment, Options};
+pub use originals::{BatchName, Original};
 pub use segment::{OpenSegment, Segment};
-pub use store::{Compacted, Damage, Deleted, Plan, Sealed, SegmentSummary, Snapshot, SourceStats, Stats, Store};
+pub use store::{
+    Compacted, Damage, Deleted, ERASED, Held, Hold, Plan, Sealed, SegmentSummary, Snapshot, SourceOf, SourceStats, Stats,
+    Store,
+};
 pub use tokens::{Term, TermQuery, fold};
 
 /// The most rows that sealing puts into one segment; compaction may join several of them.

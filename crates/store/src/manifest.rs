@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use vedette_event::{SourceId, Time};
 
 use crate::{
-    Granule, Result, StoreError,
+    Granule, Hold, Result, StoreError,
     columns::SCHEMA_ID,
     error::IoContext,
     varint::{self, Reader},
@@ -18,7 +18,7 @@ use crate::{
 /// The manifest's file in the store's folder.
 pub(crate) const FILE: &str = "manifest.sqlite";
 /// The version of the tables below (`user_version`).
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Tells a manifest from any other SQLite file (`application_id`): "VDTM".
 const APPLICATION_ID: u32 = 0x5644_544d;
 
@@ -41,8 +41,7 @@ CREATE TABLE segments (
     time_min       INTEGER NOT NULL,
     time_max       INTEGER NOT NULL,
     granules       BLOB NOT NULL,     -- see docs/formats.md
-    merges         INTEGER NOT NULL,  -- how many compactions its rows went through
-    hold           INTEGER NOT NULL DEFAULT 0
+    merges         INTEGER NOT NULL   -- how many compactions its rows went through
 ) STRICT;
 CREATE TABLE runs (                   -- which events a segment has: first..=last of a source, without gaps
     segment   TEXT NOT NULL REFERENCES segments(id) ON DELETE CASCADE,
@@ -62,6 +61,19 @@ CREATE TABLE state (                  -- one row
     one            INTEGER PRIMARY KEY CHECK (one = 1),
     schema         INTEGER NOT NULL,  -- the newest set of columns in use
     spool_position INTEGER NOT NULL   -- everything before it is sealed
+) STRICT;
+";
+
+/// What version 2 has more.
+const HOLDS: &str = "
+CREATE TABLE holds (                  -- legal holds
+    name     TEXT PRIMARY KEY,
+    reason   TEXT NOT NULL,
+    source   TEXT,                    -- only events of the source of this name
+    received_from INTEGER,            -- only events received at or after this time
+    received_to   INTEGER,            -- only events received before this time
+    set_by   TEXT NOT NULL,
+    set_at   INTEGER NOT NULL
 ) STRICT;
 ";
 
@@ -114,7 +126,6 @@ pub(crate) struct SegmentRow {
     pub(crate) time: (Time, Time),
     pub(crate) granules: Vec<Granule>,
     pub(crate) merges: u32,
-    pub(crate) hold: bool,
     pub(crate) runs: Vec<Run>,
 }
 
@@ -132,6 +143,7 @@ pub(crate) struct Contents {
     pub(crate) segments: Vec<SegmentRow>,
     pub(crate) sources: BTreeMap<SourceId, SourceRow>,
     pub(crate) spool_position: u64,
+    pub(crate) holds: Vec<Hold>,
 }
 
 /// An open manifest.
@@ -160,12 +172,18 @@ impl Manifest {
         let mut manifest = Manifest { path, connection };
         manifest.write(|transaction| {
             let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            if version == 0 {
-                transaction.execute_batch(TABLES)?;
-                transaction.execute("INSERT INTO state VALUES (1, ?1, 0)", [SCHEMA_ID])?;
-                transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-                transaction.pragma_update(None, "user_version", VERSION)?;
+            match version {
+                0 => {
+                    transaction.execute_batch(TABLES)?;
+                    transaction.execute("INSERT INTO state VALUES (1, ?1, 0)", [SCHEMA_ID])?;
+                    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+                }
+                // Holds were of segments, and nothing set them.
+                1 => transaction.execute_batch("ALTER TABLE segments DROP COLUMN hold")?,
+                _ => return Ok(()),
             }
+            transaction.execute_batch(HOLDS)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
             Ok(())
         })?;
         Ok(manifest)
@@ -188,6 +206,13 @@ impl Manifest {
         let connection = Connection::open_with_flags(uri, flags).map_err(wrap)?;
         let version = check_version(&connection, &path)?;
         Ok((version > 0).then_some(Manifest { path, connection }))
+    }
+
+    /// Writes a copy of it.
+    pub(crate) fn copy(&self, to: &Path) -> Result<()> {
+        let target = to.to_string_lossy().into_owned();
+        let copied = self.connection.execute("VACUUM INTO ?1", [target]);
+        copied.map(drop).map_err(|error| StoreError::Manifest { path: to.to_owned(), error })
     }
 
     /// Reads everything.
@@ -215,6 +240,27 @@ impl Manifest {
             let source = SourceRow { name: row.get(1)?, receiver: row.get(2)?, next_seq: row.get::<_, i64>(3)? as u64 };
             contents.sources.insert(SourceId(row.get(0)?), source);
         }
+        let is_first: bool = connection.query_row("PRAGMA user_version", [], |row| Ok(row.get::<_, u32>(0)? < 2))?;
+        if !is_first {
+            let mut statement = connection.prepare(
+                "SELECT name, reason, source, received_from, received_to, set_by, set_at FROM holds ORDER BY name",
+            )?;
+            let time = |row: &rusqlite::Row<'_>, at| {
+                row.get::<_, Option<i64>>(at).map(|micros| micros.map(Time::from_micros))
+            };
+            let holds = statement.query_map([], |row| {
+                Ok(Hold {
+                    name: row.get(0)?,
+                    reason: row.get(1)?,
+                    source: row.get(2)?,
+                    from: time(row, 3)?,
+                    to: time(row, 4)?,
+                    by: row.get(5)?,
+                    since: Time::from_micros(row.get(6)?),
+                })
+            })?;
+            contents.holds = holds.collect::<rusqlite::Result<_>>()?;
+        }
         let mut runs: BTreeMap<String, Vec<Run>> = BTreeMap::new();
         let mut statement = connection
             .prepare("SELECT segment, source, first_seq, last_seq FROM runs ORDER BY segment, source, first_seq")?;
@@ -229,7 +275,7 @@ impl Manifest {
         }
         let mut statement = connection.prepare(
             "SELECT id, hour, path, schema, rows, raw_bytes, longest, batches, parquet_bytes, parquet_crc, tokens_bytes,
-                tokens_crc, received_min, received_max, time_min, time_max, granules, merges, hold
+                tokens_crc, received_min, received_max, time_min, time_max, granules, merges
              FROM segments ORDER BY hour, received_min, id",
         )?;
         let mut rows = statement.query([])?;
@@ -256,7 +302,6 @@ impl Manifest {
                 time: (time(14)?, time(15)?),
                 granules,
                 merges: row.get(17)?,
-                hold: row.get(18)?,
                 runs: runs.remove(&id).unwrap_or_default(),
                 id,
             });
@@ -308,7 +353,7 @@ fn check_version(connection: &Connection, path: &Path) -> Result<u32> {
 /// Adds a segment.
 pub(crate) fn insert_segment(transaction: &Transaction<'_>, segment: &SegmentRow) -> rusqlite::Result<()> {
     transaction.execute(
-        "INSERT INTO segments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+        "INSERT INTO segments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             segment.id,
             segment.hour,
@@ -328,7 +373,6 @@ pub(crate) fn insert_segment(transaction: &Transaction<'_>, segment: &SegmentRow
             segment.time.1.micros(),
             encode_granules(&segment.granules),
             segment.merges,
-            segment.hold,
         ],
     )?;
     let mut insert = transaction.prepare_cached("INSERT INTO runs VALUES (?1, ?2, ?3, ?4)")?;
@@ -343,9 +387,21 @@ pub(crate) fn delete_segment(transaction: &Transaction<'_>, id: &str) -> rusqlit
     transaction.execute("DELETE FROM segments WHERE id = ?1", [id]).map(drop)
 }
 
-/// Puts a legal hold on a segment, or lifts it.
-pub(crate) fn set_hold(transaction: &Transaction<'_>, id: &str, hold: bool) -> rusqlite::Result<()> {
-    transaction.execute("UPDATE segments SET hold = ?2 WHERE id = ?1", params![id, hold]).map(drop)
+/// Sets a legal hold.
+pub(crate) fn insert_hold(transaction: &Transaction<'_>, hold: &Hold) -> rusqlite::Result<()> {
+    let micros = |time: Option<Time>| time.map(Time::micros);
+    let (from, to, since) = (micros(hold.from), micros(hold.to), hold.since.micros());
+    transaction
+        .execute(
+            "INSERT INTO holds VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![hold.name, hold.reason, hold.source, from, to, hold.by, since],
+        )
+        .map(drop)
+}
+
+/// Lifts a legal hold.
+pub(crate) fn delete_hold(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM holds WHERE name = ?1", [name]).map(drop)
 }
 
 /// Says up to where everything is sealed.

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc};
 use arrow::{array::RecordBatch, compute::concat_batches};
 use vedette_event::{
     Batch, Event, Time, Value,
-    ecs::{CORE, Kind},
+    ecs::Kind,
 };
 
 use crate::{
@@ -120,9 +120,7 @@ impl Part {
         // First what can fail.
         let (replaced, records) = self.join(piece.records)?;
         let first_seq = batch.event(piece.events.start).seq();
-        // Which of the batch's names are core columns, and of which kind.
-        let kinds: Vec<Option<Kind>> =
-            batch.names().iter().map(|name| columns::core_index(name).map(|core| CORE[core].kind)).collect();
+        let kinds = columns::kinds(batch);
         let entry = BatchEntry { source: batch.source().id.0, first_seq, rows: piece.events.len() as u32 };
         for event in piece.events.map(|index| batch.event(index)) {
             if self.rows.is_multiple_of(GRANULE_ROWS) {
@@ -173,7 +171,7 @@ impl Part {
 }
 
 /// Adds an event's tokens: of the original bytes, of each field's value, and of what core columns make of values.
-fn index(tokens: &mut TokenBuilder, granule: u32, event: Event<'_>, kinds: &[Option<Kind>]) {
+pub(crate) fn index(tokens: &mut TokenBuilder, granule: u32, event: Event<'_>, kinds: &[Option<Kind>]) {
     tokens.original(granule, event.raw());
     for field in event.fields() {
         match field.value {

@@ -36,7 +36,17 @@ pub enum Command {
     Alerts(AlertsArgs),
     /// The loss ledger: received = stored + refused + shed, for every source.
     Sources(SourcesArgs),
-    /// Check a data folder against what was signed; names everything that was changed, removed or forged.
+    /// Export events with everything that proves them, to be checked far from here.
+    Evidence(EvidenceArgs),
+    /// Erase events for good (GDPR): of each only its hash is left, and every other event's proof stays whole.
+    Erase(EraseArgs),
+    /// Copy the data folder as it is at one moment, while a monitor may work on it.
+    Backup(BackupArgs),
+    /// Make a data folder of a backup, and verify it.
+    Restore(RestoreArgs),
+    /// Legal holds: what they cover is neither deleted nor erased.
+    Hold(HoldArgs),
+    /// Check a data folder or an evidence bundle against what was signed; names everything that was changed, removed or forged.
     Verify(VerifyArgs),
     /// Cosign the checkpoints of other monitors' logs (C2SP tlog-witness).
     Witness(WitnessArgs),
@@ -104,7 +114,7 @@ pub struct UpArgs {
 /// `vedette verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The data folder [default: as for `up`].
+    /// The data folder [default: as for `up`], or an evidence bundle.
     #[arg(value_name = "PATH")]
     pub path: Option<PathBuf>,
     /// Keys to believe, kept outside of the folder: `log VKEY`, `epoch0 HEX`, `witness VKEY`, `quorum N` lines.
@@ -113,6 +123,142 @@ pub struct VerifyArgs {
     /// How the result is printed.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Format,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct SelectionArgs {
+    /// A search without pipes, as for `hunt`.
+    #[arg(long)]
+    pub query: String,
+    /// Only events from this time on: RFC 3339, a date, or back from now (`-24h`, `-30m`, `-7d`).
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<String>,
+    /// Only events before this time.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<String>,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `vedette evidence`.
+#[derive(Debug, Args)]
+pub struct EvidenceArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: EvidenceCommand,
+}
+
+/// Subcommands of `vedette evidence`.
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Write a bundle: original events, the paths from them to a signed checkpoint, the keys. `vedette verify` checks it offline.
+    Export {
+        #[command(flatten)]
+        selection: SelectionArgs,
+        /// Of every source with a found event, all events from the first found to the last: proves that none was left out.
+        #[arg(long)]
+        whole: bool,
+        /// The file to write.
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+/// `vedette erase`.
+#[derive(Debug, Args)]
+pub struct EraseArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Why; it is journalled, and so is who did it.
+    #[arg(long)]
+    pub reason: String,
+    /// Do it; otherwise it is only said what would be erased.
+    #[arg(long)]
+    pub yes: bool,
+    /// How the result is printed.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Format,
+}
+
+/// `vedette backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The folder to make.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Put the ledger's keys into this folder instead, to be kept elsewhere: who has them can sign in the monitor's name.
+    #[arg(long, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `vedette restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup.
+    #[arg(value_name = "BACKUP")]
+    pub from: PathBuf,
+    /// The folder with the ledger's keys, if `backup` put them elsewhere. Without keys the folder can be verified, not continued.
+    #[arg(long, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+    /// The data folder to make [default: as for `up`].
+    #[arg(long, value_name = "DIR", env = "VEDETTE_DATA_DIR")]
+    pub data: Option<PathBuf>,
+    /// Verify what was restored; exit 1 if anything is not as it was signed.
+    #[arg(long)]
+    pub verify: bool,
+    /// Keys to believe: see `vedette verify`.
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub policy: Option<PathBuf>,
+}
+
+/// `vedette hold`.
+#[derive(Debug, Args)]
+pub struct HoldArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: HoldCommand,
+}
+
+/// Subcommands of `vedette hold`.
+#[derive(Debug, Subcommand)]
+pub enum HoldCommand {
+    /// Set a hold, on everything or on what the options say.
+    Set {
+        /// Its name, such as the number of a case.
+        name: String,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// Only events of this source, by name.
+        #[arg(long)]
+        source: Option<String>,
+        /// Only events received from this time on: RFC 3339, a date, or back from now (`-24h`).
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+        from: Option<String>,
+        /// Only events received before this time.
+        #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+        to: Option<String>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Lift a hold.
+    Lift {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// List the holds.
+    List {
+        /// Output format.
+        #[arg(long, short, value_enum, default_value = "table")]
+        output: Format,
+        #[command(flatten)]
+        data: DataArgs,
+    },
 }
 
 /// `vedette witness`.

@@ -104,6 +104,15 @@ impl Client {
     }
 }
 
+/// A byte of a path or a query, as it stands in a URL.
+pub fn percent(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
+        char::from(byte).to_string()
+    } else {
+        format!("%{byte:02X}")
+    }
+}
+
 /// A request that the server refused and the user can mend.
 #[derive(Debug)]
 pub struct Refusal {

@@ -71,6 +71,11 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Check(args) => commands::check::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Verify(args) => commands::verify::run(args),
+        Command::Evidence(args) => commands::custody::evidence(args),
+        Command::Erase(args) => commands::custody::erase(args),
+        Command::Backup(args) => commands::custody::backup(args),
+        Command::Restore(args) => commands::restore::run(args),
+        Command::Hold(args) => commands::custody::hold(args),
         Command::Witness(args) => commands::witness::run(args),
         Command::Sealer(args) => commands::sealer::run(args),
         Command::Completions { shell } => {

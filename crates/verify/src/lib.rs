@@ -1,8 +1,9 @@
-//! The offline verifier: is a data folder what was signed?
+//! The offline verifier: is a data folder, or an evidence bundle, what was signed?
 //!
 //! It reads files and nothing else, and knows formats (`docs/formats.md`), not the programs that wrote them.
 #![forbid(unsafe_code)]
 
+mod bundle;
 mod folder;
 mod log;
 mod policy;
@@ -10,6 +11,7 @@ mod report;
 mod segments;
 mod spool;
 
+pub use bundle::verify as verify_bundle;
 pub use folder::verify;
 pub use policy::{Policy, PolicyError};
-pub use report::{Facts, Kind, Problem, Report};
+pub use report::{Facts, Kind, Problem, Range, Report};

@@ -29,6 +29,8 @@ pub(crate) struct Log {
     pub(crate) segments: HashMap<String, (Hash, Hash)>,
     /// For each source the first and the last sequence number that were deleted.
     pub(crate) deleted: Vec<(u32, u64, u64)>,
+    /// By source and sequence number: the leaf of an event that was erased.
+    pub(crate) erased: HashMap<(u32, u64), Hash>,
     /// By source: its name and its commitment.
     pub(crate) sources: HashMap<u32, Vec<(String, Hash)>>,
     /// Some entries could not be read: what they say is not known.
@@ -479,6 +481,9 @@ impl LogReader<'_> {
             Body::Deletion(deletion) => {
                 self.report.facts.deleted += deletion.runs.iter().map(|(_, first, last)| last - first + 1).sum::<u64>();
                 self.log.deleted.extend(&deletion.runs);
+            }
+            Body::Erasure(erasure) => {
+                self.log.erased.insert((erasure.source, erasure.seq), erasure.leaf);
             }
             Body::Key(_) | Body::Heartbeat(_) => {}
         }

@@ -122,6 +122,26 @@ pub struct Facts {
     pub segments: u64,
     /// Events that were deleted by a signed deletion.
     pub deleted: u64,
+    /// Events that were erased by a signed erasure; their places in their batches are proved like the others.
+    pub erased: u64,
+    /// Of a bundle: what it has of each source.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<Range>,
+}
+
+/// What a bundle has of a source. The log's records are without a gap from the first to the last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Range {
+    /// Number of the source.
+    pub source: u32,
+    /// Its name.
+    pub name: String,
+    /// Sequence number of its first event in the bundle.
+    pub first: u64,
+    /// Of its last.
+    pub last: u64,
+    /// How many of these events the bundle has.
+    pub events: u64,
 }
 
 /// The result of a verification.

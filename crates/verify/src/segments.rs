@@ -17,7 +17,9 @@ use vedette_ledger::{
     Hash,
     batch::{BatchTree, Digest},
     entry::BatchRecord,
+    salts::{Hidden, Salts},
     tiles::{self, WIDTH},
+    tree::Frontier,
 };
 
 use crate::{Kind, Problem, Report, log::Log};
@@ -220,10 +222,68 @@ struct Open {
     entry: u64,
     record: Option<BatchRecord>,
     name: Option<Arc<[String]>>,
-    /// None without a record or a seed.
-    digest: Option<Digest>,
+    /// None without a record.
+    check: Option<Check>,
     next_seq: u64,
     has_problem: bool,
+}
+
+/// How the events of a batch are compared with what was signed.
+enum Check {
+    Digest(Digest),
+    /// Events of the batch were erased: one by one.
+    Leaves(Salts, Frontier),
+    /// What hides the events is gone.
+    NoSalts,
+}
+
+impl Check {
+    fn new(record: &BatchRecord, seeds: &mut Seeds<'_>, entry: u64) -> Check {
+        if let Some(seed) = seeds.get(entry).filter(|seed| *seed != [0; 32]) {
+            return Check::Digest(Digest::new(record.algorithm, &seed, record.first_seq));
+        }
+        match Salts::read(&seeds.dir.join("ledger"), entry) {
+            Ok(salts @ Salts::Each(_)) => Check::Leaves(salts, Frontier::new(record.algorithm)),
+            _ => Check::NoSalts,
+        }
+    }
+
+    /// Adds the next event. What is wrong with it, if the salts know that.
+    fn add(
+        &mut self,
+        record: &BatchRecord,
+        event: (u64, i64, &[u8]),
+        erased: Option<&Hash>,
+    ) -> Result<(), (Kind, &'static str)> {
+        let (_, received, original) = event;
+        let still_there = || Err((Kind::Extra, "the log says that the event was erased, and it is there"));
+        match self {
+            Check::NoSalts => Ok(()),
+            Check::Digest(digest) => {
+                digest.add(received, original);
+                if erased.is_some() { still_there() } else { Ok(()) }
+            }
+            Check::Leaves(salts, tree) => {
+                let index = tree.size();
+                tree.push(salts.leaf(record.algorithm, index, event).unwrap_or_default());
+                match (salts.hidden(record.algorithm, index), erased) {
+                    (Some(Hidden::Leaf(leaf)), Some(signed)) if leaf == *signed && original.is_empty() => Ok(()),
+                    (Some(Hidden::Leaf(leaf)), Some(signed)) if leaf == *signed => still_there(),
+                    (Some(Hidden::Leaf(_)), _) => Err((Kind::Missing, "the event was erased, and the log does not say so")),
+                    (_, Some(_)) => still_there(),
+                    (_, None) => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn is_right(&self, record: &BatchRecord) -> bool {
+        match self {
+            Check::Digest(digest) => digest.clone().finish() == record.digest,
+            Check::Leaves(_, tree) => tree.root() == record.root,
+            Check::NoSalts => false,
+        }
+    }
 }
 
 struct Rows<'a, 'b> {
@@ -299,8 +359,15 @@ impl Rows<'_, '_> {
                 self.report.add(Problem::new(Kind::Changed, what).file(self.file).events(key.0, seq, seq));
             }
             open.next_seq += 1;
-            if let Some(digest) = &mut open.digest {
-                digest.add(received[row], originals.value(row));
+            if let (Some(check), Some(record)) = (&mut open.check, &open.record) {
+                let erased = self.log.erased.get(&(key.0, seq));
+                match check.add(record, (seq, received[row], originals.value(row)), erased) {
+                    Ok(()) => self.report.facts.erased += u64::from(erased.is_some()),
+                    Err((kind, what)) => {
+                        let problem = Problem::new(kind, what).file(self.file).entry(open.entry);
+                        self.report.add(problem.events(key.0, seq, seq));
+                    }
+                }
             }
         }
         Ok(())
@@ -308,8 +375,7 @@ impl Rows<'_, '_> {
 
     fn begin(&mut self, key: (u32, u64)) {
         let known = self.log.batches.get(&key);
-        let seed = known.and_then(|(entry, _)| self.seeds.get(*entry));
-        let digest = known.zip(seed).map(|((_, record), seed)| Digest::new(record.algorithm, &seed, key.1));
+        let check = known.map(|(entry, record)| Check::new(record, self.seeds, *entry));
         let names = self.log.sources.get(&key.0);
         let name = names.map(|names| names.iter().map(|(name, _)| name.clone()).collect());
         self.open = Some(Open {
@@ -317,7 +383,7 @@ impl Rows<'_, '_> {
             entry: known.map_or(0, |(entry, _)| *entry),
             record: known.map(|(_, record)| record.clone()),
             name,
-            digest,
+            check,
             next_seq: key.1,
             has_problem: false,
         });
@@ -343,14 +409,12 @@ impl Rows<'_, '_> {
             return problem(Kind::Extra, "the batch is there a second time");
         }
         let count = open.next_seq - first;
-        match open.digest {
-            None => problem(Kind::Missing, "the seed of the batch is gone"),
+        match open.check {
+            None | Some(Check::NoSalts) => problem(Kind::Missing, "the seed of the batch is gone"),
             _ if count < u64::from(record.count) => problem(Kind::Missing, "events at the end of the batch are gone"),
             _ if count > u64::from(record.count) => problem(Kind::Extra, "the batch has more events than were signed"),
-            Some(digest) if digest.clone().finish() != record.digest => {
-                problem(Kind::Changed, "the events (or their seed) are not what was signed");
-            }
-            Some(_) => self.report.facts.events += count,
+            Some(check) if check.is_right(record) => self.report.facts.events += count,
+            Some(_) => problem(Kind::Changed, "the events (or their seed) are not what was signed"),
         }
     }
 }

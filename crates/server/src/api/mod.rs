@@ -2,6 +2,7 @@
 
 mod access;
 pub(crate) mod alerts;
+mod custody;
 mod events;
 pub(crate) mod health;
 mod metrics;
@@ -43,6 +44,7 @@ use crate::{App, accounts::Scope, auth};
         (name = "health", description = "Is it alive, how is it doing"),
         (name = "alerts", description = "The inbox"),
         (name = "events", description = "Search and live tail"),
+        (name = "custody", description = "Evidence, erasure, legal holds"),
         (name = "sources", description = "Where records come from, and what became of each"),
         (name = "rules", description = "What detects, and what was refused"),
         (name = "access", description = "Sessions, users, tokens"),
@@ -115,6 +117,7 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(events::tail_events))
         .routes(routes!(events::get_event))
         .routes(routes!(events::list_unparsed))
+        .routes(routes!(custody::list_holds))
         .routes(routes!(rules::list_rules))
         .routes(routes!(rules::list_refused_rules))
         .routes(routes!(stats::get_stats))
@@ -127,10 +130,14 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(alerts::close_alert))
         .routes(routes!(alerts::reopen_alert))
         .routes(routes!(alerts::assign_alert))
-        .routes(routes!(alerts::note_alert));
+        .routes(routes!(alerts::note_alert))
+        .routes(routes!(custody::export_evidence));
     let admin = OpenApiRouter::new()
         .routes(routes!(access::list_users, access::invite_user))
-        .routes(routes!(access::remove_user));
+        .routes(routes!(access::remove_user))
+        .routes(routes!(custody::erase_events))
+        .routes(routes!(custody::set_hold))
+        .routes(routes!(custody::lift_hold));
     (open, read, write, admin)
 }
 

@@ -2,6 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
+    io::{Seek, Write},
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -22,8 +25,8 @@ use vedette_event::{
     Time,
 };
 use vedette_server::{
-    Action, App, Ask, Check, Counters, Gates, HealthView, Journal, LiveFilter, LiveTail, LoadedRule, Peer, Piece,
-    Progress, RefusedRule, Rooms, RulesView, SearchError, SpoolStatus, Status, StoreStatus, Summary,
+    Action, App, Ask, Check, Counters, Custody, CustodyError, Erased, Gates, HealthView, Hold, Journal, LiveFilter, LiveTail, LoadedRule, Peer, Piece,
+    Progress, RefusedRule, Rooms, RulesView, SearchError, Selection, SpoolStatus, Status, StoreStatus, Summary,
     accounts::Accounts,
 };
 
@@ -150,6 +153,48 @@ impl HealthView for FakeHealth {
     }
 }
 
+/// Holds are kept; a bundle is its query, and what is erased is one event.
+#[derive(Default)]
+pub struct FakeCustody(Mutex<Vec<Hold>>);
+
+impl Custody for FakeCustody {
+    fn export(&self, selection: &Selection, _: bool, _: Action) -> Result<File, CustodyError> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(selection.query.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        Ok(file)
+    }
+
+    fn erasable(&self, _: &Selection) -> Result<Erased, CustodyError> {
+        Ok(Erased { events: 1, ..Erased::default() })
+    }
+
+    fn erase(&self, selection: &Selection, _: Action) -> Result<Erased, CustodyError> {
+        let held = || CustodyError::Conflict("event 1-1 is on legal hold".into());
+        if self.holds().is_empty() { self.erasable(selection) } else { Err(held()) }
+    }
+
+    fn back_up(&self, _: &Path, _: &Path, _: Action) -> Result<u64, CustodyError> {
+        Ok(7)
+    }
+
+    fn holds(&self) -> Vec<Hold> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn hold(&self, hold: Hold, _: Action) -> Result<(), CustodyError> {
+        self.0.lock().unwrap().push(hold);
+        Ok(())
+    }
+
+    fn lift(&self, name: &str, _: Action) -> Result<(), CustodyError> {
+        let mut holds = self.0.lock().unwrap();
+        let before = holds.len();
+        holds.retain(|hold| hold.name != name);
+        if holds.len() < before { Ok(()) } else { Err(CustodyError::Conflict(format!("there is no hold `{name}`"))) }
+    }
+}
+
 pub struct Server {
     pub router: Router,
     pub app: Arc<App>,
@@ -174,6 +219,7 @@ pub fn server_over(over: Arc<dyn Rooms>) -> Server {
         alerts: Alerts::open(&dir.path().join("alerts.db")).unwrap(),
         accounts: Accounts::open(&dir.path().join("users.db")).unwrap(),
         rooms: over,
+        custody: Arc::new(FakeCustody::default()),
         rules: Arc::new(FakeRules),
         journal: journal.clone(),
         health: Arc::new(FakeHealth),

@@ -30,7 +30,6 @@ pub struct Segment {
     path: PathBuf,
     tokens: PathBuf,
     row: SegmentRow,
-    hold: AtomicBool,
     index: OnceLock<TokenIndex>,
     dropped: AtomicBool,
 }
@@ -45,13 +44,11 @@ impl Segment {
     pub(crate) fn new(base: &Path, row: SegmentRow) -> Self {
         let path = base.join(&row.path);
         let tokens = path.with_extension(files::TOKENS);
-        let hold = AtomicBool::new(row.hold);
         Segment {
             base: base.to_owned(),
             path,
             tokens,
             row,
-            hold,
             index: OnceLock::new(),
             dropped: AtomicBool::new(false),
         }
@@ -135,15 +132,6 @@ impl Segment {
     /// Its granules, in row order.
     pub fn granules(&self) -> &[Granule] {
         &self.row.granules
-    }
-
-    /// True if retention and compaction must leave it alone.
-    pub fn on_hold(&self) -> bool {
-        self.hold.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_hold(&self, hold: bool) {
-        self.hold.store(hold, Ordering::Relaxed);
     }
 
     pub(crate) fn row(&self) -> &SegmentRow {

@@ -129,7 +129,6 @@ impl SegmentWriter<'_> {
             runs: runs(&batches),
             granules,
             merges,
-            hold: false,
         })
     }
 }

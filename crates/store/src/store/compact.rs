@@ -37,7 +37,6 @@ impl Store {
     /// [`crate::Options::compact_segments`] of one that still receives. Call it again until it gives `None`.
     ///
     /// Appending, reading and sealing go on meanwhile. The old files are removed when no snapshot uses them any more.
-    /// Segments on legal hold are left alone.
     pub fn compact(&self) -> Result<Option<Compacted>> {
         let inner = &*self.inner;
         let mut unreadable = lock(&inner.unreadable);
@@ -47,7 +46,7 @@ impl Store {
         lock(&inner.writer).usable()?;
         let segments = lock(&inner.shown).segments.clone();
         let eligible = segments.into_iter().filter(|segment| {
-            segment.schema_id() == SCHEMA_ID && !segment.on_hold() && !unreadable.contains(segment.id())
+            segment.schema_id() == SCHEMA_ID && !unreadable.contains(segment.id())
         });
         let Some(old) = self.choose(eligible) else {
             return Ok(None);
@@ -65,7 +64,7 @@ impl Store {
         let mut manifest = lock(&inner.manifest);
         let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
         if !self.still_there(&old) {
-            // Retention or a hold was faster.
+            // Retention was faster.
             self.remove_files(vec![row]);
             return Ok(None);
         }
@@ -98,7 +97,7 @@ impl Store {
     fn still_there(&self, segments: &[Arc<Segment>]) -> bool {
         let shown = lock(&self.inner.shown);
         let shown: BTreeSet<&str> = shown.segments.iter().map(|segment| segment.id()).collect();
-        segments.iter().all(|segment| shown.contains(segment.id()) && !segment.on_hold())
+        segments.iter().all(|segment| shown.contains(segment.id()))
     }
 
     /// The group to be joined: neighbours in time, of one hour, small ones only.
@@ -160,7 +159,7 @@ impl Store {
                 .map(|(segment, granules)| Ok(merge::Input { index: segment.index()?, granules }))
                 .collect::<Result<Vec<_>>>()?;
             let mut writer = DictionaryWriter::new(out, count).at(path, "writing")?;
-            merge::merge(&inputs, &mut writer, path)?;
+            merge::merge(&inputs, BTreeMap::new(), &mut writer, path)?;
             writer.finish(batches).at(path, "writing")
         })
     }

@@ -1,6 +1,9 @@
 //! The store itself: one lock-protected state of segments and tail, and what changes it.
 
+mod backup;
 mod compact;
+mod erase;
+mod hold;
 mod retain;
 mod seal;
 mod stats;
@@ -28,6 +31,8 @@ use crate::{
 };
 
 pub use compact::Compacted;
+pub use erase::{ERASED, SourceOf};
+pub use hold::{Held, Hold};
 pub use retain::{Deleted, Plan};
 pub use seal::Sealed;
 pub use stats::{SegmentSummary, SourceStats, Stats};
@@ -54,6 +59,8 @@ struct Inner {
     /// Held while compacting, and taken before `manifest`: the segments that compaction could not read.
     unreadable: Mutex<BTreeSet<String>>,
     last_id: Mutex<Option<String>>,
+    /// By name.
+    holds: Mutex<Vec<Hold>>,
     damaged: Vec<Damage>,
     _lock: Option<Lock>,
 }
@@ -194,6 +201,7 @@ impl Store {
                 manifest: Mutex::new(manifest),
                 unreadable: Mutex::new(BTreeSet::new()),
                 last_id: Mutex::new(last_id),
+                holds: Mutex::new(contents.holds),
                 damaged,
                 _lock: lock,
             }),

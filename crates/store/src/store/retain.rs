@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// Deletes what is older than [`crate::Options::keep`], then whole hours, oldest first, until the segments fit into
-    /// [`crate::Options::budget`]. Segments on legal hold stay. `confirm` is told before it happens, and can forbid it:
+    /// [`crate::Options::budget`]. Segments with events on legal hold stay. `confirm` is told before it happens, and can forbid it:
     /// who keeps records of deletions has them on disk then.
     ///
     /// The manifest forgets the segments first; their files are removed when no snapshot uses them any more.
@@ -83,22 +83,6 @@ impl Store {
         Ok(deleted)
     }
 
-    /// Puts a legal hold on segments, or lifts it: retention and compaction leave them alone. Returns how many of them
-    /// the store has.
-    pub fn hold<'a>(&self, ids: impl IntoIterator<Item = &'a str>, hold: bool) -> Result<usize> {
-        let inner = &*self.inner;
-        let mut manifest = lock(&inner.manifest);
-        let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
-        let segments = lock(&inner.shown).segments.clone();
-        let ids: Vec<&str> = ids.into_iter().collect();
-        let chosen: Vec<_> = segments.iter().filter(|segment| ids.contains(&segment.id())).collect();
-        manifest.write(|transaction| {
-            chosen.iter().try_for_each(|segment| manifest::set_hold(transaction, segment.id(), hold))
-        })?;
-        chosen.iter().for_each(|segment| segment.set_hold(hold));
-        Ok(chosen.len())
-    }
-
     fn plan_for(&self, segments: &[Arc<Segment>]) -> Result<(Plan, Vec<Arc<Segment>>)> {
         let options = &self.inner.options;
         let now = options.now();
@@ -114,6 +98,7 @@ impl Store {
         for segment in segments {
             hours.entry(segment.row().hour).or_default().push(segment);
         }
+        let on_hold = self.held();
         let mut left = used_bytes;
         let (mut chosen, mut held) = (Vec::new(), Vec::new());
         for (hour, segments) in hours {
@@ -121,7 +106,7 @@ impl Store {
                 break;
             }
             for segment in segments {
-                if segment.on_hold() {
+                if on_hold.segment(segment).is_some() {
                     held.push(SegmentSummary::of(segment));
                 } else {
                     left -= segment.bytes();

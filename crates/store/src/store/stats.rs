@@ -25,8 +25,6 @@ pub struct SegmentSummary {
     pub received: (Time, Time),
     /// Its events by source.
     pub runs: Vec<Run>,
-    /// Whether a legal hold is on it.
-    pub hold: bool,
 }
 
 impl SegmentSummary {
@@ -39,7 +37,6 @@ impl SegmentSummary {
             bytes: segment.bytes(),
             received: segment.received(),
             runs: segment.runs().to_vec(),
-            hold: segment.on_hold(),
         }
     }
 }
@@ -124,8 +121,10 @@ impl Store {
             }
             shown.segments.clone()
         };
+        let held = self.held();
         for segment in &segments {
             stats.add(segment);
+            stats.held_segments += u64::from(held.segment(segment).is_some());
         }
         stats.events += stats.tail_events;
         stats
@@ -142,7 +141,6 @@ impl Stats {
         self.raw_bytes += segment.raw_bytes();
         self.parquet_bytes += segment.parquet_bytes();
         self.tokens_bytes += segment.tokens_bytes();
-        self.held_segments += u64::from(segment.on_hold());
         self.received = widen(self.received, segment.received());
         self.time = widen(self.time, segment.time());
         for run in segment.runs() {

@@ -174,6 +174,12 @@ impl TokenBuilder {
             + self.values.memory()
     }
 
+    /// Every token, in any order.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &[u8]> {
+        let strings = &self.tokens.strings;
+        (0..strings.ends.len()).map(|id| strings.get(id))
+    }
+
     /// Writes the sidecar.
     pub(crate) fn write<W: Write>(&self, out: W, granules: u32, batches: &[BatchEntry]) -> io::Result<W> {
         let strings = &self.tokens.strings;

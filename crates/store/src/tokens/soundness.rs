@@ -1,5 +1,7 @@
 //! Look-ups against brute force: no granule that holds a matching text is ever missed.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::{DictionaryWriter, Term, TermQuery, TokenBuilder, TokenIndex, fold, merge, split};
@@ -129,7 +131,7 @@ proptest! {
         let path = dir.path().join("merged");
         let granules = joined(events.len() - 1) as u32 + 1;
         let mut writer = DictionaryWriter::new(std::fs::File::create(&path).unwrap(), granules).unwrap();
-        merge::merge(&inputs, &mut writer, &path).unwrap();
+        merge::merge(&inputs, BTreeMap::new(), &mut writer, &path).unwrap();
         writer.finish(&[]).unwrap();
         let merged = TokenIndex::open(&path).unwrap();
 

@@ -81,9 +81,8 @@ fn an_open_hour_is_compacted_in_ranks() {
     assert_eq!((compactions, store.stats().segments), (5, 1));
 }
 
-/// Held segments and big ones are left alone.
 #[test]
-fn held_and_big_segments_are_left_alone() {
+fn big_segments_are_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::new();
     let store = Store::open(dir.path(), clock.options()).unwrap();
@@ -92,17 +91,6 @@ fn held_and_big_segments_are_left_alone() {
         store.seal().unwrap();
     }
     clock.advance(2 * HOUR);
-    let ids: Vec<String> = store.snapshot().segments.iter().map(|segment| segment.id().to_owned()).collect();
-    assert_eq!(store.hold([ids[1].as_str(), "no such"], true).unwrap(), 1);
-    drop(store);
-    let store = Store::open(dir.path(), clock.options()).unwrap();
-    assert_eq!(store.stats().held_segments, 1);
-    let compacted = store.compact().unwrap().unwrap();
-    let from: Vec<&str> = compacted.from.iter().map(|segment| segment.id.as_str()).collect();
-    assert_eq!(from, [&ids[0], &ids[2]]);
-    assert_eq!(compacted.into.runs.len(), 2);
-    assert!(store.compact().unwrap().is_none());
-    store.hold([ids[1].as_str()], false).unwrap();
     store.compact().unwrap().unwrap();
     check_events(&store, &[(1, 3)]);
     drop(store);

@@ -9,9 +9,13 @@ use std::{
     },
 };
 
+use vedette_event::SourceId;
 use vedette_store::{Budget, Options, Store, StoreError};
 
-use crate::support::{Clock, HOUR, START, batch, check_events, events, record, segment_files};
+use crate::{
+    erasure::Again,
+    support::{Clock, HOUR, START, batch, check_events, events, record, segment_files, source},
+};
 
 const DIR: &str = "VEDETTE_TEST_CRASH_DIR";
 const OPERATION: &str = "VEDETTE_TEST_CRASH_OPERATION";
@@ -28,6 +32,9 @@ fn append_all(store: &Store) {
         store.append(&batch(id, range, received), 5).unwrap();
     }
 }
+
+/// Of source 1, in two segments.
+const ERASED: [u64; 2] = [50, 150];
 
 const ALL: [(u32, u64); 2] = [(1, 400), (2, 120)];
 
@@ -55,6 +62,7 @@ fn operate(store: &Store, operation: &str) -> Result<(), StoreError> {
             store.seal().map(drop)
         }
         "compact" => store.compact().map(drop),
+        "erase" => store.erase(&ERASED.map(|seq| (SourceId(1), seq)).into(), &Again, &|id, _| source(id.0)).map(drop),
         _ => store.retain(|_| Ok(())).map(drop),
     }
 }
@@ -102,19 +110,29 @@ fn check_after(dir: &Path, operation: &str) {
             check_events(&store, &ALL);
         }
         "compact" => check_events(&store, &[(1, 400)]),
+        "erase" => {
+            let events = events(&store.snapshot());
+            let is_right = |((id, seq), raw): (&(u32, u64), &Vec<u8>)| {
+                *raw == record(*id, *seq) || ERASED.contains(seq) && raw.is_empty()
+            };
+            assert!(events.len() == 400 && events.iter().all(is_right));
+            operate(&store, operation).unwrap();
+            let events = crate::support::events(&store.snapshot());
+            assert!(ERASED.iter().all(|seq| events[&(1, *seq)].is_empty()));
+        }
         _ => {
             // Retention takes all or nothing, and never gives sequence numbers again.
             let events = events(&store.snapshot());
             assert!(matches!(events.len(), 0 | 400), "{}", events.len());
             assert!(events.into_iter().all(|((id, seq), raw)| raw == record(id, seq)));
-            assert_eq!(store.next_seq(vedette_event::SourceId(1)), 400);
+            assert_eq!(store.next_seq(SourceId(1)), 400);
         }
     }
 }
 
 #[test]
 fn a_crash_at_any_step_loses_and_doubles_nothing() {
-    for (operation, least) in [("seal", 18), ("compact", 10), ("retain", 2)] {
+    for (operation, least) in [("seal", 18), ("compact", 10), ("erase", 18), ("retain", 2)] {
         let mut step = 0;
         loop {
             let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ mod support;
 
 mod compaction;
 mod crash;
+mod erasure;
 mod retention;
 mod roundtrip;
 mod snapshots;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use vedette_event::SourceId;
-use vedette_store::{Budget, Options, Run, Store};
+use vedette_store::{Budget, Hold, Options, Run, Store};
 
 use crate::support::{Clock, HOUR, START, batch, events, segment_files};
 
@@ -64,16 +64,35 @@ fn the_oldest_go_when_the_budget_is_reached() {
 }
 
 #[test]
-fn held_segments_stay() {
+fn what_is_on_hold_stays() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = four_hours(dir.path(), |options| Options { budget: Budget::Bytes(1), ..options });
+    let (store, clock) = four_hours(dir.path(), |options| Options { budget: Budget::Bytes(1), ..options });
     let second = store.snapshot().segments[1].id().to_owned();
-    store.hold([second.as_str()], true).unwrap();
+    let hold = Hold {
+        name: "case-7".into(),
+        reason: "they asked".into(),
+        source: Some("test:1".into()),
+        from: Some(START.plus_micros(HOUR)),
+        to: Some(START.plus_micros(2 * HOUR)),
+        by: "ada".into(),
+        since: START,
+    };
+    assert!(store.hold(hold.clone()).unwrap());
+    assert!(!store.hold(hold.clone()).unwrap(), "a second one of this name");
+    assert!(store.hold(Hold { name: "other".into(), source: Some("nobody:1".into()), ..hold.clone() }).unwrap());
+    drop(store);
+    let store = Store::open(dir.path(), Options { budget: Budget::Bytes(1), ..clock.options() }).unwrap();
+    assert_eq!(store.holds()[0], hold);
+    let held = store.held();
+    let at = |hours: i64| START.plus_micros(hours * HOUR);
+    assert_eq!((held.event(SourceId(1), at(1)), held.event(SourceId(1), at(2))), (Some("case-7"), None));
+    assert_eq!(held.event(SourceId(2), at(1)), None);
+    assert_eq!(store.stats().held_segments, 1);
     let plan = store.plan().unwrap();
     assert_eq!((plan.delete.len(), plan.held.len(), &plan.held[0].id), (3, 1, &second));
     assert_eq!(store.retain(|_| Ok(())).unwrap().segments.len(), 3);
     assert_eq!(left(&store), [1]);
-    store.hold([second.as_str()], false).unwrap();
+    assert!(store.lift("case-7").unwrap() && !store.lift("case-7").unwrap());
     store.retain(|_| Ok(())).unwrap();
     assert!(left(&store).is_empty());
 }

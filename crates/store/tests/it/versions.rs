@@ -12,10 +12,10 @@ fn sqlite(dir: &std::path::Path, sql: &str) {
 fn a_newer_manifest_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).append(&batch(1, 0..3, START), 0).unwrap();
-    sqlite(dir.path(), "PRAGMA user_version = 2");
+    sqlite(dir.path(), "PRAGMA user_version = 3");
     for result in [Store::open(dir.path(), Options::default()), Store::open_read_only(dir.path(), Options::default())] {
         let error = result.err().unwrap();
-        assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
         assert!(error.to_string().contains("use a newer vedette"), "{error}");
     }
 }

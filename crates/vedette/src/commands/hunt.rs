@@ -95,7 +95,7 @@ fn caret(query: &str, diagnostic: &Diagnostic) -> String {
 }
 
 /// RFC 3339, a date, or back from now.
-fn time(text: Option<&str>) -> anyhow::Result<Option<Time>> {
+pub(crate) fn time(text: Option<&str>) -> anyhow::Result<Option<Time>> {
     let Some(text) = text else { return Ok(None) };
     let wrong = || Usage(format!("`{text}` is not a time: use 2026-11-21T04:11:52Z, 2026-11-21, or -24h, -30m, -7d"));
     if let Some(back) = text.strip_prefix('-') {

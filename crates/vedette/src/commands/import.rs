@@ -1,13 +1,6 @@
 //! `vedette import`: files into the store.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-};
+use std::{path::Path, sync::Arc, thread};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -21,7 +14,7 @@ use crate::{
     commands::detect::files_below,
     config::{self, Config},
     node::{
-        Node,
+        attended::Attended,
         local_import::{self, Job, PORTION, PORTION_RECORDS, Portion},
     },
     output::{byte_bar, counted},
@@ -123,23 +116,18 @@ fn take(
 /// Where records go: to the server that runs on the folder, or into the folder.
 enum Target {
     Server { client: Client, path: String },
-    Folder { node: Node, source: Arc<Source>, limit: usize, stop: Arc<AtomicBool>, pipeline: Running },
+    Folder { folder: Attended, source: Arc<Source>, limit: usize },
 }
-
-type Running = JoinHandle<anyhow::Result<()>>;
 
 impl Target {
     fn open(dir: &Path, config: &Config, source: &str) -> anyhow::Result<Target> {
         if let Some(client) = Client::connect(dir)? {
-            let name: String = source.bytes().map(percent).collect();
+            let name: String = source.bytes().map(crate::client::percent).collect();
             return Ok(Target::Server { client, path: format!("{}?source={name}", local_import::PATH) });
         }
-        let node = Node::open(dir, config)?;
-        let source = node.spool.source(source, "import", None)?;
-        let (pipeline, stop) = (node.pipeline()?, Arc::new(AtomicBool::new(false)));
-        let stopping = stop.clone();
-        let pipeline = thread::Builder::new().name("pipeline".into()).spawn(move || pipeline.run(&stopping))?;
-        Ok(Target::Folder { node, source, limit: config.storage.max_record_bytes, stop, pipeline })
+        let folder = Attended::open(dir, config)?;
+        let source = folder.node.spool.source(source, "import", None)?;
+        Ok(Target::Folder { folder, source, limit: config.storage.max_record_bytes })
     }
 
     fn job(&mut self) -> anyhow::Result<Job> {
@@ -147,8 +135,8 @@ impl Target {
             Target::Server { client, path } => {
                 Ok(serde_json::from_value(client.json(hyper::Method::GET, path, None)?)?)
             }
-            Target::Folder { node, source, limit, .. } => {
-                Ok(Job { stored: local_import::stored(&node.spool, &source.name), max_record_bytes: *limit })
+            Target::Folder { folder, source, limit } => {
+                Ok(Job { stored: local_import::stored(&folder.node.spool, &source.name), max_record_bytes: *limit })
             }
         }
     }
@@ -159,18 +147,19 @@ impl Target {
         match self {
             _ if count == 0 && portion.refused.is_empty() => {}
             Target::Server { client, path } => client.import(path, local_import::encode(&portion))?,
-            Target::Folder { node, source, pipeline, .. } => {
+            Target::Folder { folder, source, .. } => {
+                let spool = &folder.node.spool;
                 let ticket = loop {
-                    match node.spool.append(source, portion.records.clone()) {
+                    match spool.append(source, portion.records.clone()) {
                         Err(full) if full.reason == Reason::Busy => {
-                            anyhow::ensure!(!pipeline.is_finished(), "the pipeline stopped");
+                            anyhow::ensure!(!folder.has_stopped(), "the pipeline stopped");
                             thread::sleep(local_import::PAUSE);
                         }
                         appended => break appended.context("cannot store the records")?,
                     }
                 };
                 ticket.wait_blocking()?;
-                local_import::count(&node.spool, source, &portion.refused);
+                local_import::count(spool, source, &portion.refused);
             }
         }
         Ok(count)
@@ -180,20 +169,7 @@ impl Target {
     fn finish(self) -> anyhow::Result<()> {
         match self {
             Target::Server { .. } => Ok(()),
-            Target::Folder { node, stop, pipeline, .. } => {
-                stop.store(true, Ordering::Relaxed);
-                pipeline.join().map_err(|_| anyhow::anyhow!("the pipeline panicked"))??;
-                node.spool.close();
-                Ok(())
-            }
+            Target::Folder { folder, .. } => folder.finish(),
         }
-    }
-}
-
-fn percent(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02X}")
     }
 }

@@ -3,9 +3,11 @@
 pub mod alerts;
 pub mod bench;
 pub mod check;
+pub mod custody;
 pub mod detect;
 pub mod hunt;
 pub mod import;
+pub mod restore;
 pub mod rules;
 pub mod sealer;
 pub mod sources;

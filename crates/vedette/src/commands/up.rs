@@ -13,6 +13,7 @@ use std::{
 use anyhow::Context;
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
@@ -31,8 +32,9 @@ use crate::{
     config::{self, Config},
     node::{
         Node,
+        custody::Keeper,
         journal::SelfJournal,
-        local_import,
+        local_backup, local_import,
         maintenance::{Maintenance, now},
         receivers,
         views::NodeHealth,
@@ -97,10 +99,20 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
 
     let accounts = Accounts::open(&node.dir.join("users.db"))?;
     let ended = Arc::new(Mutex::new(Vec::new()));
+    let rooms = Arc::new(Local::new(node.spool.clone(), node.store.clone(), node.engine.clone()));
+    let keeper = Arc::new(Keeper::new(&node, rooms.clone(), journal.clone(), Handle::current()));
+    // Sealing, which it waits for, goes on meanwhile.
+    let unfinished = keeper.clone();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = unfinished.finish_erasure() {
+            tracing::error!("{error:#}");
+        }
+    });
     let app = Arc::new(App {
         alerts: node.alerts.clone(),
         accounts: accounts.clone(),
-        rooms: Arc::new(Local::new(node.spool.clone(), node.store.clone(), node.engine.clone())),
+        rooms,
+        custody: keeper.clone(),
         rules: node.rules.clone(),
         journal: Arc::new(journal.clone()),
         health: Arc::new(NodeHealth {
@@ -132,7 +144,9 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         shutdown.clone(),
     ));
     let socket = node.dir.join(client::SOCKET);
-    let local = router.merge(local_import::router(node.spool.clone(), config.storage.max_record_bytes));
+    let local = router
+        .merge(local_import::router(node.spool.clone(), config.storage.max_record_bytes))
+        .merge(local_backup::router(keeper));
     // Before `ready` is said, or a command that follows it would find nobody.
     let unix = listen::unix(&socket, local, Limits::default(), shutdown.clone())
         .with_context(|| format!("cannot listen on {}", socket.display()))?;

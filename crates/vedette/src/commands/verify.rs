@@ -14,8 +14,9 @@ use crate::{
 /// Runs the command. Exit code 1 if anything is not as it was signed.
 pub fn run(args: VerifyArgs) -> anyhow::Result<Outcome> {
     let dir = args.path.unwrap_or_else(|| config::data_dir(None, None));
-    if !dir.join("ledger").is_dir() {
-        return Err(Usage(format!("{} is no data folder: it has no `ledger`", dir.display())).into());
+    let is_bundle = dir.is_file();
+    if !is_bundle && !dir.join("ledger").is_dir() {
+        return Err(Usage(format!("{} is no data folder (it has no `ledger`) and no evidence bundle", dir.display())).into());
     }
     let policy = match &args.policy {
         None => Policy::default(),
@@ -25,9 +26,13 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<Outcome> {
         }
     };
     let bar = output::counter("events checked");
-    let report = vedette_verify::verify(&dir, &policy, is_in_use(&dir), &mut |events| bar.inc(events));
+    let mut progress = |events| bar.inc(events);
+    let report = match is_bundle {
+        true => vedette_verify::verify_bundle(&dir, &policy, &mut progress),
+        false => vedette_verify::verify(&dir, &policy, is_in_use(&dir), &mut progress),
+    };
     bar.finish_and_clear();
-    print(&report, args.output)?;
+    print(&report, is_bundle, args.output)?;
     Ok(if report.problems.is_empty() { Outcome::Fine } else { Outcome::Findings })
 }
 
@@ -38,7 +43,7 @@ fn is_in_use(dir: &std::path::Path) -> bool {
     flock(&lock, FlockOperation::NonBlockingLockShared).is_err()
 }
 
-fn print(report: &Report, format: Format) -> anyhow::Result<()> {
+fn print(report: &Report, is_bundle: bool, format: Format) -> anyhow::Result<()> {
     if format == Format::Json {
         for problem in &report.problems {
             output::line(&serde_json::to_string(problem)?)?;
@@ -50,18 +55,32 @@ fn print(report: &Report, format: Format) -> anyhow::Result<()> {
     }
     let facts = &report.facts;
     output::line(&format!("log {}: {}, root {}", facts.origin, output::counted(facts.entries, "entry"), facts.root))?;
-    output::line(&format!(
-        "{} in {} and {} as signed; {} still in the spool, {} deleted by signed deletions",
-        output::counted(facts.events, "event"),
-        output::counted(facts.batches, "batch"),
-        output::counted(facts.segments, "segment"),
-        facts.in_spool,
-        facts.deleted,
-    ))?;
+    let (events, batches) = (output::counted(facts.events, "event"), output::counted(facts.batches, "batch"));
+    if is_bundle {
+        output::line(&format!("{events} in {batches} as signed; {} of them erased by signed erasures", facts.erased))?;
+    } else {
+        output::line(&format!(
+            "{events} in {batches} and {} as signed; {} still in the spool, {} erased and {} deleted as the log says",
+            output::counted(facts.segments, "segment"),
+            facts.in_spool,
+            facts.erased,
+            facts.deleted,
+        ))?;
+    }
+    for range in &facts.ranges {
+        let (source, name, first, last) = (range.source, &range.name, range.first, range.last);
+        let of = last - first + 1;
+        let count = match range.events {
+            events if events == of => format!("all {of} events"),
+            events => format!("{events} of {of} events"),
+        };
+        output::line(&format!("{name}: {count} from {source}-{first} to {source}-{last}"))?;
+    }
     if !facts.pinned {
-        output::line(
-            "keys: the folder's own. Who can change all of it can change them too: keep a policy elsewhere (docs/trust.md)",
-        )?;
+        let whose = if is_bundle { "bundle" } else { "folder" };
+        output::line(&format!(
+            "keys: the {whose}'s own. Who can change all of it can change them too: keep a policy elsewhere (docs/trust.md)",
+        ))?;
     }
     output::line(&match report.problems.len() as u64 {
         0 => "everything is as it was signed".to_owned(),

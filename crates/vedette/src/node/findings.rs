@@ -1,12 +1,18 @@
 //! Findings as records of their own source.
 
 use serde_json::{Map, Value, json};
-use vedette_event::Finding;
+use vedette_event::{EventId, Finding};
 
 /// The source of findings.
 pub const SOURCE: &str = "vedette:findings";
 /// Its receiver.
 pub const RECEIVER: &str = "vedette";
+
+/// The search that finds findings about some events.
+pub fn about<'a>(events: impl Iterator<Item = &'a EventId>) -> String {
+    let ids: Vec<String> = events.map(|id| format!("\"{id}\"")).collect();
+    format!("event.dataset:vedette.findings and ({})", ids.join(" or "))
+}
 
 /// A matched value longer than this is cut in the finding's record; the event has it whole.
 const LONGEST_VALUE: usize = 4096;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
-use vedette_event::Source;
+use vedette_event::{EventId, Source};
 use vedette_server::{Action, Journal};
 use vedette_spool::Spool;
 
@@ -45,10 +45,22 @@ impl SelfJournal {
     }
 }
 
-impl Journal for SelfJournal {
-    fn record(&self, action: &Action) -> Result<(), String> {
+impl SelfJournal {
+    /// As [`Journal::record`]; the id of the event.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn enter(&self, action: &Action) -> Result<EventId, String> {
         let record = Bytes::from(action.to_json().into_bytes());
         let wait = || self.spool.append_own(&self.source, vec![record])?.wait_blocking();
-        wait().map(drop).map_err(|refused| format!("cannot journal `{}`: {refused}", action.what))
+        wait()
+            .map(|receipt| EventId { source: self.source.id, seq: receipt.first_seq })
+            .map_err(|refused| format!("cannot journal `{}`: {refused}", action.what))
+    }
+}
+
+impl Journal for SelfJournal {
+    fn record(&self, action: &Action) -> Result<(), String> {
+        self.enter(action).map(drop)
     }
 }

@@ -1,9 +1,12 @@
 //! A data folder with everything that works on it.
 
+pub mod attended;
 pub mod content;
+pub mod custody;
 pub mod findings;
 pub mod journal;
 pub mod ledger;
+pub mod local_backup;
 pub mod local_import;
 pub mod maintenance;
 pub mod pipeline;

@@ -6,6 +6,7 @@ mod clients;
 mod clock;
 mod commands;
 mod corpora;
+mod custody;
 mod durability;
 mod full_disk;
 mod generated_client;

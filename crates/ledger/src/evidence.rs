@@ -1,0 +1,129 @@
+//! What an evidence bundle is made of (`docs/formats.md`, Evidence): a ZIP file with original events and everything that
+//! proves them, to be checked far from the monitor.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+
+use crate::{FormatError, sources::Named};
+
+/// The version of all bundles that are written.
+pub const VERSION: u32 = 1;
+/// What the bundle says of itself: a [`Statement`] as JSON.
+pub const STATEMENT: &str = "evidence.json";
+/// The checkpoint that everything is proved against: a signed note.
+pub const CHECKPOINT: &str = "checkpoint";
+/// The entries that certify the keys of the epochs, from the first on: each a line of base64.
+pub const KEYS: &str = "keys";
+/// The events: each an [`EventLine`] as a line of JSON.
+pub const EVENTS: &str = "events.jsonl";
+/// The action that is journalled before a bundle is made.
+pub const ACTION: &str = "evidence.export";
+
+/// Name of the member with the batch records of a source, one after the other without a gap: each a line of base64.
+pub fn batches_member(source: u32) -> String {
+    format!("batches/{source}")
+}
+
+/// Name of the member that proves the record of a batch to be in the log: a C2SP `tlog-proof`.
+pub fn proof_member(source: u32, first_seq: u64) -> String {
+    format!("proofs/{source}-{first_seq}.tlog-proof")
+}
+
+/// What a bundle says of itself. The event `custody`, which is in the bundle too, says the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// Version of the format.
+    pub format: u32,
+    /// Name of the bundle: 32 random hexadecimal digits.
+    pub id: String,
+    /// The log's public key, as a vkey.
+    pub log_key: String,
+    /// When it was made (RFC 3339).
+    pub created: String,
+    /// Who made it.
+    pub by: String,
+    /// What was searched for.
+    pub query: String,
+    /// From which time on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Before which time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// True if it has, of every source, every event from the first that was found to the last; otherwise only what was found.
+    pub whole: bool,
+    /// How many events it has, without the one that recorded the export.
+    pub events: u64,
+    /// Id of the event that recorded the export.
+    pub custody: String,
+    /// The sources' names and what commits to them.
+    pub sources: Vec<Named>,
+}
+
+/// An event of a bundle, and its path to the root of its batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventLine {
+    /// Number of its source.
+    pub source: u32,
+    /// Its sequence number there.
+    pub seq: u64,
+    /// When it was received: microseconds since 1970.
+    pub received: i64,
+    /// Its salt, in hexadecimal; none if it was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+    /// The leaf of an event that was erased, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<String>,
+    /// The path, the sibling first, in hexadecimal.
+    pub path: Vec<String>,
+    /// The original bytes, if they are UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
+    /// The original bytes in base64, if they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_base64: Option<String>,
+}
+
+impl EventLine {
+    /// Sets the original bytes.
+    pub fn with_original(mut self, bytes: &[u8]) -> Self {
+        match str::from_utf8(bytes) {
+            Ok(text) => self.original = Some(text.to_owned()),
+            Err(_) => self.original_base64 = Some(STANDARD.encode(bytes)),
+        }
+        self
+    }
+
+    /// The original bytes; none if the event was erased.
+    ///
+    /// # Errors
+    /// They are there twice, or not base64.
+    pub fn bytes(&self) -> Result<Option<Vec<u8>>, FormatError> {
+        match (&self.original, &self.original_base64) {
+            (Some(_), Some(_)) => Err(FormatError::new("it has its original bytes twice")),
+            (Some(text), None) => Ok(Some(text.as_bytes().to_vec())),
+            (None, Some(encoded)) => match STANDARD.decode(encoded) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(_) => Err(FormatError::new("its original bytes are not base64")),
+            },
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// An entry as a line of base64.
+pub fn entry_line(entry: &[u8]) -> String {
+    STANDARD.encode(entry) + "\n"
+}
+
+/// The entries of lines of base64.
+///
+/// # Errors
+/// A line is not base64.
+pub fn entries(lines: &str) -> Result<Vec<Vec<u8>>, FormatError> {
+    let decode = |line: &str| STANDARD.decode(line).map_err(|_| FormatError::new("a line is not base64"));
+    lines.lines().map(decode).collect()
+}

@@ -1,0 +1,104 @@
+//! The signed log as it stands on disk, for whoever proves something with it.
+
+use std::{fs, io, path::Path, path::PathBuf};
+
+use crate::{
+    Algorithm, Hash, LedgerError,
+    error::IoContext,
+    index::{Index, Place},
+    log::{INDEX, SOURCES},
+    salts::Salts,
+    sources::Named,
+    tiles::{TileFolder, WIDTH},
+    tree,
+};
+
+/// The first entries of a log, as many as a checkpoint has. Nothing of it changes any more, but for what is erased.
+pub struct History {
+    dir: PathBuf,
+    folder: TileFolder,
+    index: Index,
+    /// The bundle that was read last, and its number.
+    bundle: Option<(u64, Vec<Vec<u8>>)>,
+}
+
+impl History {
+    pub(crate) fn new(dir: &Path, size: u64) -> Result<History, LedgerError> {
+        let index = Index::open(&dir.join(INDEX))?;
+        Ok(History { dir: dir.to_owned(), folder: TileFolder::new(dir, size), index, bundle: None })
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn folder(&self) -> &TileFolder {
+        &self.folder
+    }
+
+    /// Number of entries.
+    pub fn size(&self) -> u64 {
+        self.folder.size()
+    }
+
+    /// The bytes of an entry.
+    ///
+    /// # Errors
+    /// The log is not so large, or cannot be read.
+    pub fn entry(&mut self, entry: u64) -> Result<&[u8], LedgerError> {
+        let number = entry / WIDTH;
+        if self.bundle.as_ref().is_none_or(|(have, _)| *have != number) {
+            self.bundle = Some((number, self.folder.bundle(number).at(&self.dir)?));
+        }
+        let entries = self.bundle.as_ref().map_or(&[][..], |(_, entries)| entries);
+        let none = || io::Error::other(format!("the log has no entry {entry}"));
+        entries.get((entry % WIDTH) as usize).map(Vec::as_slice).ok_or_else(none).at(&self.dir)
+    }
+
+    /// The batches of a source that have events from `first` to `last`, in order.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn batches(&self, source: u32, first: u64, last: u64) -> Result<Vec<Place>, LedgerError> {
+        let places = self.index.batches(source, first, last)?;
+        Ok(places.into_iter().filter(|place| place.entry < self.size()).collect())
+    }
+
+    /// The entries that certify the keys of the epochs up to one, in order.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn keys(&self, last_epoch: u32) -> Result<Vec<u64>, LedgerError> {
+        self.index.keys(last_epoch)
+    }
+
+    /// The audit path of an entry in the tree of all entries.
+    ///
+    /// # Errors
+    /// A tile cannot be read, or there is no such entry.
+    pub fn inclusion_proof(&self, entry: u64) -> Result<Vec<Hash>, LedgerError> {
+        if entry >= self.size() {
+            return Err(io::Error::other(format!("the log has no entry {entry}"))).at(&self.dir);
+        }
+        tree::inclusion_proof(Algorithm::Sha256, &self.folder, entry, self.size()).at(&self.dir)
+    }
+
+    /// What hides the events of a batch.
+    ///
+    /// # Errors
+    /// As [`Salts::read`].
+    pub fn salts(&self, entry: u64) -> Result<Salts, LedgerError> {
+        Salts::read(&self.dir, entry)
+    }
+
+    /// The names of the sources, all that they ever had.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn sources(&self) -> Result<Vec<Named>, LedgerError> {
+        let path = self.dir.join(SOURCES);
+        let text = fs::read_to_string(&path).at(&path)?;
+        let read = |line: &str| serde_json::from_str(line).map_err(io::Error::from).at(&path);
+        text.lines().map(read).collect()
+    }
+}

@@ -1,0 +1,88 @@
+//! Backups: a data folder like any other, of one moment.
+
+use std::{
+    fs,
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+};
+
+use rusqlite::Connection;
+use vedette_ledger::{CHECKPOINT, WITNESSED};
+use vedette_server::{Action, CustodyError};
+
+use super::{Keeper, Result, failed};
+use crate::node::ledger::{LEDGER, SEALER};
+
+/// What is copied as it is, where it is there.
+const FILES: [&str; 3] = ["cert.pem", "key.pem", "configuration.path"];
+/// Databases.
+const DATABASES: [&str; 2] = ["alerts.db", "users.db"];
+
+impl Keeper {
+    pub(super) fn back_up_to(&self, to: &Path, keys: &Path, action: Action) -> Result<u64> {
+        for dir in [to, keys] {
+            if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+                return Err(CustodyError::Refused(format!("{} is there already, and not empty", dir.display())));
+            }
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at(dir))?;
+        }
+        self.record(&action)?;
+        let mut bytes = 0;
+        let meanwhile = || self.copy_ledger_and_spool(to, keys).map_err(|error| format!("{error:?}"));
+        self.store.backup(&to.join("store"), meanwhile, &mut |more| bytes += more).map_err(failed)?;
+        // Newer than the store is right: findings that the store has are in the inbox.
+        for name in DATABASES {
+            let from = self.dir.join(name);
+            let copy = || -> rusqlite::Result<()> {
+                let target = to.join(name).to_string_lossy().into_owned();
+                Connection::open(&from)?.execute("VACUUM INTO ?1", [target]).map(drop)
+            };
+            copy().map_err(|error| failed(format!("{}: {error}", from.display())))?;
+        }
+        for name in FILES {
+            match fs::copy(self.dir.join(name), to.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        fs::File::open(to).and_then(|dir| dir.sync_all()).map_err(at(to))?;
+        Ok(bytes)
+    }
+
+    fn copy_ledger_and_spool(&self, to: &Path, keys: &Path) -> Result<()> {
+        let (sealer, ledger) = (self.dir.join(SEALER), to.join(LEDGER));
+        fs::create_dir_all(&ledger).map_err(at(&ledger))?;
+        // The keys, and how far they have signed, belong to this very checkpoint.
+        let note = self.ledger.hold_still(|note| {
+            for name in ["log.key", "epoch.key", "head"] {
+                fs::copy(sealer.join(name), keys.join(name)).map_err(at(&sealer.join(name)))?;
+            }
+            let witnessed = self.dir.join(LEDGER).join(WITNESSED);
+            match fs::copy(&witnessed, ledger.join(WITNESSED)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&witnessed)(error)),
+                _ => Ok(note.clone()),
+            }
+        })?;
+        let checkpoint: vedette_ledger::checkpoint::Checkpoint = note.text.parse().map_err(failed)?;
+        self.ledger.history(checkpoint.size).and_then(|history| history.copy(&ledger)).map_err(failed)?;
+        fs::write(ledger.join(CHECKPOINT), note.to_string()).map_err(at(&ledger))?;
+        // After the ledger: the spool has at least what the ledger has. Nothing is removed from it while nothing is sealed,
+        // and what is being written at its end is cut off when it is opened.
+        let (from, to) = (self.dir.join("spool"), to.join("spool"));
+        fs::create_dir_all(&to).map_err(at(&to))?;
+        let mut files: Vec<_> = fs::read_dir(&from).map_err(at(&from))?.flatten().map(|entry| entry.path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "spool"));
+        files.sort();
+        for path in files {
+            let copy = to.join(path.file_name().unwrap_or_default());
+            fs::copy(&path, &copy).map_err(at(&path))?;
+            fs::File::open(&copy).and_then(|file| file.sync_all()).map_err(at(&copy))?;
+        }
+        Ok(())
+    }
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> CustodyError + use<'_> {
+    move |error| failed(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,180 @@
+//! Erasure of single events, so that every other event's proof stays whole.
+//!
+//! The order: what is to be erased is written down (`erasing` in the data folder); the log says that it is erased, and the
+//! salts are forgotten; the segments are rewritten; the spool's copies go with their files. A crash on the way is made good
+//! at the next start.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::Path,
+    time::Instant,
+};
+
+use vedette_event::{EventId, SourceId};
+use vedette_ledger::EraseFrom;
+use vedette_server::{Action, CustodyError, Erased, Selection};
+
+use super::{Batches, Keeper, LOOK, PATIENCE, Result, failed};
+use crate::node::{findings, maintenance::now};
+
+/// In the data folder while events are being erased: their ids, a line each.
+const UNDER_WAY: &str = "erasing";
+
+/// So many events at once: the log says of each that it is erased.
+const MAX_ERASED: usize = 1000;
+const SEARCHED_AT_ONCE: usize = 50;
+
+/// What is to be erased.
+pub(super) struct Plan {
+    pub(super) report: Erased,
+    events: BTreeSet<EventId>,
+    batches: Batches,
+    held_by: Option<String>,
+}
+
+impl Keeper {
+    pub(super) fn plan_erasure(&self, selection: &Selection) -> Result<Plan> {
+        let mut events = self.find(selection)?;
+        if events.len() > MAX_ERASED {
+            let message = format!("more than {MAX_ERASED} events at once; narrow the search or its time");
+            return Err(CustodyError::Refused(message));
+        }
+        self.wait_until_sealed(&events)?;
+        let batches = self.batches(&events)?;
+        let held = self.store.held();
+        let (mut report, mut held_by) = (Erased::default(), None);
+        for (name, originals) in &batches {
+            for event in originals {
+                let id = EventId { source: name.0, seq: event.seq };
+                if !events.contains(&id) {
+                    continue;
+                }
+                if event.bytes.is_empty() && self.is_erased(id)? {
+                    events.remove(&id);
+                } else if let Some(hold) = held.event(name.0, event.received) {
+                    report.held += 1;
+                    held_by.get_or_insert(format!("event {id} is on legal hold: {hold}"));
+                } else {
+                    report.events += 1;
+                }
+            }
+        }
+        report.quoted_by = self.quoted_by(&events)?;
+        Ok(Plan { report, events, batches, held_by })
+    }
+
+    fn is_erased(&self, id: EventId) -> Result<bool> {
+        let history = self.ledger.history(self.size()?).map_err(failed)?;
+        let place = history.batches(id.source.0, id.seq, id.seq).map_err(failed)?.pop();
+        let Some(place) = place else { return Ok(false) };
+        Ok(match history.salts(place.entry).map_err(failed)? {
+            vedette_ledger::salts::Salts::Seed(_) => false,
+            vedette_ledger::salts::Salts::Each(each) => {
+                let index = (id.seq - place.first_seq) as usize;
+                matches!(each.get(index), Some(vedette_ledger::salts::Hidden::Leaf(_)))
+            }
+        })
+    }
+
+    /// Findings have pieces of the events that they are about.
+    fn quoted_by(&self, events: &BTreeSet<EventId>) -> Result<Vec<String>> {
+        let mut quoting = BTreeSet::new();
+        for some in events.iter().collect::<Vec<_>>().chunks(SEARCHED_AT_ONCE) {
+            let query = findings::about(some.iter().copied());
+            match self.find(&Selection { query, from: None, to: None }) {
+                Ok(found) => quoting.extend(found),
+                Err(CustodyError::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(quoting.difference(events).map(EventId::to_string).collect())
+    }
+
+    pub(super) fn erase_events(&self, selection: &Selection, mut action: Action) -> Result<Erased> {
+        let plan = self.plan_erasure(selection)?;
+        if let Some(held_by) = plan.held_by {
+            return Err(CustodyError::Conflict(held_by));
+        }
+        action.target = Some(format!("{} events", plan.report.events));
+        let ids: Vec<String> = plan.events.iter().map(EventId::to_string).collect();
+        // The query may name what is to be forgotten; the ids do not.
+        action.details.push(("events", ids.join(" ")));
+        self.record(&action)?;
+        let under_way = self.dir.join(UNDER_WAY);
+        write_synced(&under_way, ids.join("\n").as_bytes()).map_err(failed)?;
+        self.carry_out(&plan.events, plan.batches)?;
+        fs::remove_file(&under_way).map_err(failed)?;
+        Ok(plan.report)
+    }
+
+    fn carry_out(&self, events: &BTreeSet<EventId>, batches: Batches) -> Result<()> {
+        let from: Vec<EraseFrom> = batches
+            .into_iter()
+            .map(|((source, first_seq), originals)| {
+                let is_wanted = |seq: &u64| events.contains(&EventId { source, seq: *seq });
+                EraseFrom {
+                    source: source.0,
+                    first_seq,
+                    erase: originals.iter().map(|event| event.seq).filter(is_wanted).collect(),
+                    events: originals.into_iter().map(|event| (event.received.micros(), event.bytes)).collect(),
+                }
+            })
+            .collect();
+        self.ledger.erase(&from, now().micros()).map_err(failed)?;
+        // The tail becomes segments, of which the events are taken out; then nothing of the spool is needed any more.
+        self.store.seal().map_err(failed)?;
+        let wanted: BTreeSet<(SourceId, u64)> = events.iter().map(|id| (id.source, id.seq)).collect();
+        let source = |id, name: &str| {
+            (self.sources)(id, name).unwrap_or_else(|| vedette_event::Source::new(id, name, "unknown"))
+        };
+        self.store.erase(&wanted, &*self.derive, &source).map_err(failed)?;
+        self.forget_in_spool()
+    }
+
+    /// Frames go with the files that have them: all that there are now.
+    fn forget_in_spool(&self) -> Result<()> {
+        let end = self.spool.status().end;
+        let deadline = Instant::now() + PATIENCE;
+        while self.spool.oldest() < end {
+            if Instant::now() > deadline {
+                return Err(failed("the events are erased, but for the spool, whose files do not go; try again"));
+            }
+            self.spool.rotate();
+            self.store.seal().map_err(failed)?;
+            let sealed = vedette_spool::Position::from_u64(self.store.sealed_position());
+            self.spool.release(sealed).map_err(failed)?;
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Ends what a crash interrupted.
+    ///
+    /// # Errors
+    /// It cannot be ended now.
+    pub fn finish_erasure(&self) -> anyhow::Result<()> {
+        let path = self.dir.join(UNDER_WAY);
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            text => text?,
+        };
+        let events: BTreeSet<EventId> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        tracing::info!(events = events.len(), "going on with an erasure that was interrupted");
+        let done = || -> Result<()> {
+            self.wait_until_sealed(&events)?;
+            self.carry_out(&events, self.batches(&events)?)
+        };
+        done().map_err(|error| anyhow::anyhow!("cannot end an erasure that was interrupted: {error:?}"))?;
+        fs::remove_file(&path)?;
+        Ok(())
+    }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    fs::write(&new, bytes)?;
+    fs::File::open(&new)?.sync_all()?;
+    fs::rename(&new, path)?;
+    path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+}

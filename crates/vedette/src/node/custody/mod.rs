@@ -1,0 +1,234 @@
+//! What is done with the history itself: evidence, erasure, legal holds.
+
+mod backup;
+mod erase;
+mod evidence;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use tokio::runtime::Handle;
+use vedette_event::{Derive, EventId, SourceId, Time};
+use vedette_ledger::Ledger;
+use vedette_query::SourceLookup;
+use vedette_server::{
+    Action, Ask, Custody, CustodyError, Erased, Hold, Language, Piece, Rooms, Selection,
+};
+use vedette_spool::Spool;
+use vedette_store::{BatchName, Original, Store};
+
+use super::{Node, journal::SelfJournal};
+
+/// So many events at once; more is more than one case.
+const MAX_EVENTS: usize = 100_000;
+/// Sealing takes a second; it may have to wait for the disk.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(50);
+
+type Result<T> = std::result::Result<T, CustodyError>;
+
+/// A batch's events by name.
+type Batches = BTreeMap<BatchName, Vec<Original>>;
+
+/// The keeper of a data folder's history. Its pipeline has to run, or nothing is sealed.
+pub struct Keeper {
+    dir: PathBuf,
+    spool: Spool,
+    ledger: Ledger,
+    store: Store,
+    rooms: Arc<dyn Rooms>,
+    derive: Arc<dyn Derive>,
+    sources: SourceLookup,
+    journal: SelfJournal,
+    runtime: Handle,
+}
+
+impl Keeper {
+    /// Of a node. Searches go through `rooms`; `runtime` waits for them.
+    pub fn new(node: &Node, rooms: Arc<dyn Rooms>, journal: SelfJournal, runtime: Handle) -> Keeper {
+        Keeper {
+            dir: node.dir.clone(),
+            spool: node.spool.clone(),
+            ledger: node.ledger.clone(),
+            store: node.store.clone(),
+            rooms,
+            derive: node.parsers.clone(),
+            sources: super::sources(&node.spool),
+            journal,
+            runtime,
+        }
+    }
+
+    /// The events that a search finds.
+    fn find(&self, selection: &Selection) -> Result<BTreeSet<EventId>> {
+        let ask = Ask {
+            query: selection.query.clone(),
+            language: Language::Hunt,
+            from: selection.from,
+            to: selection.to,
+            limit: MAX_EVENTS + 1,
+        };
+        let mut pieces = self.rooms.search(ask);
+        let mut found = BTreeSet::new();
+        while let Some(piece) = self.runtime.block_on(pieces.next()) {
+            match piece? {
+                Piece::Columns(columns) if !columns.is_empty() => {
+                    let message = "this search gives a table, not events: leave out the pipes";
+                    return Err(CustodyError::Refused(message.into()));
+                }
+                Piece::Row(row) => {
+                    let id = row.get("event.id").and_then(|id| id.as_str()?.parse::<EventId>().ok());
+                    found.insert(id.ok_or_else(|| CustodyError::Failed("an event without an id was found".into()))?);
+                }
+                _ => {}
+            }
+        }
+        match found.len() {
+            0 => Err(CustodyError::Refused("the search finds no event".into())),
+            count if count > MAX_EVENTS => Err(too_many()),
+            _ => Ok(found),
+        }
+    }
+
+    /// Waits until events are in a signed checkpoint.
+    fn wait_until_sealed<'a>(&self, events: impl IntoIterator<Item = &'a EventId>) -> Result<()> {
+        let mut needed: BTreeMap<SourceId, u64> = BTreeMap::new();
+        for event in events {
+            let seq = needed.entry(event.source).or_default();
+            *seq = (*seq).max(event.seq);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while needed.iter().any(|(source, seq)| self.ledger.sealed_seq(source.0) <= *seq) {
+            if Instant::now() > deadline {
+                let message = "the events are not sealed yet, and sealing does not go on; health says why";
+                return Err(CustodyError::Failed(message.into()));
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// The batches of events; of each all events.
+    fn batches(&self, events: &BTreeSet<EventId>) -> Result<Batches> {
+        let history = self.ledger.history(self.size()?).map_err(failed)?;
+        let mut wanted = BTreeSet::new();
+        for event in events {
+            let place = history.batches(event.source.0, event.seq, event.seq).map_err(failed)?.pop();
+            let place = place.ok_or_else(|| CustodyError::Failed(format!("the ledger does not have event {event}")))?;
+            wanted.insert((event.source, place.first_seq));
+        }
+        let mut batches = Batches::new();
+        self.store.snapshot().batches(&wanted, |name, events| {
+            batches.insert(name, events);
+            Ok::<_, StoreFailed>(())
+        })?;
+        match wanted.iter().find(|name| !batches.contains_key(name)) {
+            Some((source, first)) => {
+                Err(CustodyError::Failed(format!("the store does not have the batch {}-{first}", source.0)))
+            }
+            None => Ok(batches),
+        }
+    }
+
+    /// Entries of the newest checkpoint.
+    fn size(&self) -> Result<u64> {
+        let checkpoint: vedette_ledger::checkpoint::Checkpoint = self.ledger.newest().text.parse().map_err(failed)?;
+        Ok(checkpoint.size)
+    }
+}
+
+impl Custody for Keeper {
+    fn export(&self, selection: &Selection, whole: bool, action: Action) -> Result<std::fs::File> {
+        self.export_evidence(selection, whole, action)
+    }
+
+    fn erasable(&self, selection: &Selection) -> Result<Erased> {
+        self.plan_erasure(selection).map(|plan| plan.report)
+    }
+
+    fn erase(&self, selection: &Selection, action: Action) -> Result<Erased> {
+        self.erase_events(selection, action)
+    }
+
+    fn back_up(&self, to: &Path, keys: &Path, action: Action) -> Result<u64> {
+        self.back_up_to(to, keys, action)
+    }
+
+    fn holds(&self) -> Vec<Hold> {
+        let text = |time: Time| time.to_string();
+        let show = |hold: vedette_store::Hold| Hold {
+            name: hold.name,
+            reason: hold.reason,
+            source: hold.source,
+            from: hold.from.map(text),
+            to: hold.to.map(text),
+            by: hold.by,
+            since: text(hold.since),
+        };
+        self.store.holds().into_iter().map(show).collect()
+    }
+
+    fn hold(&self, hold: Hold, action: Action) -> Result<()> {
+        let time = |text: &Option<String>| -> Result<Option<Time>> {
+            let parsed = text.as_deref().map(str::parse::<Time>).transpose();
+            parsed.map_err(|error| CustodyError::Refused(error.to_string()))
+        };
+        let name = hold.name.clone();
+        let hold = vedette_store::Hold {
+            from: time(&hold.from)?,
+            to: time(&hold.to)?,
+            name: hold.name,
+            reason: hold.reason,
+            source: hold.source,
+            by: hold.by,
+            since: action.time,
+        };
+        self.record(&action)?;
+        match self.store.hold(hold).map_err(failed)? {
+            true => Ok(()),
+            false => Err(CustodyError::Conflict(format!("there is a hold `{name}` already"))),
+        }
+    }
+
+    fn lift(&self, name: &str, action: Action) -> Result<()> {
+        self.record(&action)?;
+        match self.store.lift(name).map_err(failed)? {
+            true => Ok(()),
+            false => Err(CustodyError::Conflict(format!("there is no hold `{name}`"))),
+        }
+    }
+}
+
+impl Keeper {
+    fn record(&self, action: &Action) -> Result<EventId> {
+        self.journal.enter(action).map_err(CustodyError::Failed)
+    }
+}
+
+fn too_many() -> CustodyError {
+    CustodyError::Refused(format!("more than {MAX_EVENTS} events; narrow the search or its time"))
+}
+
+fn failed(error: impl std::fmt::Display) -> CustodyError {
+    CustodyError::Failed(error.to_string())
+}
+
+/// A store's error on its way to one of custody.
+struct StoreFailed(CustodyError);
+
+impl From<vedette_store::StoreError> for StoreFailed {
+    fn from(error: vedette_store::StoreError) -> Self {
+        StoreFailed(failed(error))
+    }
+}
+
+impl From<StoreFailed> for CustodyError {
+    fn from(error: StoreFailed) -> Self {
+        error.0
+    }
+}

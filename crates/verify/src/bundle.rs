@@ -1,0 +1,389 @@
+//! An evidence bundle (`docs/formats.md`, Evidence): nothing is believed but what the policy's keys, or the bundle's own,
+//! have signed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+};
+
+use serde_json::Value;
+use vedette_ledger::{
+    FormatError, Hash, batch,
+    checkpoint::Checkpoint,
+    entry::{BatchRecord, Body, Entry},
+    evidence::{self, EventLine, Statement},
+    hex,
+    note::{Note, VerifierKey},
+    proof::Proof,
+    sealer::{parse_hex, parse_hex_bytes},
+    tree,
+};
+use zip::ZipArchive;
+
+use crate::{Kind, Policy, Problem, Report};
+
+/// A member with lines of entries, or a small one, is at most so long.
+const MAX_MEMBER: u64 = 256 << 20;
+/// As is a line of the events.
+const MAX_LINE: u64 = 64 << 20;
+
+/// A source's batches without a gap, by the sequence number of their first events.
+type Chain = BTreeMap<u64, (BatchRecord, Vec<u8>)>;
+
+/// Checks an evidence bundle. `progress` is told how many more events were checked.
+pub fn verify(path: &Path, policy: &Policy, progress: &mut dyn FnMut(u64)) -> Report {
+    let mut report = Report::default();
+    match Bundle::open(path) {
+        Ok(bundle) => {
+            let mut check = Check { bundle, policy, report: &mut report };
+            if let Err(problem) = check.run(progress) {
+                report.add(problem);
+            }
+        }
+        Err(what) => report.add(Problem::new(Kind::Damaged, what)),
+    }
+    report
+}
+
+/// The ZIP file. A member that is read is crossed off.
+struct Bundle {
+    zip: ZipArchive<BufReader<File>>,
+    unread: BTreeSet<String>,
+}
+
+type Result<T> = std::result::Result<T, Problem>;
+
+fn problem(kind: Kind, member: &str, what: impl std::fmt::Display) -> Problem {
+    Problem::new(kind, what.to_string()).file(member)
+}
+
+impl Bundle {
+    fn open(path: &Path) -> std::result::Result<Bundle, String> {
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| format!("not a bundle: {error}"))?;
+        let mut unread = BTreeSet::new();
+        for name in zip.file_names() {
+            unread.insert(name.map_err(|error| format!("not a bundle: {error}"))?.into_owned());
+        }
+        if unread.len() != zip.len() {
+            return Err("a member is there twice".into());
+        }
+        Ok(Bundle { zip, unread })
+    }
+
+    fn read(&mut self, member: &str) -> Result<Vec<u8>> {
+        self.unread.remove(member);
+        let file = self.zip.by_name(member);
+        let file = file.map_err(|error| problem(Kind::Missing, member, error))?;
+        let mut bytes = Vec::new();
+        let read = file.take(MAX_MEMBER + 1).read_to_end(&mut bytes);
+        read.map_err(|error| problem(Kind::Damaged, member, error))?;
+        if bytes.len() as u64 > MAX_MEMBER {
+            return Err(problem(Kind::Damaged, member, format!("it is longer than {MAX_MEMBER} bytes")));
+        }
+        Ok(bytes)
+    }
+
+    fn text(&mut self, member: &str) -> Result<String> {
+        String::from_utf8(self.read(member)?).map_err(|_| problem(Kind::Damaged, member, "it is not UTF-8"))
+    }
+
+    fn entries(&mut self, member: &str) -> Result<Vec<Vec<u8>>> {
+        let text = self.text(member)?;
+        evidence::entries(&text).map_err(|error| problem(Kind::Damaged, member, error))
+    }
+}
+
+struct Check<'a> {
+    bundle: Bundle,
+    policy: &'a Policy,
+    report: &'a mut Report,
+}
+
+impl Check<'_> {
+    fn run(&mut self, progress: &mut dyn FnMut(u64)) -> Result<()> {
+        let statement: Statement = {
+            let bytes = self.bundle.read(evidence::STATEMENT)?;
+            serde_json::from_slice(&bytes).map_err(|error| problem(Kind::Damaged, evidence::STATEMENT, error))?
+        };
+        if statement.format != evidence::VERSION {
+            let what = format!("version {}; this program knows {}", statement.format, evidence::VERSION);
+            return Err(problem(Kind::Damaged, evidence::STATEMENT, what));
+        }
+        let (note, checkpoint) = self.checkpoint(&statement)?;
+        let keys = self.keys()?;
+        let sources: BTreeSet<u32> = statement.sources.iter().map(|named| named.source).collect();
+        let mut chains = BTreeMap::new();
+        for source in sources {
+            let chain = self.chain(source, &statement, &keys)?;
+            self.report.facts.batches += chain.len() as u64;
+            chains.insert(source, chain);
+        }
+        let proved = self.proofs(&chains, &note)?;
+        self.report.facts.entries = checkpoint.size;
+        self.events(&statement, &chains, &proved, progress)?;
+        for member in std::mem::take(&mut self.bundle.unread) {
+            self.report.add(problem(Kind::Extra, &member, "nothing in the bundle needs it, and nothing proves it"));
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, statement: &Statement) -> Result<(Note, Checkpoint)> {
+        let damaged = |error: FormatError| problem(Kind::Damaged, evidence::CHECKPOINT, error);
+        let own: VerifierKey =
+            statement.log_key.parse().map_err(|error| problem(Kind::Damaged, evidence::STATEMENT, error))?;
+        let key = self.policy.log.clone().unwrap_or_else(|| own.clone());
+        if key != own {
+            let what = "the log's key is not the one of the policy";
+            self.report.add(problem(Kind::Forged, evidence::STATEMENT, what));
+        }
+        let note = Note::parse(&self.bundle.read(evidence::CHECKPOINT)?).map_err(damaged)?;
+        key.verify(&note).map_err(|error| problem(Kind::Forged, evidence::CHECKPOINT, error))?;
+        let checkpoint: Checkpoint = note.text.parse().map_err(damaged)?;
+        if checkpoint.origin != key.name() {
+            let what = format!("it is of the log {}", checkpoint.origin);
+            return Err(problem(Kind::Forged, evidence::CHECKPOINT, what));
+        }
+        let times: Vec<u64> =
+            self.policy.witnesses.iter().filter_map(|witness| witness.verify(&note).ok().flatten()).collect();
+        if times.len() < self.policy.quorum {
+            let (have, need) = (times.len(), self.policy.quorum);
+            let what = format!("{have} of the policy's witnesses have cosigned it; {need} are needed");
+            self.report.add(problem(Kind::Unwitnessed, evidence::CHECKPOINT, what));
+        }
+        let facts = &mut self.report.facts;
+        facts.origin = checkpoint.origin.clone();
+        facts.log_key = key.to_string();
+        facts.pinned = self.policy.log.is_some();
+        facts.root = hex(&checkpoint.root);
+        facts.witnessed = times.into_iter().max();
+        Ok((note, checkpoint))
+    }
+
+    /// The epochs' public keys, each certified by the one before.
+    fn keys(&mut self) -> Result<Vec<[u8; 32]>> {
+        let mut keys: Vec<[u8; 32]> = Vec::new();
+        for bytes in self.bundle.entries(evidence::KEYS)? {
+            let bad = |kind, what: &str| Err(problem(kind, evidence::KEYS, what));
+            let entry = Entry::parse(&bytes).map_err(|error| problem(Kind::Damaged, evidence::KEYS, error))?;
+            let Body::Key(key) = &entry.body else { return bad(Kind::Damaged, "an entry that certifies no key") };
+            let signer = match keys.last() {
+                Some(before) => (keys.len() as u32 - 1, *before),
+                None => (0, key.public),
+            };
+            if key.epoch as usize != keys.len() || (entry.epoch, entry.public) != signer || !entry.is_signed() {
+                return bad(Kind::Forged, "an epoch's key is not certified by the one before");
+            }
+            keys.push(key.public);
+        }
+        let Some(first) = keys.first() else { return Err(problem(Kind::Missing, evidence::KEYS, "no key")) };
+        if self.policy.first_epoch.is_some_and(|pinned| pinned != *first) {
+            let what = "the key of the first epoch is not the one of the policy";
+            self.report.add(problem(Kind::Forged, evidence::KEYS, what));
+        }
+        self.report.facts.first_epoch = hex(first);
+        Ok(keys)
+    }
+
+    fn chain(&mut self, source: u32, statement: &Statement, keys: &[[u8; 32]]) -> Result<Chain> {
+        let member = evidence::batches_member(source);
+        let names: Vec<Hash> = statement
+            .sources
+            .iter()
+            .filter(|named| named.source == source)
+            .map(|named| named.commitment())
+            .collect();
+        let mut chain = Chain::new();
+        let mut before: Option<(u64, Hash)> = None;
+        for bytes in self.bundle.entries(&member)? {
+            let entry = Entry::parse(&bytes).map_err(|error| problem(Kind::Damaged, &member, error))?;
+            let Body::Batch(record) = &entry.body else {
+                return Err(problem(Kind::Damaged, &member, "an entry that is no batch"));
+            };
+            let (first, next) = (record.first_seq, record.first_seq + u64::from(record.count));
+            let bad = |kind, what: &str| problem(kind, &member, what).events(source, first, next - 1);
+            if record.source != source {
+                return Err(bad(Kind::Forged, "a batch of another source"));
+            }
+            if keys.get(entry.epoch as usize) != Some(&entry.public) || !entry.is_signed() {
+                return Err(bad(Kind::Forged, "it is not signed by the key of its epoch"));
+            }
+            if before.is_some_and(|before| before != (first, record.prev)) {
+                return Err(bad(Kind::Missing, "it does not follow the batch before it"));
+            }
+            if !names.contains(&record.commitment) {
+                self.report.add(bad(Kind::Changed, "the source's name is not the one that was signed"));
+            }
+            before = Some((next, entry.chain_hash()));
+            chain.insert(first, (record.clone(), bytes));
+        }
+        Ok(chain)
+    }
+
+    /// Which batches are proved to be in the log.
+    fn proofs(&mut self, chains: &BTreeMap<u32, Chain>, note: &Note) -> Result<BTreeSet<(u32, u64)>> {
+        let mut proved = BTreeSet::new();
+        for (source, chain) in chains {
+            for (first, (_, entry)) in chain {
+                let member = evidence::proof_member(*source, *first);
+                if !self.bundle.unread.contains(&member) {
+                    continue;
+                }
+                let text = self.bundle.text(&member)?;
+                let proof: Proof = text.parse().map_err(|error| problem(Kind::Damaged, &member, error))?;
+                if proof.note != *note || proof.extra.is_some() {
+                    let what = "it is not about the bundle's checkpoint";
+                    self.report.add(problem(Kind::Changed, &member, what));
+                } else if let Err(error) = proof.check(entry) {
+                    self.report.add(problem(Kind::Forged, &member, error));
+                } else {
+                    proved.insert((*source, *first));
+                }
+            }
+            // It has the hashes of those before it.
+            if let Some((last, (record, _))) = chain.last_key_value()
+                && !proved.contains(&(*source, *last))
+            {
+                let what = "nothing proves that the log has this batch";
+                let problem = problem(Kind::Missing, &evidence::proof_member(*source, *last), what);
+                self.report.add(problem.events(*source, *last, last + u64::from(record.count) - 1));
+            }
+        }
+        Ok(proved)
+    }
+
+    fn events(
+        &mut self,
+        statement: &Statement,
+        chains: &BTreeMap<u32, Chain>,
+        proved: &BTreeSet<(u32, u64)>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        let damaged = |what: String| problem(Kind::Damaged, evidence::EVENTS, what);
+        self.bundle.unread.remove(evidence::EVENTS);
+        let file = self.bundle.zip.by_name(evidence::EVENTS);
+        let mut file = BufReader::new(file.map_err(|error| problem(Kind::Missing, evidence::EVENTS, error))?);
+        let mut seen: BTreeSet<(u32, u64)> = BTreeSet::new();
+        let mut custody = None;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = file.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
+            if read.map_err(|error| damaged(error.to_string()))? == 0 {
+                break;
+            }
+            if line.last() != Some(&b'\n') {
+                return Err(damaged("a line is too long, or cut".into()));
+            }
+            let number = seen.len() + 1;
+            let event: EventLine =
+                serde_json::from_slice(&line).map_err(|error| damaged(format!("line {number}: {error}")))?;
+            let bytes = event.bytes().map_err(|error| damaged(format!("line {number}: {error}")))?;
+            let id = (event.source, event.seq);
+            let bad = |kind, what: &str| problem(kind, evidence::EVENTS, what).events(id.0, id.1, id.1);
+            if !seen.insert(id) {
+                self.report.add(bad(Kind::Extra, "the event is there twice"));
+            }
+            match check_event(&event, bytes.as_deref(), chains, proved) {
+                Ok(()) => {
+                    self.report.facts.events += 1;
+                    self.report.facts.erased += u64::from(bytes.is_none());
+                }
+                Err((kind, what)) => self.report.add(bad(kind, what)),
+            }
+            if format!("{}-{}", id.0, id.1) == statement.custody {
+                custody = bytes;
+            }
+            progress(1);
+        }
+        drop(file);
+        match custody {
+            None => {
+                let what = format!("the event {} that recorded the export", statement.custody);
+                self.report.add(problem(Kind::Missing, evidence::EVENTS, what));
+            }
+            Some(bytes) => {
+                for what in contradictions(statement, &bytes) {
+                    let what = format!("the event that recorded the export says another {what}");
+                    self.report.add(problem(Kind::Changed, evidence::STATEMENT, what));
+                }
+            }
+        }
+        if seen.len() as u64 != statement.events.saturating_add(1) {
+            let what = format!("{} events, and the one of the export, were exported", statement.events);
+            self.report.add(problem(Kind::Missing, evidence::EVENTS, format!("{} are there; {what}", seen.len())));
+        }
+        self.completeness(statement, &seen);
+        Ok(())
+    }
+
+    /// What the events that are there say of those that are not.
+    fn completeness(&mut self, statement: &Statement, seen: &BTreeSet<(u32, u64)>) {
+        let mut ranges: BTreeMap<u32, (u64, u64, u64)> = BTreeMap::new();
+        for (source, seq) in seen.iter().filter(|(source, seq)| format!("{source}-{seq}") != statement.custody) {
+            let (_, last, count) = ranges.entry(*source).or_insert((*seq, *seq, 0));
+            (*last, *count) = (*seq, *count + 1);
+        }
+        for (source, (first, last, count)) in ranges {
+            if statement.whole && count != last - first + 1 {
+                let what = format!("{count} of these events are there, and it was exported as a whole");
+                self.report.add(problem(Kind::Missing, evidence::EVENTS, what).events(source, first, last));
+            }
+            let name = statement.sources.iter().rfind(|named| named.source == source);
+            let name = name.map(|named| named.name.clone()).unwrap_or_default();
+            self.report.facts.ranges.push(crate::Range { source, name, first, last, events: count });
+        }
+    }
+}
+
+fn check_event(
+    event: &EventLine,
+    bytes: Option<&[u8]>,
+    chains: &BTreeMap<u32, Chain>,
+    proved: &BTreeSet<(u32, u64)>,
+) -> std::result::Result<(), (Kind, &'static str)> {
+    let missing = || (Kind::Missing, "no batch of the bundle has the event");
+    let chain = chains.get(&event.source).ok_or_else(missing)?;
+    let (first, (record, _)) = chain.range(..=event.seq).next_back().ok_or_else(missing)?;
+    let index = event.seq - first;
+    if index >= u64::from(record.count) {
+        return Err(missing());
+    }
+    if !proved.contains(&(event.source, *first)) {
+        return Err((Kind::Missing, "nothing proves that the log has the event's batch"));
+    }
+    let not_hex = || (Kind::Damaged, "a hash or salt is not in hexadecimal");
+    let leaf = match (bytes, &event.salt, &event.leaf) {
+        (Some(bytes), Some(salt), None) => {
+            let salt = parse_hex_bytes(salt).and_then(|salt| salt.try_into().ok()).ok_or_else(not_hex)?;
+            batch::leaf(record.algorithm, &salt, event.seq, event.received, bytes)
+        }
+        (None, None, Some(leaf)) => parse_hex(leaf).ok_or_else(not_hex)?,
+        _ => return Err((Kind::Damaged, "it has neither bytes and a salt, nor the leaf of an erased event")),
+    };
+    let path: Vec<Hash> = event.path.iter().map(|hash| parse_hex(hash)).collect::<Option<_>>().ok_or_else(not_hex)?;
+    match tree::root_from_inclusion(record.algorithm, leaf, index, record.count.into(), &path) {
+        Some(root) if root == record.root => Ok(()),
+        _ => Err((Kind::Changed, "it is not what was signed")),
+    }
+}
+
+/// In what a statement is not what was journalled before the bundle was made.
+fn contradictions(statement: &Statement, event: &[u8]) -> Vec<&'static str> {
+    let event: Value = serde_json::from_slice(event).unwrap_or_default();
+    let text = |name: &str| event[name].as_str().map(str::to_owned);
+    let said = [
+        ("action", text("event.action"), Some(evidence::ACTION.to_owned())),
+        ("bundle", text("vedette.target"), Some(statement.id.clone())),
+        ("time", text("@timestamp"), Some(statement.created.clone())),
+        ("author", text("user.name"), Some(statement.by.clone())),
+        ("query", text("vedette.query"), Some(statement.query.clone())),
+        ("beginning", text("vedette.from"), statement.from.clone()),
+        ("end", text("vedette.to"), statement.to.clone()),
+        ("extent", text("vedette.whole"), Some(statement.whole.to_string())),
+        ("number of events", text("vedette.events"), Some(statement.events.to_string())),
+    ];
+    said.into_iter().filter(|(_, journalled, stated)| journalled != stated).map(|(what, ..)| what).collect()
+}
