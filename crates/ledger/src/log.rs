@@ -375,7 +375,8 @@ impl Ledger {
     /// # Errors
     /// A batch is in no signed checkpoint, or is not what was signed; or it cannot be written.
     pub fn erase(&self, batches: &[EraseFrom], now: i64) -> Result<(), LedgerError> {
-        let mut history = self.history(self.state().edge.size())?;
+        let size = self.state().edge.size();
+        let mut history = self.history(size)?;
         let (mut records, mut left) = (Vec::new(), Vec::new());
         for batch in batches {
             let (source, first_seq) = (batch.source, batch.first_seq);
