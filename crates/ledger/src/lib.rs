@@ -40,7 +40,7 @@ pub mod witness;
 pub use error::{FormatError, LedgerError};
 pub use hash::{Algorithm, Hash, Hasher, hex};
 pub use index::{Place, SourceHead};
-pub use log::{CHECKPOINT, LOG_KEY, Ledger, Options, SOURCES, SourceName, WITNESSED};
+pub use log::{CHECKPOINT, LOG_KEY, Ledger, Newest, Options, SOURCES, SourceName, WITNESSED};
 pub use sealer::{Seal, Sealer};
 
 /// Random bytes from the system.

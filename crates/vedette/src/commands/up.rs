@@ -88,6 +88,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         store: node.store.clone(),
         rules: node.rules.clone(),
         journal: journal.clone(),
+        sealer: node.sealer.clone(),
         ages: node.ages.clone(),
     };
     let maintenance = {

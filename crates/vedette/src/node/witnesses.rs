@@ -80,7 +80,7 @@ impl Witness {
     }
 
     async fn ask(&mut self, ledger: &Ledger) -> anyhow::Result<()> {
-        let note = ledger.newest();
+        let note = ledger.newest().note;
         let checkpoint: Checkpoint = note.text.parse().context("our own checkpoint")?;
         if self.last == Some(checkpoint.size) {
             return Ok(());

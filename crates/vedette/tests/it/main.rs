@@ -14,4 +14,5 @@ mod hostile;
 mod imports;
 mod journal;
 mod proofs;
+mod sealer_deaths;
 mod stopped_pipeline;
