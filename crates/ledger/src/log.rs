@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -37,6 +37,8 @@ pub const LOG_KEY: &str = "log.vkey";
 pub const SOURCES: &str = "sources.jsonl";
 const INDEX: &str = "index.sqlite";
 const LOCK: &str = "lock";
+/// Checkpoints that are kept for the witnesses that have not cosigned yet.
+const COSIGNING: usize = 8;
 
 /// How a ledger is kept.
 #[derive(Clone, Debug)]
@@ -86,6 +88,9 @@ struct Inner {
     state: Mutex<State>,
     /// Apart from the state, which is locked for as long as signing takes.
     sealed: Mutex<Sealed>,
+    /// Newest checkpoints that some witnesses have cosigned, and not enough.
+    cosigning: Mutex<Vec<Note>>,
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
     _lock: File,
 }
 
@@ -107,7 +112,7 @@ struct State {
     pending: Vec<Pending>,
     last_entry: i64,
     /// What a signed checkpoint has, but `checkpoint` or the index do not show yet.
-    unpublished: Option<Vec<Vec<u8>>>,
+    unpublished: Option<Unpublished>,
     /// A request failed: the sealer may have taken or signed what is not in the log, or begun an epoch.
     in_doubt: bool,
     /// The tree that is in doubt, with its files on disk.
@@ -136,7 +141,15 @@ struct Attempt {
     chains: HashMap<u32, Hash>,
 }
 
-/// What signed checkpoints have.
+/// A signed checkpoint, and what it has more than the one before.
+struct Unpublished {
+    newest: Newest,
+    entries: Vec<Vec<u8>>,
+    /// By source: the sequence number after its last event.
+    next: Vec<(u32, u64)>,
+}
+
+/// What published checkpoints have.
 struct Sealed {
     newest: Newest,
     /// By source: the sequence number after its last event.
@@ -194,6 +207,8 @@ impl Ledger {
         let (_, epoch_logged) = index.state()?;
         let is_published = published.is_some_and(|checkpoint| checkpoint.size == size);
         let is_certified = epoch_logged.is_some_and(|logged| logged >= certificate.epoch.number);
+        let newest = Newest { note, size, time: now };
+        let unpublished = || Unpublished { newest: newest.clone(), entries: Vec::new(), next: Vec::new() };
         let state = State {
             sealer,
             edge,
@@ -206,7 +221,7 @@ impl Ledger {
             certificate: (!is_certified).then_some(certificate.unsigned),
             pending: Vec::new(),
             last_entry: now,
-            unpublished: (!is_published).then(Vec::new),
+            unpublished: (!is_published).then(unpublished),
             in_doubt: false,
             attempt: None,
         };
@@ -216,7 +231,9 @@ impl Ledger {
                 options,
                 log_key,
                 state: Mutex::new(state),
-                sealed: Mutex::new(Sealed { newest: Newest { note, size, time: now }, next }),
+                sealed: Mutex::new(Sealed { newest, next }),
+                cosigning: Mutex::default(),
+                wake: OnceLock::new(),
                 _lock: lock,
             }),
         };
@@ -243,12 +260,12 @@ impl Ledger {
         self.state().next.get(&source).copied().unwrap_or(0)
     }
 
-    /// The sequence number after the last event of a source that a signed checkpoint has.
+    /// The sequence number after the last event of a source that a published checkpoint has.
     pub fn sealed_seq(&self, source: u32) -> u64 {
         self.inner.sealed().next.get(&source).copied().unwrap_or(0)
     }
 
-    /// The size of a checkpoint that has all events of a source before `next_seq`, if one was signed. Does not wait.
+    /// The size of a checkpoint that has all events of a source before `next_seq`, if one is published. Does not wait.
     pub fn size_with(&self, source: u32, next_seq: u64) -> Option<u64> {
         let sealed = self.inner.sealed();
         let is_in = sealed.next.get(&source).copied().unwrap_or(0) >= next_seq;
@@ -350,26 +367,51 @@ impl Ledger {
         tree::consistency_proof(Algorithm::Sha256, &folder, old, new).at(&self.inner.dir)
     }
 
-    /// Keeps witnesses' signatures of a checkpoint, beside those that others gave for the same one.
+    /// Keeps a witness's signatures of a checkpoint, beside those that others gave for the same one. The newest checkpoint that
+    /// `quorum` witnesses have cosigned is what `witnessed` shows.
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn cosign(&self, note: &Note, signatures: Vec<Signature>) -> Result<(), LedgerError> {
+    pub fn cosign(&self, note: &Note, signatures: Vec<Signature>, quorum: usize) -> Result<(), LedgerError> {
+        let mut cosigning = self.inner.cosigning.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.inner.dir.join(WITNESSED);
-        let mut cosigned = Note { text: note.text.clone(), signatures: note.signatures.clone() };
-        cosigned.signatures.extend(signatures);
-        // One at a time.
-        let _state = self.state();
-        if let Ok(before) = fs::read(&path)
-            && let Ok(before) = Note::parse(&before)
-        {
-            let size = |note: &Note| note.text.parse::<Checkpoint>().map_or(0, |checkpoint| checkpoint.size);
-            if size(&before) > size(&cosigned) {
-                return Ok(());
-            }
-            cosigned.merge(&before);
+        let size = |note: &Note| note.text.parse::<Checkpoint>().map_or(0, |checkpoint| checkpoint.size);
+        let shown = fs::read(&path).ok().and_then(|shown| Note::parse(&shown).ok());
+        let mut cosigned = Note { text: note.text.clone(), signatures };
+        for other in cosigning.iter().chain(&shown).filter(|other| other.text == note.text) {
+            // Whoever cosigned twice is counted once.
+            let new = |signature: &&Signature| !cosigned.signatures.iter().any(|known| known.id == signature.id);
+            let more: Vec<Signature> = other.signatures.iter().filter(new).cloned().collect();
+            cosigned.signatures.extend(more);
         }
-        replace(&path, cosigned.to_string().as_bytes())
+        let is_witness = |signature: &&Signature| note.signatures.iter().all(|logs| logs.id != signature.id);
+        let by = cosigned.signatures.iter().filter(is_witness).count();
+        cosigning.retain(|other| other.text != note.text);
+        if by < quorum {
+            // Others may come; but when they have seen a later one, they do not cosign this any more.
+            cosigning.push(cosigned);
+            let old = cosigning.len().saturating_sub(COSIGNING);
+            cosigning.drain(..old);
+            return Ok(());
+        }
+        if shown.is_some_and(|shown| size(&shown) > size(&cosigned)) {
+            return Ok(());
+        }
+        let logs = note.signatures.iter();
+        let logs = logs.filter(|logs| cosigned.signatures.iter().all(|known| known.id != logs.id)).cloned();
+        // The log's own signature comes first.
+        let signatures = logs.chain(cosigned.signatures.iter().cloned()).collect();
+        replace(&path, Note { text: cosigned.text, signatures }.to_string().as_bytes())
+    }
+
+    /// The newest checkpoint that enough witnesses have cosigned, as it was kept by [`cosign`](Self::cosign).
+    pub fn witnessed(&self) -> Option<Note> {
+        Note::parse(&fs::read(self.inner.dir.join(WITNESSED)).ok()?).ok()
+    }
+
+    /// Has `wake` called after each new checkpoint. It must not wait for anything; only the first that is given counts.
+    pub fn on_checkpoint(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.inner.wake.get_or_init(|| Box::new(wake));
     }
 
     /// Adds another entry, which is signed with the next checkpoint.
@@ -479,7 +521,7 @@ impl State {
             }
             let note = self.sealer.checkpoint(signed.size(), signed.root())?;
             if let Some(attempt) = self.attempt.take() {
-                self.adopt(inner, attempt, note, now);
+                self.adopt(attempt, note, now);
             }
         }
         match certificate.epoch {
@@ -554,7 +596,7 @@ impl State {
         let note = self.sealer.checkpoint(size, root)?;
         let checkpoint = note.text.parse()?;
         if let Some(attempt) = self.attempt.take() {
-            self.adopt(inner, attempt, note, now);
+            self.adopt(attempt, note, now);
         }
         self.in_doubt = false;
         step("checkpoint signed")?;
@@ -562,26 +604,32 @@ impl State {
     }
 
     /// The tree is signed: it is the log's from now on.
-    fn adopt(&mut self, inner: &Inner, attempt: Attempt, note: Note, now: i64) {
-        let mut sealed = inner.sealed();
-        for pending in self.pending.drain(..attempt.pending) {
-            if let Body::Batch(batch) = pending.body {
-                sealed.next.insert(batch.source, batch.first_seq + u64::from(batch.count));
-            }
-        }
-        sealed.newest = Newest { note, size: attempt.edge.size(), time: now };
+    fn adopt(&mut self, attempt: Attempt, note: Note, now: i64) {
+        let ends = |pending: Pending| match pending.body {
+            Body::Batch(batch) => Some((batch.source, batch.first_seq + u64::from(batch.count))),
+            _ => None,
+        };
+        let next = self.pending.drain(..attempt.pending).filter_map(ends).collect();
+        let newest = Newest { note, size: attempt.edge.size(), time: now };
+        self.unpublished = Some(Unpublished { newest, entries: attempt.entries, next });
         self.certificate = None;
         self.chains.extend(attempt.chains);
         self.edge = attempt.edge;
-        self.unpublished = Some(attempt.entries);
         self.last_entry = now;
     }
 
     /// Shows the newest checkpoint, and puts its entries into the index.
     fn publish(&mut self, inner: &Inner) -> Result<(), LedgerError> {
-        let Some(entries) = &self.unpublished else { return Ok(()) };
+        let Some(Unpublished { newest, entries, next }) = &self.unpublished else { return Ok(()) };
         let step = |name| (inner.options.step)(name).at(&inner.dir);
-        replace(&inner.dir.join(CHECKPOINT), inner.sealed().newest.note.to_string().as_bytes())?;
+        replace(&inner.dir.join(CHECKPOINT), newest.note.to_string().as_bytes())?;
+        let mut sealed = inner.sealed();
+        sealed.newest = newest.clone();
+        sealed.next.extend(next.iter().copied());
+        drop(sealed);
+        if let Some(wake) = inner.wake.get() {
+            wake();
+        }
         step("checkpoint published")?;
         let (indexed, _) = self.index.state()?;
         // Of an attempt that failed behind the index's transaction everything is there.

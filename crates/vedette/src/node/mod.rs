@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod local_import;
 pub mod maintenance;
 pub mod pipeline;
+pub mod proof;
 pub mod receivers;
 pub mod rules;
 pub mod sealer;

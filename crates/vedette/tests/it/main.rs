@@ -16,3 +16,4 @@ mod journal;
 mod proofs;
 mod sealer_deaths;
 mod stopped_pipeline;
+mod witnessing;
