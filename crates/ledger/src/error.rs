@@ -40,9 +40,12 @@ pub enum LedgerError {
     /// Something is not of its format.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// The sealer refuses, or is not there.
+    /// The sealer refuses.
     #[error("the sealer: {0}")]
     Sealer(String),
+    /// The sealer is not there, for now.
+    #[error("the sealer is gone: {0}")]
+    SealerGone(String),
     /// The index cannot be used.
     #[error("the ledger's index: {0}")]
     Index(#[from] rusqlite::Error),

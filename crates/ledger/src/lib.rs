@@ -46,7 +46,7 @@ pub use error::{FormatError, LedgerError};
 pub use history::History;
 pub use hash::{Algorithm, Hash, Hasher, hex};
 pub use index::{Place, SourceHead};
-pub use log::{CHECKPOINT, EraseFrom, LOG_KEY, Ledger, Options, SOURCES, SourceName, WITNESSED};
+pub use log::{CHECKPOINT, EraseFrom, LOG_KEY, Ledger, Newest, Options, SOURCES, SourceName, WITNESSED};
 pub use sealer::{Seal, Sealer};
 
 /// Random bytes from the system.

@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -20,13 +20,13 @@ use crate::{
     entry::{BatchRecord, Body, Entry, ErasureRecord, MAX_ENTRY_BYTES, Unsigned},
     error::IoContext,
     history::History,
-    index::{Index, Place, SourceHead},
+    index::{Index, Place},
     note::{Note, Signature, VerifierKey},
     salts::{Hidden, Salts},
-    sealer::{self, Seal},
+    sealer::{self, Head, Seal},
     sources::Named,
     tiles::{self, TileFolder, WIDTH},
-    tree,
+    tree::{self, Frontier},
 };
 
 /// The newest checkpoint, in the ledger's folder.
@@ -39,6 +39,8 @@ pub const LOG_KEY: &str = "log.vkey";
 pub const SOURCES: &str = "sources.jsonl";
 pub(crate) const INDEX: &str = "index.sqlite";
 const LOCK: &str = "lock";
+/// Checkpoints that are kept for the witnesses that have not cosigned yet.
+const COSIGNING: usize = 8;
 
 /// How a ledger is kept.
 #[derive(Clone, Debug)]
@@ -99,6 +101,11 @@ struct Inner {
     options: Options,
     log_key: VerifierKey,
     state: Mutex<State>,
+    /// Apart from the state, which is locked for as long as signing takes.
+    sealed: Mutex<Sealed>,
+    /// Newest checkpoints that some witnesses have cosigned, and not enough.
+    cosigning: Mutex<Vec<Note>>,
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
     _lock: File,
 }
 
@@ -107,29 +114,72 @@ struct State {
     /// Of the signed tree.
     edge: Edge,
     index: Index,
-    /// With the batches that are to be sealed.
-    heads: HashMap<u32, SourceHead>,
-    /// Only of what a signed checkpoint has.
-    sealed: HashMap<u32, u64>,
+    /// By source: the sequence number after its last event that was recorded.
+    next: HashMap<u32, u64>,
+    /// By source: the chain hash of its last batch in the signed tree.
+    chains: HashMap<u32, Hash>,
     sources: HashMap<u32, Named>,
     /// Sources whose lines are not on disk yet.
     unnamed: Vec<u32>,
+    epoch: Epoch,
+    /// Of the epoch's key, until it is in the log. It comes before anything that the key signs.
+    certificate: Option<Unsigned>,
     pending: Vec<Pending>,
-    epoch: u32,
-    public: [u8; 32],
-    epoch_since: i64,
     last_entry: i64,
-    newest: Note,
     /// What a signed checkpoint has, but `checkpoint` or the index do not show yet.
-    unpublished: Option<Vec<Vec<u8>>>,
+    unpublished: Option<Unpublished>,
+    /// A request failed: the sealer may have taken or signed what is not in the log, or begun an epoch.
+    in_doubt: bool,
+    /// The tree that is in doubt, with its files on disk.
+    attempt: Option<Attempt>,
 }
 
-/// An entry that is to be sealed. It names the key of the epoch in which it was made, which is the one that will sign it.
+/// An entry that is to be sealed. Which key signs it and where its source's chain stands is known only then.
 struct Pending {
-    unsigned: Unsigned,
+    body: Body,
     seed: Option<Seed>,
-    /// Of a batch: its source, and the sequence number after its last event.
-    batch: Option<(u32, u64)>,
+}
+
+/// The epoch whose key signs.
+struct Epoch {
+    number: u32,
+    public: [u8; 32],
+    since: i64,
+}
+
+/// A tree that the sealer was asked to sign.
+struct Attempt {
+    edge: Edge,
+    /// What the tree has more than the one before: the certificate, if there is one to log, and so many that were pending.
+    entries: Vec<Vec<u8>>,
+    pending: usize,
+    chains: HashMap<u32, Hash>,
+}
+
+/// A signed checkpoint, and what it has more than the one before.
+struct Unpublished {
+    newest: Newest,
+    entries: Vec<Vec<u8>>,
+    /// By source: the sequence number after its last event.
+    next: Vec<(u32, u64)>,
+}
+
+/// What published checkpoints have.
+struct Sealed {
+    newest: Newest,
+    /// By source: the sequence number after its last event.
+    next: HashMap<u32, u64>,
+}
+
+/// The newest checkpoint.
+#[derive(Clone, Debug)]
+pub struct Newest {
+    /// As the log signed it.
+    pub note: Note,
+    /// Entries of the log.
+    pub size: u64,
+    /// When it was signed, in microseconds since 1970.
+    pub time: i64,
 }
 
 impl Ledger {
@@ -141,59 +191,66 @@ impl Ledger {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir)?;
         let lock = lock_exclusively(dir, LOCK)?;
         let head = sealer.head()?;
-        let log_key: VerifierKey = head.log_key.parse()?;
-        let bad_head = || LedgerError::Sealer("its head is not one".into());
-        let signed = head.tree.frontier().ok_or_else(bad_head)?;
-        let public = sealer::parse_hex(&head.public).ok_or_else(bad_head)?;
-        let certificate = Certificate::read(&sealer::parse_hex_bytes(&head.certificate).ok_or_else(bad_head)?)?;
+        let (log_key, signed, certificate) = read_head(&head)?;
+        let size = signed.size();
 
         replace(&dir.join(LOG_KEY), format!("{log_key}\n").as_bytes())?;
         let path = dir.join(CHECKPOINT);
         let published = read_checkpoint(&path, &log_key)?;
-        if published.as_ref().is_some_and(|checkpoint| checkpoint.size > head.tree.size) {
+        if published.as_ref().is_some_and(|checkpoint| checkpoint.size > size) {
             return Err(LedgerError::Damaged {
                 path,
-                what: format!("it is of a larger tree than the sealer has signed ({} entries)", head.tree.size),
+                what: format!("it is of a larger tree than the sealer has signed ({size} entries)"),
             });
         }
-        let folder = TileFolder::new(dir, head.tree.size);
+        let folder = TileFolder::new(dir, size);
         let behind = |what: String| LedgerError::Damaged {
             path: dir.to_owned(),
-            what: format!("the log is not the one that the sealer signed at {} entries: {what}", head.tree.size),
+            what: format!("the log is not the one that the sealer signed at {size} entries: {what}"),
         };
         let edge = Edge::read(&folder).map_err(|error| behind(error.to_string()))?;
         if *edge.frontier() != signed {
             return Err(behind("its hashes are others".into()));
         }
-        remove_unsigned(dir, head.tree.size)?;
-        let newest = sealer.checkpoint(head.tree.size, signed.root())?;
+        remove_unsigned(dir, size)?;
+        let note = sealer.checkpoint(size, signed.root())?;
 
         let mut index = Index::open(&dir.join(INDEX))?;
         catch_up(&mut index, &folder)?;
-        let heads: HashMap<u32, SourceHead> = index.heads()?.into_iter().collect();
+        let heads = index.heads()?;
+        let next: HashMap<u32, u64> = heads.iter().map(|(source, head)| (*source, head.next_seq)).collect();
         let (_, epoch_logged) = index.state()?;
-        let is_published = published.is_some_and(|checkpoint| checkpoint.size == head.tree.size);
-        let mut state = State {
+        let is_published = published.is_some_and(|checkpoint| checkpoint.size == size);
+        let is_certified = epoch_logged.is_some_and(|logged| logged >= certificate.epoch.number);
+        let newest = Newest { note, size, time: now };
+        let unpublished = || Unpublished { newest: newest.clone(), entries: Vec::new(), next: Vec::new() };
+        let state = State {
             sealer,
             edge,
             index,
-            sealed: heads.iter().map(|(source, head)| (*source, head.next_seq)).collect(),
-            heads,
+            next: next.clone(),
+            chains: heads.into_iter().map(|(source, head)| (source, head.chain)).collect(),
             sources: read_sources(&dir.join(SOURCES))?,
             unnamed: Vec::new(),
+            epoch: certificate.epoch,
+            certificate: (!is_certified).then_some(certificate.unsigned),
             pending: Vec::new(),
-            epoch: head.epoch,
-            public,
-            epoch_since: certificate.since,
             last_entry: now,
-            newest,
-            unpublished: (!is_published).then(Vec::new),
+            unpublished: (!is_published).then(unpublished),
+            in_doubt: false,
+            attempt: None,
         };
-        if epoch_logged.is_none_or(|logged| logged < head.epoch) {
-            state.begin_epoch(certificate);
-        }
         let ledger = Ledger {
-            inner: Arc::new(Inner { dir: dir.to_owned(), options, log_key, state: Mutex::new(state), _lock: lock }),
+            inner: Arc::new(Inner {
+                dir: dir.to_owned(),
+                options,
+                log_key,
+                state: Mutex::new(state),
+                sealed: Mutex::new(Sealed { newest, next }),
+                cosigning: Mutex::default(),
+                wake: OnceLock::new(),
+                _lock: lock,
+            }),
         };
         ledger.checkpoint(now)?;
         Ok(ledger)
@@ -208,19 +265,26 @@ impl Ledger {
         &self.inner.log_key
     }
 
-    /// The newest checkpoint, signed by the log.
-    pub fn newest(&self) -> Note {
-        self.state().newest.clone()
+    /// The newest checkpoint. Does not wait for one that is being signed.
+    pub fn newest(&self) -> Newest {
+        self.inner.sealed().newest.clone()
     }
 
     /// The sequence number after the last event of a source that is recorded, if only in memory.
     pub fn next_seq(&self, source: u32) -> u64 {
-        self.state().heads.get(&source).map_or(0, |head| head.next_seq)
+        self.state().next.get(&source).copied().unwrap_or(0)
     }
 
-    /// The sequence number after the last event of a source that a signed checkpoint has.
+    /// The sequence number after the last event of a source that a published checkpoint has.
     pub fn sealed_seq(&self, source: u32) -> u64 {
-        self.state().sealed.get(&source).copied().unwrap_or(0)
+        self.inner.sealed().next.get(&source).copied().unwrap_or(0)
+    }
+
+    /// The size of a checkpoint that has all events of a source before `next_seq`, if one is published. Does not wait.
+    pub fn size_with(&self, source: u32, next_seq: u64) -> Option<u64> {
+        let sealed = self.inner.sealed();
+        let is_in = sealed.next.get(&source).copied().unwrap_or(0) >= next_seq;
+        is_in.then_some(sealed.newest.size)
     }
 
     /// The sealed batch that has an event.
@@ -262,7 +326,6 @@ impl Ledger {
         let (root, digest) = tree.finish();
         let mut state = self.state();
         let commitment = state.commitment(source)?;
-        let prev = state.heads.get(&source.number).map_or([0; 32], |head| head.chain);
         let body = Body::Batch(BatchRecord {
             algorithm,
             source: source.number,
@@ -271,14 +334,13 @@ impl Ledger {
             count,
             root,
             digest,
-            prev,
+            // The chain is joined when the batch is sealed.
+            prev: [0; 32],
             received_min,
             received_max,
         });
-        let unsigned = Unsigned::new(&body, state.epoch, &state.public);
-        let next_seq = first_seq + u64::from(count);
-        state.heads.insert(source.number, SourceHead { next_seq, chain: unsigned.chain_hash() });
-        state.pending.push(Pending { unsigned, seed: Some(seed), batch: Some((source.number, next_seq)) });
+        state.next.insert(source.number, first_seq + u64::from(count));
+        state.pending.push(Pending { body, seed: Some(seed) });
         Ok(())
     }
 
@@ -347,26 +409,51 @@ impl Ledger {
         tree::consistency_proof(Algorithm::Sha256, &folder, old, new).at(&self.inner.dir)
     }
 
-    /// Keeps witnesses' signatures of a checkpoint, beside those that others gave for the same one.
+    /// Keeps a witness's signatures of a checkpoint, beside those that others gave for the same one. The newest checkpoint that
+    /// `quorum` witnesses have cosigned is what `witnessed` shows.
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn cosign(&self, note: &Note, signatures: Vec<Signature>) -> Result<(), LedgerError> {
+    pub fn cosign(&self, note: &Note, signatures: Vec<Signature>, quorum: usize) -> Result<(), LedgerError> {
+        let mut cosigning = self.inner.cosigning.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.inner.dir.join(WITNESSED);
-        let mut cosigned = Note { text: note.text.clone(), signatures: note.signatures.clone() };
-        cosigned.signatures.extend(signatures);
-        // One at a time.
-        let _state = self.state();
-        if let Ok(before) = fs::read(&path)
-            && let Ok(before) = Note::parse(&before)
-        {
-            let size = |note: &Note| note.text.parse::<Checkpoint>().map_or(0, |checkpoint| checkpoint.size);
-            if size(&before) > size(&cosigned) {
-                return Ok(());
-            }
-            cosigned.merge(&before);
+        let size = |note: &Note| note.text.parse::<Checkpoint>().map_or(0, |checkpoint| checkpoint.size);
+        let shown = fs::read(&path).ok().and_then(|shown| Note::parse(&shown).ok());
+        let mut cosigned = Note { text: note.text.clone(), signatures };
+        for other in cosigning.iter().chain(&shown).filter(|other| other.text == note.text) {
+            // Whoever cosigned twice is counted once.
+            let new = |signature: &&Signature| !cosigned.signatures.iter().any(|known| known.id == signature.id);
+            let more: Vec<Signature> = other.signatures.iter().filter(new).cloned().collect();
+            cosigned.signatures.extend(more);
         }
-        replace(&path, cosigned.to_string().as_bytes())
+        let is_witness = |signature: &&Signature| note.signatures.iter().all(|logs| logs.id != signature.id);
+        let by = cosigned.signatures.iter().filter(is_witness).count();
+        cosigning.retain(|other| other.text != note.text);
+        if by < quorum {
+            // Others may come; but when they have seen a later one, they do not cosign this any more.
+            cosigning.push(cosigned);
+            let old = cosigning.len().saturating_sub(COSIGNING);
+            cosigning.drain(..old);
+            return Ok(());
+        }
+        if shown.is_some_and(|shown| size(&shown) > size(&cosigned)) {
+            return Ok(());
+        }
+        let logs = note.signatures.iter();
+        let logs = logs.filter(|logs| cosigned.signatures.iter().all(|known| known.id != logs.id)).cloned();
+        // The log's own signature comes first.
+        let signatures = logs.chain(cosigned.signatures.iter().cloned()).collect();
+        replace(&path, Note { text: cosigned.text, signatures }.to_string().as_bytes())
+    }
+
+    /// The newest checkpoint that enough witnesses have cosigned, as it was kept by [`cosign`](Self::cosign).
+    pub fn witnessed(&self) -> Option<Note> {
+        Note::parse(&fs::read(self.inner.dir.join(WITNESSED)).ok()?).ok()
+    }
+
+    /// Has `wake` called after each new checkpoint. It must not wait for anything; only the first that is given counts.
+    pub fn on_checkpoint(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.inner.wake.get_or_init(|| Box::new(wake));
     }
 
     /// Erases events for ever: signs that they are erased, then forgets their salts. Who erases their bytes does so
@@ -415,12 +502,11 @@ impl Ledger {
     /// # Errors
     /// It is longer than an entry may be.
     pub fn record(&self, body: Body) -> Result<(), LedgerError> {
-        let mut state = self.state();
-        let unsigned = Unsigned::new(&body, state.epoch, &state.public);
-        if unsigned.bytes().len() + 64 > MAX_ENTRY_BYTES {
+        // Every epoch's number and key are of one length.
+        if Unsigned::new(&body, 0, &[0; 32]).bytes().len() + 64 > MAX_ENTRY_BYTES {
             return Err(FormatError::new("the entry is longer than 65,535 bytes").into());
         }
-        state.pending.push(Pending { unsigned, seed: None, batch: None });
+        self.state().pending.push(Pending { body, seed: None });
         Ok(())
     }
 
@@ -428,41 +514,48 @@ impl Ledger {
     /// is a heartbeat when one is due, or nothing to do.
     ///
     /// # Errors
-    /// Writing failed or the sealer refused. What was recorded stays, and can be tried again.
+    /// Writing failed, or the sealer refused or is gone. What was recorded stays, and can be tried again.
     pub fn checkpoint(&self, now: i64) -> Result<Option<Checkpoint>, LedgerError> {
         let inner = &*self.inner;
         let mut state = self.state();
+        if state.in_doubt {
+            state.agree(inner, now)?;
+        }
         state.publish(inner)?;
         let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        if state.pending.is_empty() {
+        if state.pending.is_empty() && state.certificate.is_none() {
             if now.saturating_sub(state.last_entry) < micros(inner.options.heartbeat) {
                 return Ok(None);
             }
-            let unsigned = Unsigned::new(&Body::Heartbeat(now), state.epoch, &state.public);
-            state.pending.push(Pending { unsigned, seed: None, batch: None });
+            state.pending.push(Pending { body: Body::Heartbeat(now), seed: None });
         }
-        let sealed = state.seal(inner);
-        if sealed.is_err() {
-            // The sealer took entries that are not in the log.
-            state.sealer.head()?;
-        }
-        let checkpoint = sealed?;
-        state.last_entry = now;
+        let checkpoint = state.seal(inner, now)?;
         state.publish(inner)?;
-        if now.saturating_sub(state.epoch_since) >= micros(inner.options.epoch) {
-            let certificate = state.sealer.rotate(now)?;
-            state.begin_epoch(Certificate::read(&certificate)?);
+        if now.saturating_sub(state.epoch.since) >= micros(inner.options.epoch) {
+            state.in_doubt = true;
+            match state.sealer.rotate(now).and_then(|certificate| Certificate::read(&certificate)) {
+                Ok(certificate) => {
+                    state.begin_epoch(certificate);
+                    state.in_doubt = false;
+                }
+                // The checkpoint is signed all the same; which epoch it is turns out with the next.
+                Err(error) => tracing::warn!(%error, "the sealer began no new epoch"),
+            }
         }
         Ok(Some(checkpoint))
+    }
+}
+
+impl Inner {
+    fn sealed(&self) -> MutexGuard<'_, Sealed> {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The entry that begins an epoch, signed by the epoch before.
 struct Certificate {
     unsigned: Unsigned,
-    epoch: u32,
-    public: [u8; 32],
-    since: i64,
+    epoch: Epoch,
 }
 
 impl Certificate {
@@ -471,15 +564,60 @@ impl Certificate {
         let Body::Key(key) = &entry.body else {
             return Err(LedgerError::Sealer("what certifies its key is another entry".into()));
         };
-        Ok(Certificate { epoch: key.epoch, public: key.public, since: key.time, unsigned: entry.unsigned() })
+        let epoch = Epoch { number: key.epoch, public: key.public, since: key.time };
+        Ok(Certificate { epoch, unsigned: entry.unsigned() })
     }
 }
 
+/// What a sealer's head says: the log's key, the signed tree, the epoch.
+fn read_head(head: &Head) -> Result<(VerifierKey, Frontier, Certificate), LedgerError> {
+    let bad_head = || LedgerError::Sealer("its head is not one".into());
+    let signed = head.tree.frontier().ok_or_else(bad_head)?;
+    let certificate = Certificate::read(&sealer::parse_hex_bytes(&head.certificate).ok_or_else(bad_head)?)?;
+    let public = sealer::parse_hex(&head.public).ok_or_else(bad_head)?;
+    if (certificate.epoch.number, certificate.epoch.public) != (head.epoch, public) {
+        return Err(bad_head());
+    }
+    Ok((head.log_key.parse()?, signed, certificate))
+}
+
 impl State {
-    /// From now on the key of this epoch signs. Its certificate comes first.
+    /// From now on the key of this epoch signs.
     fn begin_epoch(&mut self, certificate: Certificate) {
-        (self.epoch, self.public, self.epoch_since) = (certificate.epoch, certificate.public, certificate.since);
-        self.pending.push(Pending { unsigned: certificate.unsigned, seed: None, batch: None });
+        self.epoch = certificate.epoch;
+        self.certificate = Some(certificate.unsigned);
+    }
+
+    /// After a failure: finds out what the sealer has signed, which may be one that was started since. It is the tree that is
+    /// known, or the one that it was asked for last; with any other there is no way on.
+    fn agree(&mut self, inner: &Inner, now: i64) -> Result<(), LedgerError> {
+        let (log_key, signed, certificate) = read_head(&self.sealer.head()?)?;
+        if log_key != inner.log_key {
+            return Err(LedgerError::Sealer(format!("it has another key than the log, {log_key}")));
+        }
+        if signed != *self.edge.frontier() {
+            if self.attempt.as_ref().is_none_or(|attempt| *attempt.edge.frontier() != signed) {
+                let (theirs, ours) = (signed.size(), self.edge.size());
+                let what =
+                    format!("it has signed a tree of {theirs} entries, which is not this log's ({ours} entries)");
+                return Err(LedgerError::Sealer(what));
+            }
+            let note = self.sealer.checkpoint(signed.size(), signed.root())?;
+            if let Some(attempt) = self.attempt.take() {
+                self.adopt(attempt, note, now);
+            }
+        }
+        match certificate.epoch {
+            Epoch { number, public, .. } if (number, public) == (self.epoch.number, self.epoch.public) => {}
+            Epoch { number, .. } if number == self.epoch.number + 1 => self.begin_epoch(certificate),
+            Epoch { number, .. } => {
+                let what = format!("it is in epoch {number}, the log in {}", self.epoch.number);
+                return Err(LedgerError::Sealer(what));
+            }
+        }
+        self.attempt = None;
+        self.in_doubt = false;
+        Ok(())
     }
 
     fn commitment(&mut self, source: SourceName<'_>) -> Result<Hash, LedgerError> {
@@ -494,37 +632,87 @@ impl State {
         Ok(commitment)
     }
 
+    /// What is to be sealed next, in order: the certificate, if there is one to log, and what is pending. And where the chains
+    /// of its sources stand then.
+    fn unsigned(&self) -> (Vec<Unsigned>, HashMap<u32, Hash>) {
+        let mut chains: HashMap<u32, Hash> = HashMap::new();
+        let mut unsigned: Vec<Unsigned> = self.certificate.iter().cloned().collect();
+        for Pending { body, .. } in &self.pending {
+            let entry = |body| Unsigned::new(body, self.epoch.number, &self.epoch.public);
+            unsigned.push(match body {
+                Body::Batch(batch) => {
+                    let prev = chains.get(&batch.source).or_else(|| self.chains.get(&batch.source));
+                    let batch = BatchRecord { prev: prev.copied().unwrap_or_default(), ..batch.clone() };
+                    let source = batch.source;
+                    let entry = entry(&Body::Batch(batch));
+                    chains.insert(source, entry.chain_hash());
+                    entry
+                }
+                body => entry(body),
+            });
+        }
+        (unsigned, chains)
+    }
+
     /// Writes what is pending and has it signed. Nothing here changes before the checkpoint is signed.
-    fn seal(&mut self, inner: &Inner) -> Result<Checkpoint, LedgerError> {
+    fn seal(&mut self, inner: &Inner, now: i64) -> Result<Checkpoint, LedgerError> {
         let step = |name| (inner.options.step)(name).at(&inner.dir);
-        let unsigned: Vec<Unsigned> = self.pending.iter().map(|pending| pending.unsigned.clone()).collect();
+        self.in_doubt = true;
+        let (unsigned, chains) = self.unsigned();
+        let count = unsigned.len();
         let entries = self.sealer.sign(unsigned)?;
-        if entries.len() != self.pending.len() {
+        if entries.len() != count {
             return Err(LedgerError::Sealer("it did not sign every entry".into()));
         }
         step("entries signed")?;
         self.write_sources(inner)?;
-        write_seeds(&inner.dir, self.edge.size(), &self.pending)?;
+        let certificate = self.certificate.iter().map(|_| None);
+        let seeds: Vec<_> = certificate.chain(self.pending.iter().map(|pending| pending.seed)).collect();
+        write_seeds(&inner.dir, self.edge.size(), &seeds)?;
         step("seeds written")?;
         let mut edge = self.edge.clone();
         let files = edge.extend(entries.clone());
         write_files(&inner.dir, &files)?;
         step("tiles written")?;
-        let note = self.sealer.checkpoint(edge.size(), edge.frontier().root())?;
+        let (size, root) = (edge.size(), edge.frontier().root());
+        self.attempt = Some(Attempt { edge, entries, pending: self.pending.len(), chains });
+        let note = self.sealer.checkpoint(size, root)?;
         let checkpoint = note.text.parse()?;
-        self.sealed.extend(self.pending.drain(..).filter_map(|pending| pending.batch));
-        self.edge = edge;
-        self.newest = note;
-        self.unpublished = Some(entries);
+        if let Some(attempt) = self.attempt.take() {
+            self.adopt(attempt, note, now);
+        }
+        self.in_doubt = false;
         step("checkpoint signed")?;
         Ok(checkpoint)
     }
 
+    /// The tree is signed: it is the log's from now on.
+    fn adopt(&mut self, attempt: Attempt, note: Note, now: i64) {
+        let ends = |pending: Pending| match pending.body {
+            Body::Batch(batch) => Some((batch.source, batch.first_seq + u64::from(batch.count))),
+            _ => None,
+        };
+        let next = self.pending.drain(..attempt.pending).filter_map(ends).collect();
+        let newest = Newest { note, size: attempt.edge.size(), time: now };
+        self.unpublished = Some(Unpublished { newest, entries: attempt.entries, next });
+        self.certificate = None;
+        self.chains.extend(attempt.chains);
+        self.edge = attempt.edge;
+        self.last_entry = now;
+    }
+
     /// Shows the newest checkpoint, and puts its entries into the index.
     fn publish(&mut self, inner: &Inner) -> Result<(), LedgerError> {
-        let Some(entries) = &self.unpublished else { return Ok(()) };
+        let Some(Unpublished { newest, entries, next }) = &self.unpublished else { return Ok(()) };
         let step = |name| (inner.options.step)(name).at(&inner.dir);
-        replace(&inner.dir.join(CHECKPOINT), self.newest.to_string().as_bytes())?;
+        replace(&inner.dir.join(CHECKPOINT), newest.note.to_string().as_bytes())?;
+        let mut sealed = inner.sealed();
+        sealed.newest = newest.clone();
+        sealed.next.extend(next.iter().copied());
+        drop(sealed);
+        if let Some(wake) = inner.wake.get() {
+            wake();
+        }
         step("checkpoint published")?;
         let (indexed, _) = self.index.state()?;
         // Of an attempt that failed behind the index's transaction everything is there.
@@ -628,13 +816,13 @@ fn catch_up(index: &mut Index, folder: &TileFolder) -> Result<(), LedgerError> {
 }
 
 /// The seeds of entries from `first` on; an entry that is no batch has zeroes.
-fn write_seeds(dir: &Path, first: u64, pending: &[Pending]) -> Result<(), LedgerError> {
+fn write_seeds(dir: &Path, first: u64, seeds: &[Option<Seed>]) -> Result<(), LedgerError> {
     let mut at = first;
-    let mut rest = pending;
+    let mut rest = seeds;
     while !rest.is_empty() {
         let (index, offset) = (at / WIDTH, at % WIDTH);
         let (now, later) = rest.split_at(rest.len().min((WIDTH - offset) as usize));
-        let seeds: Vec<u8> = now.iter().flat_map(|pending| pending.seed.unwrap_or_default()).collect();
+        let seeds: Vec<u8> = now.iter().flat_map(|seed| seed.unwrap_or_default()).collect();
         let path = dir.join(tiles::seeds_path(index));
         let parent = create_parent(dir, &path)?;
         let mut open = OpenOptions::new();

@@ -88,23 +88,22 @@ fn write_line(to: &mut impl Write, message: &impl Serialize) -> std::io::Result<
 }
 
 /// The other end: a sealer behind a stream.
-pub struct Remote<R, W> {
-    from: BufReader<R>,
-    to: W,
+pub struct Remote<S> {
+    stream: BufReader<S>,
 }
 
-impl<R: Read + Send, W: Write + Send> Remote<R, W> {
+impl<S: Read + Write + Send> Remote<S> {
     /// A sealer that is [served](serve) at the other end.
-    pub fn new(from: R, to: W) -> Self {
-        Remote { from: BufReader::new(from), to }
+    pub fn new(stream: S) -> Self {
+        Remote { stream: BufReader::new(stream) }
     }
 
     fn ask(&mut self, request: &Request) -> Result<Reply, LedgerError> {
-        let gone = |error: std::io::Error| LedgerError::Sealer(format!("its process does not answer: {error}"));
-        write_line(&mut self.to, request).map_err(gone)?;
+        let gone = |error: std::io::Error| LedgerError::SealerGone(format!("its process does not answer: {error}"));
+        write_line(self.stream.get_mut(), request).map_err(gone)?;
         let mut line = String::new();
-        if self.from.by_ref().take(MAX_LINE).read_line(&mut line).map_err(gone)? == 0 {
-            return Err(LedgerError::Sealer("its process has ended".into()));
+        if self.stream.by_ref().take(MAX_LINE).read_line(&mut line).map_err(gone)? == 0 {
+            return Err(LedgerError::SealerGone("its process has ended".into()));
         }
         match serde_json::from_str(&line).map_err(|error| LedgerError::Sealer(error.to_string()))? {
             Reply::Refused(why) => Err(LedgerError::Sealer(why)),
@@ -122,7 +121,7 @@ fn unexpected() -> LedgerError {
     LedgerError::Sealer("its process gave another answer than expected".into())
 }
 
-impl<R: Read + Send, W: Write + Send> Seal for Remote<R, W> {
+impl<S: Read + Write + Send> Seal for Remote<S> {
     fn head(&mut self) -> Result<Head, LedgerError> {
         match self.ask(&Request::Head)? {
             Reply::Head(head) => Ok(head),
@@ -147,5 +146,49 @@ impl<R: Read + Send, W: Write + Send> Seal for Remote<R, W> {
             Reply::Note(note) => Ok(Note::parse(note.as_bytes())?),
             _ => Err(unexpected()),
         }
+    }
+}
+
+/// A sealer that is connected to again when it is gone: by the first request for its head. Other requests fail until then,
+/// because whoever asks has to compare the head of another process with what he knows.
+pub struct Reconnecting<S, C> {
+    connect: C,
+    remote: Option<Remote<S>>,
+}
+
+impl<S: Read + Write + Send, C: FnMut() -> Result<S, LedgerError> + Send> Reconnecting<S, C> {
+    /// `connect` starts a sealer and connects to it, or says why not now.
+    pub fn new(connect: C) -> Self {
+        Reconnecting { connect, remote: None }
+    }
+
+    fn ask<T>(&mut self, ask: impl FnOnce(&mut Remote<S>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let remote = self.remote.as_mut().ok_or_else(|| LedgerError::SealerGone("its process has ended".into()))?;
+        let answer = ask(remote);
+        if let Err(LedgerError::SealerGone(_)) = answer {
+            self.remote = None;
+        }
+        answer
+    }
+}
+
+impl<S: Read + Write + Send, C: FnMut() -> Result<S, LedgerError> + Send> Seal for Reconnecting<S, C> {
+    fn head(&mut self) -> Result<Head, LedgerError> {
+        if self.remote.is_none() {
+            self.remote = Some(Remote::new((self.connect)()?));
+        }
+        self.ask(Remote::head)
+    }
+
+    fn sign(&mut self, entries: Vec<Unsigned>) -> Result<Vec<Vec<u8>>, LedgerError> {
+        self.ask(|remote| remote.sign(entries))
+    }
+
+    fn rotate(&mut self, time: i64) -> Result<Vec<u8>, LedgerError> {
+        self.ask(|remote| remote.rotate(time))
+    }
+
+    fn checkpoint(&mut self, size: u64, root: Hash) -> Result<Note, LedgerError> {
+        self.ask(|remote| remote.checkpoint(size, root))
     }
 }

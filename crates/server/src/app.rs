@@ -107,6 +107,58 @@ pub struct RefusedRule {
 pub trait HealthView: Send + Sync {
     /// One entry for each part.
     fn checks(&self) -> Vec<Check>;
+    /// How far the history is proved.
+    fn ledger(&self) -> LedgerStatus;
+}
+
+/// How far the history is proved.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct LedgerStatus {
+    /// Entries of the log in the newest checkpoint.
+    pub entries: u64,
+    /// Seconds since that was signed.
+    pub sealed_seconds_ago: u64,
+    /// How many witnesses must have cosigned.
+    pub required_witnesses: u64,
+    /// The newest checkpoint that so many have cosigned, at least one; none if there is none.
+    pub witnessed: Option<Witnessed>,
+    /// Every witness.
+    pub witnesses: Vec<WitnessStatus>,
+}
+
+/// A checkpoint that enough witnesses have cosigned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Witnessed {
+    /// Entries of the log in it.
+    pub entries: u64,
+    /// Seconds since there were enough cosignatures.
+    pub seconds_ago: u64,
+    /// How many witnesses have cosigned it or a later one.
+    pub by: u64,
+}
+
+/// How one witness is doing.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct WitnessStatus {
+    /// The name of its key.
+    pub name: String,
+    /// What it has cosigned; none if it never has.
+    pub cosigned: Option<Cosigned>,
+    /// Why it does not cosign now.
+    pub complaint: Option<String>,
+}
+
+/// The newest checkpoint that a witness has cosigned.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Cosigned {
+    /// Entries of the log in it.
+    pub entries: u64,
+    /// When it did so.
+    #[serde(serialize_with = "crate::api::model::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Time,
+    /// Seconds since then.
+    pub seconds_ago: u64,
 }
 
 /// How one part is doing.

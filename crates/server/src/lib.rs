@@ -29,8 +29,8 @@ use std::sync::Arc;
 pub use action::Action;
 pub use api::openapi;
 pub use app::{
-    App, Check, Counters, Gates, HealthView, Journal, LiveTail, LoadedRule, RefusedRule, RulesView, Status,
-    system_clock,
+    App, Check, Cosigned, Counters, Gates, HealthView, Journal, LedgerStatus, LiveTail, LoadedRule, RefusedRule,
+    RulesView, Status, WitnessStatus, Witnessed, system_clock,
 };
 pub use auth::Peer;
 pub use custody::{Custody, CustodyError, Erased, Hold, Selection};

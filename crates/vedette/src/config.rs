@@ -4,6 +4,7 @@
 //! client certificates is refused.
 
 use std::{
+    collections::HashSet,
     ffi::OsString,
     io,
     net::SocketAddr,
@@ -12,9 +13,14 @@ use std::{
     time::Duration,
 };
 
+use hyper::Uri;
 use serde::Deserialize;
 use vedette_event::Diagnostic;
 use vedette_intake::receive::files::Multiline;
+use vedette_ledger::{
+    FormatError,
+    note::{KeyKind, VerifierKey},
+};
 
 use crate::{Usage, cli::DataArgs};
 
@@ -205,6 +211,27 @@ pub struct LedgerConfig {
     pub algorithm: vedette_ledger::Algorithm,
     /// Who cosigns the checkpoints.
     pub witnesses: Vec<Witness>,
+    /// How many of them must have; 0 requires none.
+    pub required_witnesses: usize,
+}
+
+impl LedgerConfig {
+    fn check(&self) -> Result<(), String> {
+        let mut names = HashSet::new();
+        let mut keys = HashSet::new();
+        for witness in &self.witnesses {
+            let (_, key) = witness.parse()?;
+            // Whoever counts twice is no quorum.
+            if !names.insert(key.name().to_owned()) || !keys.insert(*key.public()) {
+                return Err(format!("ledger.witnesses: {} is there twice", key.name()));
+            }
+        }
+        let (required, all) = (self.required_witnesses, self.witnesses.len());
+        if required > all {
+            return Err(format!("ledger.required_witnesses is {required}, and there are {all} in ledger.witnesses"));
+        }
+        Ok(())
+    }
 }
 
 /// A witness ([C2SP tlog-witness](https://c2sp.org/tlog-witness)).
@@ -215,6 +242,25 @@ pub struct Witness {
     pub url: String,
     /// Its key, as a vkey.
     pub key: String,
+}
+
+impl Witness {
+    /// The address and the key.
+    ///
+    /// # Errors
+    /// One of them is none, for people.
+    pub fn parse(&self) -> Result<(Uri, VerifierKey), String> {
+        let wrong = |what: &str| format!("ledger.witnesses: {}: {what}", self.url);
+        let url: Uri = self.url.parse().map_err(|_| wrong("this is no URL"))?;
+        if url.scheme_str() != Some("http") || url.host().is_none_or(str::is_empty) {
+            return Err(wrong("only `http://` is spoken (checkpoints and cosignatures are signed themselves)"));
+        }
+        let key: VerifierKey = self.key.parse().map_err(|error: FormatError| wrong(&error.to_string()))?;
+        if key.kind() != KeyKind::Cosignature {
+            return Err(wrong("the key is of another type than a witness's; `vedette witness` prints its own"));
+        }
+        Ok((url, key))
+    }
 }
 
 /// Limits of the store.
@@ -321,6 +367,7 @@ impl Config {
         for start in self.receivers.files.iter().filter_map(|files| files.multiline_start.as_deref()) {
             Multiline::new(start).map_err(|error| format!("receivers.files: multiline_start: {error}"))?;
         }
+        self.ledger.check()?;
         if self.console.certificate.is_some() != self.console.key.is_some() {
             return Err("the console needs both `certificate` and `key`, or neither".into());
         }
@@ -431,6 +478,40 @@ mod tests {
                 "vedette.yml:2:3: storage: unknown field `max_age`, expected one of `max_age_days`, `max_bytes`, `max_disk_percent`, `min_free_bytes`, `max_record_bytes`, `seal_after_seconds` (docs/configuration.md lists every key with its default)"
             ],
         );
+    }
+
+    #[test]
+    fn witnesses_are_checked() {
+        use vedette_ledger::note::SigningKey;
+        let key = |name: &str, kind| SigningKey::from_seed(name, kind, [7; 32]).expect("a name").verifier().to_string();
+        let witness = |url: &str, key: &str| format!("{{url: \"{url}\", key: \"{key}\"}}");
+        let (w1, w2) = (key("w.example/1", KeyKind::Cosignature), key("w.example/2", KeyKind::Cosignature));
+        let ledger = |witnesses: &[&String], required: usize| {
+            let witnesses = witnesses.iter().map(|witness| witness.as_str()).collect::<Vec<_>>().join(", ");
+            format!("ledger: {{witnesses: [{witnesses}], required_witnesses: {required}}}")
+        };
+        let one = witness("http://w.example:8440", &w1);
+        let cases = [
+            ledger(&[&one], 1),
+            ledger(&[&one], 2),
+            ledger(&[&one, &witness("http://w.example:8441", &w1)], 1),
+            // The same key by another name.
+            ledger(&[&one, &witness("http://w.example:8441", &w2)], 1),
+            ledger(&[&witness("https://w.example", &w1)], 0),
+            ledger(&[&witness("no address", &w1)], 0),
+            ledger(&[&witness("http://w.example", &w1.replace('1', "2"))], 0),
+            ledger(&[&witness("http://w.example", &key("log", KeyKind::Ed25519))], 0),
+        ];
+        let said = cases.map(|text| Config::parse("c", &text).map_or_else(|said| said.message, |_| "fine".into()));
+        expect_test::expect![[r#"
+            fine
+            ledger.required_witnesses is 2, and there are 1 in ledger.witnesses
+            ledger.witnesses: w.example/1 is there twice
+            ledger.witnesses: w.example/2 is there twice
+            ledger.witnesses: https://w.example: only `http://` is spoken (checkpoints and cosignatures are signed themselves)
+            ledger.witnesses: no address: this is no URL
+            ledger.witnesses: http://w.example: not a verifier key (`name+id+base64`): the id is not of this name and key
+            ledger.witnesses: http://w.example: the key is of another type than a witness's; `vedette witness` prints its own"#]].assert_eq(&said.join("\n"));
     }
 
     #[test]

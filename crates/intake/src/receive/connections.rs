@@ -30,6 +30,13 @@ impl OpenConnections {
     }
 }
 
+impl Place {
+    /// Whose it is.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.open.0.lock().unwrap_or_else(PoisonError::into_inner);

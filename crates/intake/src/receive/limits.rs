@@ -30,6 +30,12 @@ pub struct Limits {
     pub requests: usize,
     /// Of them from one peer address: whoever sends his bodies slowly takes no more.
     pub requests_per_peer: usize,
+    /// A reply that waits for more than storing ([`http::Level`](super::http::Level)) comes after this time, whatever was reached.
+    pub acknowledge_time: Duration,
+    /// Replies that wait so at a time, per router. Beyond, nobody waits: the records are stored, and that is said.
+    pub waiting: usize,
+    /// Of them to one peer address.
+    pub waiting_per_peer: usize,
     /// Records are handed to the spool in portions of about this many bytes.
     pub chunk_bytes: usize,
     /// UDP receive buffer asked of the kernel (`net.core.rmem_max` may cap it).
@@ -52,6 +58,9 @@ impl Default for Limits {
             documents: 1_000_000,
             requests: 64,
             requests_per_peer: 16,
+            acknowledge_time: Duration::from_secs(30),
+            waiting: 256,
+            waiting_per_peer: 64,
             chunk_bytes: 1 << 20,
             udp_buffer_bytes: 8 << 20,
             grace: Duration::from_secs(3),

@@ -5,6 +5,7 @@ mod import;
 mod parse;
 mod parse_data;
 mod parse_hostile;
+mod receive_acknowledged;
 mod receive_bulk;
 mod receive_files;
 mod receive_journald;

@@ -3,6 +3,7 @@
 mod crash;
 mod life;
 mod notes;
+mod restarts;
 mod support;
 mod trees;
 mod witnesses;

@@ -28,8 +28,7 @@ pub fn open_remote(dir: &Path, options: Options, now: i64) -> Result<Ledger, Led
     let mut sealer = Sealer::open(&dir.join("sealer"), ORIGIN, now)?;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
     std::thread::spawn(move || remote::serve(&mut sealer, &theirs, &theirs).expect("it serves until we are gone"));
-    let reading = ours.try_clone().expect("a copy");
-    Ledger::open(&dir.join("ledger"), options, Box::new(remote::Remote::new(reading, ours)), now)
+    Ledger::open(&dir.join("ledger"), options, Box::new(remote::Remote::new(ours)), now)
 }
 
 pub fn source(number: u32) -> SourceName<'static> {

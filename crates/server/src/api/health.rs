@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    App, Check, Problem, Status,
+    App, Check, LedgerStatus, Problem, Status,
     auth::blocking,
     rooms::{SpoolStatus, StoreStatus},
 };
@@ -35,6 +35,8 @@ pub(crate) struct HealthDetail {
     pub version: String,
     /// Every part.
     pub checks: Vec<Check>,
+    /// How far the history is proved.
+    pub ledger: LedgerStatus,
     /// The spool.
     pub spool: SpoolStatus,
     /// The store.
@@ -78,7 +80,8 @@ pub(crate) async fn detail(app: Arc<App>) -> Result<HealthDetail, Problem> {
         own.push(check("alerts", app.alerts.counts().err().map(|error| error.to_string())));
         checks.extend(own.into_iter().filter(|check| !known.contains(&check.name)));
         let status = checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok);
-        Ok(HealthDetail { status, version: app.version.to_owned(), checks, spool, store })
+        let ledger = app.health.ledger();
+        Ok(HealthDetail { status, version: app.version.to_owned(), checks, ledger, spool, store })
     })
     .await
 }

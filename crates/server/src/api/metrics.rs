@@ -90,6 +90,27 @@ fn text(app: &App) -> Result<String, Problem> {
     out.single("vedette_store_original_bytes", "gauge", "Bytes of the originals in them.", store.original_bytes);
     out.single("vedette_store_damaged_segments", "gauge", "Segments missing or damaged.", store.damaged_segments);
 
+    let proved = app.health.ledger();
+    out.single("vedette_ledger_entries", "gauge", "Entries of the log in the newest checkpoint.", proved.entries);
+    let age = proved.sealed_seconds_ago;
+    out.single(
+        "vedette_ledger_checkpoint_age_seconds",
+        "gauge",
+        "Seconds since the newest checkpoint was signed.",
+        age,
+    );
+    let required = proved.required_witnesses;
+    out.single("vedette_ledger_required_witnesses", "gauge", "Witnesses that must have cosigned.", required);
+    let cosigned = || proved.witnesses.iter().filter_map(|witness| Some((&witness.name, witness.cosigned.as_ref()?)));
+    out.family("vedette_witness_entries", "gauge", "Entries of the log that the witness has cosigned.");
+    for (name, cosigned) in cosigned() {
+        out.sample("vedette_witness_entries", &[("witness", name)], cosigned.entries);
+    }
+    out.family("vedette_witness_cosignature_age_seconds", "gauge", "Seconds since the witness cosigned last.");
+    for (name, cosigned) in cosigned() {
+        out.sample("vedette_witness_cosignature_age_seconds", &[("witness", name)], cosigned.seconds_ago);
+    }
+
     out.family("vedette_alerts", "gauge", "Alerts by state and level.");
     for ((state, level), count) in app.alerts.counts()?.by {
         out.sample("vedette_alerts", &[("state", state.as_str()), ("level", level.as_str())], count);

@@ -13,7 +13,7 @@ use super::{
     page, search,
 };
 use crate::{
-    App, Problem, Status,
+    App, LedgerStatus, Problem, Status,
     api::{alerts as api_alerts, health, model::SourceModel, sources as api_sources},
     auth::blocking,
 };
@@ -58,6 +58,7 @@ pub(super) async fn overview(State(app): State<Arc<App>>, Viewer(principal): Vie
         }
         section.panel aria-labelledby="health" {
             h2 id="health" { "Health" }
+            p { (history(&health.ledger)) }
             ul.checks {
                 @for check in &health.checks {
                     li {
@@ -74,6 +75,19 @@ pub(super) async fn overview(State(app): State<Arc<App>>, Viewer(principal): Vie
         }
     };
     Ok(page(shell(&principal, Some(Tab::Overview), "Overview", &content)))
+}
+
+/// How far the history is proved, in one line.
+fn history(ledger: &LedgerStatus) -> String {
+    let sealed = format!("History: {} entries, sealed {} s ago", number(ledger.entries), ledger.sealed_seconds_ago);
+    let all = ledger.witnesses.len();
+    match &ledger.witnessed {
+        _ if all == 0 => format!("{sealed}, no witness"),
+        None => format!("{sealed}, not yet witnessed by any of {all}"),
+        Some(witnessed) => {
+            format!("{sealed}, witnessed {} s ago by {} of {all}", witnessed.seconds_ago, witnessed.by)
+        }
+    }
 }
 
 fn tile(name: &str, value: &str, class: &str, link: &str) -> Markup {

@@ -120,6 +120,11 @@ async fn sources_rules_health_and_stats() {
     assert_eq!(get("/api/v1/rules/refused").await["refused"][0]["line"], 3);
     let health = get("/api/v1/health/detail").await;
     assert_eq!(health["status"], "warn", "records were lost and a rule was refused");
+    let ledger = &health["ledger"];
+    assert_eq!((&ledger["entries"], &ledger["sealed_seconds_ago"]), (&json!(1234), &json!(1)));
+    assert_eq!(ledger["witnessed"], json!({"entries": 1233, "seconds_ago": 3, "by": 1}));
+    let cosigned = json!({"entries": 1233, "time": "2026-09-21T14:13:17.000000Z", "seconds_ago": 3});
+    assert_eq!(ledger["witnesses"][0], json!({"name": "w.example/1", "cosigned": cosigned, "complaint": null}));
     let stats = get("/api/v1/stats").await;
     assert_eq!((&stats["received"], &stats["shed"]), (&json!(1009), &json!(7)));
 
@@ -142,6 +147,11 @@ async fn metrics_are_well_formed() {
         "vedette_alerts{state=\"new\",level=\"high\"} 1",
         "vedette_store_events 990",
         "vedette_server_queries_total 0",
+        "vedette_ledger_entries 1234",
+        "vedette_ledger_checkpoint_age_seconds 1",
+        "vedette_ledger_required_witnesses 1",
+        "vedette_witness_entries{witness=\"w.example/1\"} 1233",
+        "vedette_witness_cosignature_age_seconds{witness=\"w.example/1\"} 3",
     ] {
         assert!(answer.text.lines().any(|found| found == line), "{line}\n{}", answer.text);
     }

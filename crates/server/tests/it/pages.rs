@@ -102,6 +102,8 @@ async fn alerts_are_worked_on_with_forms() {
     let me = As::Browser(Some(&cookie));
     server.finding("SSH brute force", "192.0.2.9", 1);
     let overview = server.send(me.clone(), "GET", "/", "").await.expect(200);
+    let history = "History: 1\u{202f}234 entries, sealed 1 s ago, witnessed 3 s ago by 1 of 2";
+    assert!(overview.text.contains(history), "{}", overview.text);
     for text in ["SSH brute force", "syslog-udp:192.0.2.7", "kernel_drop", "1\u{202f}009", "Acknowledge"] {
         assert!(overview.text.contains(text), "{text}");
     }

@@ -25,9 +25,9 @@ use vedette_event::{
     Time,
 };
 use vedette_server::{
-    Action, App, Ask, Check, Counters, Custody, CustodyError, Erased, Gates, HealthView, Hold, Journal, LiveFilter, LiveTail, LoadedRule, Peer, Piece,
-    Progress, RefusedRule, Rooms, RulesView, SearchError, Selection, SpoolStatus, Status, StoreStatus, Summary,
-    accounts::Accounts,
+    Action, App, Ask, Check, Cosigned, Counters, Custody, CustodyError, Erased, Gates, HealthView, Hold, Journal,
+    LedgerStatus, LiveFilter, LiveTail, LoadedRule, Peer, Piece, Progress, RefusedRule, Rooms, RulesView, SearchError,
+    Selection, SpoolStatus, Status, StoreStatus, Summary, WitnessStatus, Witnessed, accounts::Accounts,
 };
 
 pub const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{0}\u{202e}";
@@ -150,6 +150,18 @@ struct FakeHealth;
 impl HealthView for FakeHealth {
     fn checks(&self) -> Vec<Check> {
         vec![Check { name: "receiver:syslog-udp".into(), status: Status::Ok, detail: Some(HOSTILE.into()) }]
+    }
+
+    fn ledger(&self) -> LedgerStatus {
+        let witness = |name: &str, cosigned| WitnessStatus { name: name.into(), cosigned, complaint: None };
+        let cosigned = Cosigned { entries: 1233, time: Time::from_secs(1_789_999_997), seconds_ago: 3 };
+        LedgerStatus {
+            entries: 1234,
+            sealed_seconds_ago: 1,
+            required_witnesses: 1,
+            witnessed: Some(Witnessed { entries: 1233, seconds_ago: 3, by: 1 }),
+            witnesses: vec![witness("w.example/1", Some(cosigned)), witness(HOSTILE, None)],
+        }
     }
 }
 

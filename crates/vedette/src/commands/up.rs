@@ -36,9 +36,10 @@ use crate::{
         journal::SelfJournal,
         local_backup, local_import,
         maintenance::{Maintenance, now},
+        proof::{Acknowledgements, Proof},
         receivers,
         views::NodeHealth,
-        witnesses::Witness,
+        witnesses,
     },
 };
 
@@ -63,8 +64,11 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     for name in receivers::unknown_parsers(&config.receivers, &node.parsers) {
         tracing::warn!("there is no parser `{name}`: the files that it is named for are parsed by their content");
     }
-    let witnesses =
-        config.ledger.witnesses.iter().map(Witness::new).collect::<anyhow::Result<Vec<_>>>().map_err(usage)?;
+    let witnesses = config.ledger.witnesses.iter().map(config::Witness::parse).collect::<Result<Vec<_>, _>>();
+    let witnesses = witnesses.map_err(Usage)?;
+    let shutdown = CancellationToken::new();
+    let keys: Vec<_> = witnesses.iter().map(|(_, key)| key.clone()).collect();
+    let proof = Proof::new(node.ledger.clone(), &keys, config.ledger.required_witnesses, shutdown.clone());
     let journal = SelfJournal::new(&node.spool)?;
     journal.write("vedette.start", None, vec![("version", env!("CARGO_PKG_VERSION").into())])?;
     let live = LiveTail::default();
@@ -90,6 +94,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         store: node.store.clone(),
         rules: node.rules.clone(),
         journal: journal.clone(),
+        sealer: node.sealer.clone(),
         ages: node.ages.clone(),
     };
     let maintenance = {
@@ -120,6 +125,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
             rules: node.rules.clone(),
             refused_parsers: node.refused_parsers.len(),
             counters,
+            proof: proof.clone(),
             ended: ended.clone(),
         }),
         live,
@@ -129,7 +135,6 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         gates: Gates::default(),
     });
 
-    let shutdown = CancellationToken::new();
     let listener = TcpListener::bind(config.console.listen)
         .await
         .with_context(|| format!("cannot listen on {} for the console", config.console.listen))?;
@@ -157,13 +162,19 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         let token = presented_token(headers).and_then(|token| token_accounts.token(&token, now()).ok().flatten());
         token.is_some_and(|token| token.scopes.allows(Scope::Ingest))
     };
-    let receivers = receivers::open(&config.receivers, &node.dir, &node.spool, Arc::new(authorize)).await?;
+    let acknowledge = Arc::new(Acknowledgements(proof.clone()));
+    let receivers =
+        receivers::open(&config.receivers, &node.dir, &node.spool, Arc::new(authorize), acknowledge).await?;
     // Before `ready` is said: whoever reads that may stop it at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     announce(console, &receivers, &accounts, &certificate)?;
     let mut tasks = receivers.run(&shutdown);
-    for witness in witnesses {
-        tokio::spawn(witness.run(node.ledger.clone(), shutdown.clone()));
+    if !witnesses.is_empty() {
+        tokio::spawn(proof.clone().run(journal.clone()));
+    }
+    for (number, witness) in witnesses.into_iter().enumerate() {
+        let client = witnesses::Client::new(number, witness, node.ledger.clone(), proof.clone());
+        tokio::spawn(client.run(shutdown.clone()));
     }
 
     loop {
@@ -200,10 +211,6 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     drained.await.context("stopping failed")??;
     node.spool.close();
     Ok(())
-}
-
-fn usage(error: anyhow::Error) -> Usage {
-    Usage(format!("{error:#}"))
 }
 
 fn certificate(config: &Config, node: &Node) -> anyhow::Result<Certificate> {

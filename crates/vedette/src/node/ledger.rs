@@ -1,21 +1,19 @@
-//! The ledger of a data folder, and the process that has its keys.
+//! The ledger of a data folder, and what is entered into it.
 
-use std::{
-    fs::File,
-    os::{fd::OwnedFd, unix::net::UnixStream, unix::process::CommandExt},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{fs::File, path::Path};
 
 use anyhow::Context;
 use vedette_ledger::{
     Ledger, Options,
     entry::{Body, DeletionRecord, MAX_RUNS, SegmentRecord},
-    remote::Remote,
+    remote::Reconnecting,
 };
 use vedette_store::{NewSegment, Run};
 
-use super::maintenance::now;
+use super::{
+    maintenance::now,
+    sealer::{News, Starter},
+};
 use crate::config::Config;
 
 /// The ledger's folder in the data folder.
@@ -23,39 +21,22 @@ pub const LEDGER: &str = "ledger";
 /// The sealer's.
 pub const SEALER: &str = "sealer";
 
-/// The sealer's process. It ends with the last stream to it; this waits for that.
-pub struct SealerProcess(Child);
-
-impl Drop for SealerProcess {
-    fn drop(&mut self) {
-        // What it signed is on disk, and nothing else of it matters.
-        if let Err(error) = self.0.kill().and_then(|()| self.0.wait()) {
-            tracing::warn!(%error, "cannot end the sealer");
-        }
-    }
-}
-
-/// Opens the ledger in a data folder, and starts the process that seals it.
+/// Opens the ledger in a data folder, and starts the process that seals it. The news are of that process.
 ///
 /// # Errors
 /// The sealer does not start; the ledger is damaged, in use, or not what the sealer signed.
-pub fn open(dir: &Path, config: &Config) -> anyhow::Result<(Ledger, SealerProcess)> {
-    let (ours, theirs) = UnixStream::pair().context("cannot make a pair of sockets")?;
+pub fn open(dir: &Path, config: &Config) -> anyhow::Result<(Ledger, News)> {
     let origin = match &config.ledger.origin {
         Some(origin) => origin.clone(),
         None => default_origin()?,
     };
-    let mut command = Command::new("/proc/self/exe");
-    command.arg("sealer").arg("--keys").arg(dir.join(SEALER)).arg("--origin").arg(origin);
-    command.env_clear().stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
-    // Of its own group: an interrupt from the terminal is for the monitor.
-    let child = command.process_group(0).spawn().context("cannot start the sealer")?;
-    let process = SealerProcess(child);
-    let sealer = Remote::new(ours.try_clone().context("cannot copy a socket")?, ours);
+    let news = News::default();
+    let mut starter = Starter::new(dir.join(SEALER), origin, news.clone());
+    let sealer = Reconnecting::new(move || starter.start());
     let options = Options { algorithm: config.ledger.algorithm, ..Options::default() };
     let ledger =
         Ledger::open(&dir.join(LEDGER), options, Box::new(sealer), now().micros()).context("cannot open the ledger")?;
-    Ok((ledger, process))
+    Ok((ledger, news))
 }
 
 /// Enters segments into the ledger, and has that and all of their events signed.

@@ -16,13 +16,14 @@ use vedette_ledger::Ledger;
 use vedette_spool::Spool;
 use vedette_store::Store;
 
-use super::{journal::SelfJournal, ledger, rules::Rules};
+use super::{journal::SelfJournal, ledger, rules::Rules, sealer::News};
 
 const RELOAD_EVERY: Duration = Duration::from_secs(2);
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
 const RETAIN_EVERY: Duration = Duration::from_secs(300);
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// A step of the wall clock that is worth an event. Time servers correct less than this by running slower or faster.
 const CLOCK_JUMP_MICROS: i64 = 60 * 1_000_000;
 /// Retention warns this long before it will have to delete for want of space.
@@ -47,6 +48,8 @@ pub struct Maintenance {
     pub rules: Arc<Rules>,
     /// Where it says what it did.
     pub journal: SelfJournal,
+    /// What it has to say of the sealer.
+    pub sealer: News,
     /// The clock that the store counts ages by.
     pub ages: Clock,
 }
@@ -55,7 +58,7 @@ impl Maintenance {
     /// Runs until `stop` is set.
     pub fn run(self, stop: &AtomicBool) {
         let start = Instant::now();
-        let every = [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY, LOOK_AT_CLOCK_EVERY];
+        let every = [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY, LOOK_AT_CLOCK_EVERY, TELL_EVERY];
         let mut due = every.map(|every| start + every);
         let mut reported = BTreeMap::new();
         let mut ahead = self.clock_ahead();
@@ -70,7 +73,8 @@ impl Maintenance {
                     1 => self.compact(),
                     2 => self.retain(),
                     3 => self.report_losses(&mut reported),
-                    _ => self.look_at_clock(&mut ahead),
+                    4 => self.look_at_clock(&mut ahead),
+                    _ => self.sealer.tell(|(what, details)| self.journal.write(what, None, details)),
                 };
                 if let Err(error) = result {
                     tracing::error!("{error:#}");

@@ -10,8 +10,10 @@ pub mod local_backup;
 pub mod local_import;
 pub mod maintenance;
 pub mod pipeline;
+pub mod proof;
 pub mod receivers;
 pub mod rules;
+pub mod sealer;
 pub mod views;
 pub mod witnesses;
 
@@ -33,7 +35,7 @@ use vedette_query::{Engine, SourceLookup};
 use vedette_spool::Spool;
 use vedette_store::{Budget, NewSegment, Store};
 
-use self::{ledger::SealerProcess, maintenance::Clock, pipeline::Pipeline, rules::Rules};
+use self::{maintenance::Clock, pipeline::Pipeline, rules::Rules, sealer::News};
 use crate::config::Config;
 
 /// An open data folder: spool, store, alerts, parsers, rules and the query engine over them. Holds the
@@ -59,7 +61,8 @@ pub struct Node {
     pub refused_parsers: Vec<Diagnostic>,
     /// The clock that the store counts ages by.
     pub ages: Clock,
-    _sealer: SealerProcess,
+    /// What happened to the sealer's process.
+    pub sealer: News,
 }
 
 impl Node {
@@ -86,7 +89,7 @@ impl Node {
             vedette_query::Options { sources: Some(sources(&spool)), ..Default::default() },
         )?;
         let dir = dir.to_owned();
-        Ok(Node { dir, spool, ledger, store, alerts, parsers, rules, engine, refused_parsers, ages, _sealer: sealer })
+        Ok(Node { dir, spool, ledger, store, alerts, parsers, rules, engine, refused_parsers, ages, sealer })
     }
 
     /// A pipeline over this folder.

@@ -63,6 +63,7 @@ pub async fn open(
     dir: &Path,
     spool: &Spool,
     authorize: Arc<dyn http::Authorize>,
+    acknowledge: Arc<dyn http::Acknowledge>,
 ) -> anyhow::Result<OpenReceivers> {
     let mut all = OpenReceivers { open: Vec::new(), listening: Vec::new(), following: Vec::new() };
     for listener in &config.syslog {
@@ -72,6 +73,7 @@ pub async fn open(
         let required = listener.token || !listener.listen.ip().is_loopback();
         let options = http::Options {
             authorize: required.then(|| authorize.clone()),
+            acknowledge: Some(acknowledge.clone()),
             elasticsearch_version: listener.elasticsearch_version.clone(),
             ..Default::default()
         };

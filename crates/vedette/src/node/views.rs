@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 
-use vedette_server::{Check, HealthView, LoadedRule, RefusedRule, RulesView, Status};
+use vedette_server::{Check, HealthView, LedgerStatus, LoadedRule, RefusedRule, RulesView, Status};
 use vedette_spool::Spool;
 
-use super::{pipeline::Counters, rules::Rules};
+use super::{pipeline::Counters, proof::Proof, rules::Rules};
 
 impl RulesView for Rules {
     fn loaded(&self) -> Vec<LoadedRule> {
@@ -42,6 +42,8 @@ pub struct NodeHealth {
     pub refused_parsers: usize,
     /// The pipeline's figures.
     pub counters: Arc<Counters>,
+    /// How far the history is proved.
+    pub proof: Arc<Proof>,
     /// Receivers that ended, and why.
     pub ended: Arc<Mutex<Vec<String>>>,
 }
@@ -73,8 +75,13 @@ impl HealthView for NodeHealth {
             n => check("parsers", Status::Warn, Some(format!("{n} parser files are refused; the log says why"))),
         };
         let mut checks = vec![spool, pipeline, ledger, rules, parsers];
+        checks.extend(self.proof.check());
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         checks.extend(ended.iter().map(|why| check("receiver", Status::Fail, Some(why.clone()))));
         checks
+    }
+
+    fn ledger(&self) -> LedgerStatus {
+        self.proof.status()
     }
 }

@@ -1,14 +1,15 @@
 //! Asks witnesses to cosign the ledger's checkpoints ([C2SP tlog-witness](https://c2sp.org/tlog-witness)).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, StatusCode, Uri, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, task::spawn_blocking, time::timeout};
 use tokio_util::sync::CancellationToken;
+use vedette_event::Time;
 use vedette_ledger::{
     Ledger,
     checkpoint::Checkpoint,
@@ -16,21 +17,23 @@ use vedette_ledger::{
     witness,
 };
 
-use crate::config;
+use super::proof::{Complaint, Proof};
 
-/// Between two looks whether the log grew.
-const EVERY: Duration = Duration::from_secs(1);
 /// A witness that does not answer is asked again later.
 const PATIENCE: Duration = Duration::from_secs(10);
-const RETRY: Duration = Duration::from_secs(15);
+const RETRY: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 64 << 10;
 
-/// A witness and what is known of it.
-pub struct Witness {
+/// Asks one witness.
+pub struct Client {
+    /// Its place in the configuration.
+    number: usize,
     url: Uri,
     key: VerifierKey,
-    /// Size of the checkpoint that it cosigned last; none before it said so.
+    /// Size of the checkpoint that it cosigned last, as far as is known.
     last: Option<u64>,
+    ledger: Ledger,
+    proof: Arc<Proof>,
 }
 
 /// What a witness answered.
@@ -38,89 +41,92 @@ enum Answer {
     Cosigned(Vec<Signature>),
     /// It has cosigned a checkpoint of this size.
     OtherSize(u64),
+    /// It has seen another history.
+    Conflict(String),
 }
 
-impl Witness {
-    /// A configured witness.
-    ///
-    /// # Errors
-    /// The address or the key is none.
-    pub fn new(config: &config::Witness) -> anyhow::Result<Witness> {
-        let url: Uri = config.url.parse().with_context(|| format!("ledger.witnesses: {} is no URL", config.url))?;
-        anyhow::ensure!(
-            url.scheme_str() == Some("http") && url.host().is_some(),
-            "ledger.witnesses: {}: only `http://` is spoken (checkpoints and cosignatures are signed themselves)",
-            config.url
-        );
-        let key = config.key.parse().map_err(|error| anyhow::anyhow!("ledger.witnesses: {}: {error}", config.url))?;
-        Ok(Witness { url, key, last: None })
+impl Client {
+    /// For the witness with this place in the configuration.
+    pub fn new(number: usize, (url, key): (Uri, VerifierKey), ledger: Ledger, proof: Arc<Proof>) -> Client {
+        Client { number, url, key, last: proof.size_cosigned_by(number), ledger, proof }
     }
 
     /// Has every new checkpoint cosigned until the node stops.
-    pub async fn run(mut self, ledger: Ledger, shutdown: CancellationToken) {
-        let mut complaint = String::new();
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut moves = self.proof.moves();
         loop {
-            let asked = self.ask(&ledger).await;
-            let wait = if asked.is_ok() { EVERY } else { RETRY };
-            match asked {
-                Ok(()) => complaint.clear(),
-                Err(error) => {
-                    let new = format!("{error:#}");
-                    if new != complaint {
-                        tracing::error!(witness = self.key.name(), "checkpoints are not cosigned: {new}");
-                        complaint = new;
-                    }
-                }
+            let complaint = self.ask().await.err();
+            let is_well = complaint.is_none();
+            let what = complaint.as_ref().map(|complaint| complaint.what.clone());
+            if self.proof.complains(self.number, complaint)
+                && let Some(what) = what
+            {
+                tracing::error!(witness = self.key.name(), "checkpoints are not cosigned: {what}");
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
+                // All witnesses are asked for the same checkpoint then, and cosign the same.
+                moved = moves.changed(), if is_well => if moved.is_err() { return },
+                () = tokio::time::sleep(RETRY), if !is_well => {}
             }
         }
     }
 
-    async fn ask(&mut self, ledger: &Ledger) -> anyhow::Result<()> {
-        let note = ledger.newest();
+    async fn ask(&mut self) -> Result<(), Complaint> {
+        let note = self.ledger.newest().note;
         let checkpoint: Checkpoint = note.text.parse().context("our own checkpoint")?;
         if self.last == Some(checkpoint.size) {
             return Ok(());
         }
+        let conflict = |what: String| Err(Complaint { what, is_conflict: true });
         // The first answer tells where the witness is, the second is to a proof from there.
         for _ in 0..2 {
-            match self.post(ledger, self.last.unwrap_or(0), &note, &checkpoint).await? {
+            match self.post(self.last.unwrap_or(0), &note, &checkpoint).await? {
                 Answer::Cosigned(signatures) => {
                     let cosigned = Note { signatures, text: note.text.clone() };
-                    self.key.verify(&cosigned).context("its answer")?;
-                    let ledger = ledger.clone();
-                    tokio::task::spawn_blocking(move || ledger.cosign(&note, cosigned.signatures))
+                    let time = self.key.verify(&cosigned).context("its answer")?;
+                    let (ledger, quorum) = (self.ledger.clone(), self.proof.quorum());
+                    spawn_blocking(move || ledger.cosign(&note, cosigned.signatures, quorum))
                         .await
-                        .context("keeping a cosignature")??;
+                        .context("keeping a cosignature")?
+                        .context("keeping a cosignature")?;
                     self.last = Some(checkpoint.size);
+                    let time = time.and_then(|time| i64::try_from(time).ok()).unwrap_or_default();
+                    self.proof.cosigned(self.number, checkpoint.size, Time::from_secs(time));
                     return Ok(());
                 }
-                Answer::OtherSize(size) if size > checkpoint.size => anyhow::bail!(
-                    "it has seen {size} entries of this log, which has {}: the data folder was set back",
-                    checkpoint.size
-                ),
+                Answer::OtherSize(size) if size > checkpoint.size => {
+                    return conflict(format!(
+                        "it has seen {size} entries of this log, which has {}: the data folder was set back",
+                        checkpoint.size
+                    ));
+                }
                 Answer::OtherSize(size) => self.last = Some(size),
+                Answer::Conflict(what) => {
+                    return conflict(format!("it has seen another history of this log ({what})"));
+                }
             }
         }
-        anyhow::bail!("it cosigns another checkpoint each time; does another monitor use the same keys?")
+        let what = "it cosigns another checkpoint each time; does another monitor use the same keys?";
+        Err(Complaint { what: what.into(), is_conflict: false })
     }
 
-    async fn post(&self, ledger: &Ledger, old: u64, note: &Note, checkpoint: &Checkpoint) -> anyhow::Result<Answer> {
-        let proof = ledger.consistency_proof(old.min(checkpoint.size), checkpoint.size)?;
+    async fn post(&self, old: u64, note: &Note, checkpoint: &Checkpoint) -> anyhow::Result<Answer> {
+        let (ledger, size) = (self.ledger.clone(), checkpoint.size);
+        let proof = spawn_blocking(move || ledger.consistency_proof(old.min(size), size)).await??;
         let body = witness::Request { old, proof, note: note.clone(), checkpoint: checkpoint.clone() }.to_string();
         let (status, text) = timeout(PATIENCE, self.exchange(body)).await.context("it does not answer in time")??;
-        match status {
-            StatusCode::OK => {
+        let text = text.trim_end();
+        match (status, text.parse::<u64>()) {
+            (StatusCode::OK, _) => {
                 let signatures = text.lines().map(str::parse).collect::<Result<_, _>>();
                 Ok(Answer::Cosigned(signatures.context("its answer")?))
             }
-            StatusCode::CONFLICT if text.trim_end().parse::<u64>().is_ok() => {
-                Ok(Answer::OtherSize(text.trim_end().parse()?))
+            (StatusCode::CONFLICT, Ok(size)) => Ok(Answer::OtherSize(size)),
+            (StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY, _) => {
+                Ok(Answer::Conflict(format!("{status}: {text}")))
             }
-            status => anyhow::bail!("it says {status}: {}", text.trim_end()),
+            _ => anyhow::bail!("it says {status}: {text}"),
         }
     }
 

@@ -15,4 +15,6 @@ mod hostile;
 mod imports;
 mod journal;
 mod proofs;
+mod sealer_deaths;
 mod stopped_pipeline;
+mod witnessing;

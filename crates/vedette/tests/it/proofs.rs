@@ -6,10 +6,10 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::Write,
     net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -17,15 +17,16 @@ use vedette_ledger::{
     Algorithm,
     checkpoint::Checkpoint,
     entry::{BatchRecord, Body, Entry},
-    note::{Note, Signature, SigningKey, VerifierKey},
+    note::{Note, Signature, SigningKey},
     tiles::{self, TileFolder, WIDTH},
     tree::{self, Frontier},
     witness::Request,
 };
 use vedette_verify::{Kind, Policy, Problem, Report};
 
-use crate::harness::{
-    Client, PATIENCE, RECEIVERS, Running, folder, http, json_lines, root, run, stdout, vedette, wait_until,
+use crate::{
+    harness::{PATIENCE, RECEIVERS, Running, folder, http, json_lines, root, run, stdout, wait_until},
+    witnessing::Cosigner,
 };
 
 /// A folder as the monitor leaves it behind when it is ended at once.
@@ -611,7 +612,8 @@ fn a_witness_remembers_what_a_folder_forgets() {
     assert!(running.stop().success());
     let ledger = folder.path().join("data/ledger");
     let log = ledger.join("log.vkey").to_string_lossy().into_owned();
-    let (_witness, key, address) = start_witness(&folder.path().join("witness"), &log);
+    let witness = Cosigner::start(&folder.path().join("witness"), &log, "w1", None);
+    let (key, address) = (&witness.key, witness.address);
     let ask = |old: u64| {
         let note = Note::parse(&fs::read(ledger.join("checkpoint")).expect("a checkpoint")).expect("a note");
         let checkpoint: Checkpoint = note.text.parse().expect("a checkpoint");
@@ -649,7 +651,8 @@ fn a_monitor_asks_its_witnesses() {
     assert!(running.stop().success());
     let data = folder.path().join("data");
     let log = fs::read_to_string(data.join("ledger/log.vkey")).expect("a key");
-    let (_witness, key, address) = start_witness(&folder.path().join("witness"), log.trim());
+    let witness = Cosigner::start(&folder.path().join("witness"), log.trim(), "w1", None);
+    let (key, address) = (&witness.key, witness.address);
     let policy = folder.path().join("keys.txt");
     fs::write(&policy, format!("log {log}\nwitness {key}\n")).expect("it is written");
     let verify = |code| {
@@ -667,20 +670,6 @@ fn a_monitor_asks_its_witnesses() {
     wait_until("the next one is, too", || fs::read(&witnessed).expect("a note") != first);
     assert!(running.stop().success());
     assert!(json_lines(&verify(0))[0]["checked"]["witnessed"].as_u64().is_some_and(|time| time > 1_700_000_000));
-}
-
-fn start_witness(folder: &Path, log: &str) -> (Client, VerifierKey, SocketAddr) {
-    let mut witness = Client::start(
-        vedette()
-            .args(["witness", "--listen", "127.0.0.1:0", "--name", "witness.example/w1", "--log", log, "--data"])
-            .arg(folder)
-            .stdout(Stdio::piped()),
-    );
-    let out = BufReader::new(witness.0.stdout.take().expect("stdout is piped"));
-    let lines: Vec<String> = out.lines().map_while(Result::ok).take_while(|line| line != "ready").collect();
-    let said = |word: &str| lines.iter().find_map(|line| line.strip_prefix(word)).expect("it is said").to_owned();
-    let key = said("key ").parse().expect("a key");
-    (witness, key, said("listening witness ").parse().expect("an address"))
 }
 
 #[test]

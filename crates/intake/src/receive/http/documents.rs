@@ -120,6 +120,15 @@ impl Documents {
         self.fates.iter().filter(|fate| matches!(fate, Fate::Stored(_))).count()
     }
 
+    /// The sequence number after the last document that is durable.
+    pub(super) fn next_seq(&self) -> Option<u64> {
+        let stored = self.fates.iter().filter_map(|fate| match fate {
+            Fate::Stored(seq) => Some(seq + 1),
+            _ => None,
+        });
+        stored.max()
+    }
+
     /// Takes a document for storing.
     pub(super) fn add(&mut self, document: &[u8]) {
         let place = self.push(Fate::Waiting);

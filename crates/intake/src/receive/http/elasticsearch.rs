@@ -16,7 +16,7 @@ use vedette_event::{Reason, Source};
 use vedette_spool::Spool;
 
 use super::{
-    Options,
+    Options, acknowledge,
     body::Sink,
     bulk::{Bulk, Reading},
     documents::{Bad, Documents, Fate, check_object, refusal},
@@ -132,14 +132,14 @@ async fn route(shared: &Arc<Shared>, peer: Option<SocketAddr>, request: Request)
 async fn bulk(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, request: Request) -> Response {
     let began = Instant::now();
     let limits = &shared.options.limits;
-    let (_place, source) = match admitted(shared, peer) {
+    let (place, source) = match admitted(shared, peer) {
         Ok(admitted) => admitted,
         Err(refused) => return busy(&refused),
     };
     let (parts, body) = request.into_parts();
     let bulk = Bulk::new(shared.documents(source), &percent_decoded(index), limits.document_bytes, limits.documents);
-    match request::store(shared, &parts.headers, body, bulk).await {
-        Ok(bulk) => bulk_reply(bulk.into_reading(), began),
+    match request::store(shared, place, &parts, body, bulk).await {
+        Ok((bulk, reached)) => acknowledge::tell(bulk_reply(bulk.into_reading(), began), reached),
         Err(failure) => refused(&failure),
     }
 }
@@ -263,15 +263,15 @@ impl BodyCutter for Whole {
 }
 
 async fn document(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, request: Request) -> Response {
-    let (_place, source) = match admitted(shared, peer) {
+    let (place, source) = match admitted(shared, peer) {
         Ok(admitted) => admitted,
         Err(refused) => return busy(&refused),
     };
     let (parts, body) = request.into_parts();
     let limit = shared.options.limits.document_bytes;
     let whole = Whole { documents: shared.documents(source), bytes: Vec::new(), limit };
-    let documents = match request::store(shared, &parts.headers, body, whole).await {
-        Ok(whole) => whole.documents,
+    let (documents, reached) = match request::store(shared, place, &parts, body, whole).await {
+        Ok((whole, reached)) => (whole.documents, reached),
         Err(failure) => return refused(&failure),
     };
     let fate = documents.fates().first().copied().unwrap_or(Fate::Waiting);
@@ -282,7 +282,8 @@ async fn document(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, r
         Fate::Stored(_) => format!(r#"{{"_index":{index},{outcome}}}"#),
         _ => format!(r#"{{{outcome},"status":{}}}"#, status.as_u16()),
     };
-    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+    let response = (status, [(header::CONTENT_TYPE, "application/json")], text).into_response();
+    acknowledge::tell(response, reached)
 }
 
 fn reply(value: &Value) -> Response {

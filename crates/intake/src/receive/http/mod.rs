@@ -4,6 +4,7 @@
 //! with the bounds that a public listener needs. A body is decompressed, cut into documents and handed to
 //! the spool while it arrives, and the reply waits until every document's fate is known.
 
+mod acknowledge;
 mod authorize;
 mod body;
 mod bulk;
@@ -15,6 +16,7 @@ mod serve;
 
 use std::sync::Arc;
 
+pub use acknowledge::{Acknowledge, Level};
 pub use authorize::{Authorize, presented_token};
 pub use elasticsearch::elasticsearch;
 pub use ndjson::ndjson;
@@ -31,6 +33,8 @@ pub struct Options {
     pub counters: Arc<Counters>,
     /// Who may send; `None` lets everybody.
     pub authorize: Option<Arc<dyn Authorize>>,
+    /// Who knows how far stored records have come; `None` acknowledges them as stored only.
+    pub acknowledge: Option<Arc<dyn Acknowledge>>,
     /// The Elasticsearch version to claim. Beats refuse servers older than themselves.
     pub elasticsearch_version: String,
     /// The parser to use for all its records; otherwise parsers are chosen by content.
@@ -43,6 +47,7 @@ impl Default for Options {
             limits: Limits::default(),
             counters: Arc::default(),
             authorize: None,
+            acknowledge: None,
             elasticsearch_version: "8.19.0".to_owned(),
             parser: None,
         }

@@ -14,7 +14,7 @@ use vedette_event::{Reason, Source};
 use vedette_spool::{Refused, Spool};
 
 use super::{
-    Options,
+    Options, acknowledge,
     body::Sink,
     documents::{Bad, Documents, Fate, check_object, refusal},
     request::{self, BodyCutter, Fatal, Shared},
@@ -41,7 +41,7 @@ async fn ingest(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
         return (challenge, failure(StatusCode::UNAUTHORIZED, "a valid token is required", 0)).into_response();
     }
-    let _place = match shared.enter(peer) {
+    let place = match shared.enter(peer) {
         Ok(place) => place,
         Err(reason) => return failure(StatusCode::TOO_MANY_REQUESTS, reason, 0),
     };
@@ -52,8 +52,8 @@ async fn ingest(State(shared): State<Arc<Shared>>, request: Request) -> Response
     };
     let body_cutter =
         Body::new(shared.documents(source), Form::of(&parts.headers), limits.document_bytes, limits.documents);
-    match request::store(&shared, &parts.headers, body, body_cutter).await {
-        Ok(body) => report(&body.taken),
+    match request::store(&shared, place, &parts, body, body_cutter).await {
+        Ok((body, reached)) => acknowledge::tell(report(&body.taken), reached),
         Err(refused) => failure(refused.status, &refused.reason, refused.stored),
     }
 }

@@ -8,13 +8,13 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, request::Parts},
 };
 use vedette_event::{Reason, Source};
 use vedette_spool::{Refused, Spool};
 
 use super::{
-    Options,
+    Level, Options,
     body::{BodyError, Decompressor, Incoming, Sink},
     documents::{Documents, Fate},
 };
@@ -33,12 +33,20 @@ pub(super) struct Shared {
     spool: Spool,
     /// Requests whose bodies are being read.
     reading: OpenConnections,
+    /// Requests whose documents are stored and shall come further.
+    waiting: OpenConnections,
 }
 
 impl Shared {
     pub(super) fn new(spool: Spool, receiver: &'static str, options: Options) -> Arc<Shared> {
         let peers = Peers::new(spool.clone(), receiver, options.parser.as_deref());
-        Arc::new(Shared { options, peers, spool, reading: OpenConnections::default() })
+        Arc::new(Shared {
+            options,
+            peers,
+            spool,
+            reading: OpenConnections::default(),
+            waiting: OpenConnections::default(),
+        })
     }
 
     pub(super) fn peer_source(&self, peer: Option<SocketAddr>) -> Result<Arc<Source>, Refused> {
@@ -64,6 +72,32 @@ impl Shared {
             self.options.counters.requests_refused.add(1);
             "too many requests at a time"
         })
+    }
+
+    /// The level that a request asks for, if it asks.
+    fn asked(&self, parts: &Parts) -> Result<Option<Level>, String> {
+        let asked = Level::asked(parts)?;
+        match (asked, &self.options.acknowledge) {
+            (None | Some(Level::Stored), _) => {}
+            (Some(level), Some(acknowledge)) => acknowledge.offers(level)?,
+            (Some(level), None) => return Err(format!("ack: `{level}` is not offered here, only `stored` is")),
+        }
+        Ok(asked)
+    }
+
+    /// Waits until the stored documents have come to a level, if they do in time; the one that they have come to. None if
+    /// nothing was stored.
+    async fn wait_for(&self, level: Level, documents: &Documents, place: Place) -> Option<Level> {
+        let (next_seq, limits) = (documents.next_seq()?, &self.options.limits);
+        let Some(acknowledge) = self.options.acknowledge.as_ref().filter(|_| level > Level::Stored) else {
+            return Some(Level::Stored);
+        };
+        let Some(_waiting) = self.waiting.enter(place.peer(), limits.waiting, limits.waiting_per_peer) else {
+            return Some(Level::Stored);
+        };
+        // Whoever waits keeps nobody from being read.
+        drop(place);
+        Some(acknowledge.wait(documents.source().id, next_seq, level, limits.acknowledge_time).await)
     }
 
     pub(super) fn documents(&self, source: Arc<Source>) -> Documents {
@@ -99,21 +133,23 @@ pub(super) struct Failure {
     pub(super) stored: usize,
 }
 
-/// Reads the body and stores its documents. Afterwards the fate of every document is known.
+/// Reads the body and stores its documents. Afterwards the fate of every document is known, and the level that the stored ones
+/// have come to, if the request asks for one.
 pub(super) async fn store<C: BodyCutter>(
     shared: &Shared,
-    headers: &HeaderMap,
+    place: Place,
+    parts: &Parts,
     body: Body,
     cutter: C,
-) -> Result<C, Failure> {
+) -> Result<(C, Option<Level>), Failure> {
     let counters = &shared.options.counters;
-    let (mut cutter, fatal) = match read(shared, headers, body, cutter).await {
-        Ok(read) => read,
-        Err(failed) => {
-            counters.requests_refused.add(1);
-            return Err(Failure { status: failed.status(), reason: failed.to_string(), stored: 0 });
-        }
+    let refuse = |status, reason| {
+        counters.requests_refused.add(1);
+        Failure { status, reason, stored: 0 }
     };
+    let asked = shared.asked(parts).map_err(|reason| refuse(StatusCode::BAD_REQUEST, reason))?;
+    let read = read(shared, &parts.headers, body, cutter).await;
+    let (mut cutter, fatal) = read.map_err(|failed| refuse(failed.status(), failed.to_string()))?;
     if let Some(Fatal { status, reason, counted }) = fatal {
         counters.requests_refused.add(1);
         let documents = cutter.documents();
@@ -127,7 +163,11 @@ pub(super) async fn store<C: BodyCutter>(
     counters.requests.add(1);
     cutter.documents().hand_over();
     cutter.documents().settle(0).await;
-    Ok(cutter)
+    let reached = match asked {
+        Some(level) => shared.wait_for(level, cutter.documents(), place).await,
+        None => None,
+    };
+    Ok((cutter, reached))
 }
 
 /// Reads the body to its end or to what makes it unreadable.
