@@ -21,6 +21,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod anchors;
 pub mod batch;
 pub mod checkpoint;
 mod edge;
@@ -34,6 +35,7 @@ pub mod remote;
 pub mod sealer;
 pub mod sources;
 pub mod tiles;
+pub mod timestamp;
 pub mod tree;
 pub mod witness;
 

@@ -13,7 +13,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{
-    Algorithm, FormatError, Hash, LedgerError,
+    Algorithm, FormatError, Hash, LedgerError, anchors,
     batch::{BatchTree, Seed},
     checkpoint::Checkpoint,
     edge::{Edge, Written},
@@ -327,6 +327,25 @@ impl Ledger {
         replace(&path, cosigned.to_string().as_bytes())
     }
 
+    /// Keeps an authority's reply with its token for a checkpoint of this log, and the checkpoint beside it: an anchor.
+    ///
+    /// # Errors
+    /// They cannot be written, or the note has no checkpoint.
+    pub fn anchor(&self, note: &Note, authority: &str, reply: &[u8]) -> Result<(), LedgerError> {
+        let size = note.text.parse::<Checkpoint>()?.size;
+        // One at a time.
+        let _state = self.state();
+        anchors::keep(&self.inner.dir, note, size, authority, reply)
+    }
+
+    /// Size and time (microseconds since 1970) of an authority's newest anchor.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn newest_anchor(&self, authority: &str) -> Result<Option<(u64, i64)>, LedgerError> {
+        anchors::newest(&self.inner.dir, authority)
+    }
+
     /// Adds another entry, which is signed with the next checkpoint.
     ///
     /// # Errors
@@ -584,7 +603,7 @@ fn write_files(dir: &Path, files: &[Written]) -> Result<(), LedgerError> {
 }
 
 /// The folder of a file; folders that are made are on disk afterwards.
-fn create_parent<'a>(dir: &Path, path: &'a Path) -> Result<&'a Path, LedgerError> {
+pub(crate) fn create_parent<'a>(dir: &Path, path: &'a Path) -> Result<&'a Path, LedgerError> {
     let parent = path.parent().unwrap_or(path);
     if !parent.try_exists().at(parent)? {
         DirBuilder::new().recursive(true).mode(0o700).create(parent).at(parent)?;

@@ -4,5 +4,6 @@ mod crash;
 mod life;
 mod notes;
 mod support;
+mod timestamps;
 mod trees;
 mod witnesses;
