@@ -205,6 +205,8 @@ pub struct LedgerConfig {
     pub algorithm: vedette_ledger::Algorithm,
     /// Who cosigns the checkpoints.
     pub witnesses: Vec<Witness>,
+    /// Who puts a time on them.
+    pub anchors: Vec<Anchor>,
 }
 
 /// A witness ([C2SP tlog-witness](https://c2sp.org/tlog-witness)).
@@ -215,6 +217,23 @@ pub struct Witness {
     pub url: String,
     /// Its key, as a vkey.
     pub key: String,
+}
+
+/// A time-stamping authority ([RFC 3161](https://www.rfc-editor.org/rfc/rfc3161)).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// Its address.
+    pub url: String,
+    /// Certificates (PEM), one of which its own must come from.
+    pub ca: PathBuf,
+    /// Seconds between two anchors.
+    #[serde(default = "an_hour")]
+    pub every_seconds: u64,
+}
+
+fn an_hour() -> u64 {
+    3600
 }
 
 /// Limits of the store.
@@ -320,6 +339,9 @@ impl Config {
         }
         for start in self.receivers.files.iter().filter_map(|files| files.multiline_start.as_deref()) {
             Multiline::new(start).map_err(|error| format!("receivers.files: multiline_start: {error}"))?;
+        }
+        if let Some(anchor) = self.ledger.anchors.iter().find(|anchor| anchor.every_seconds == 0) {
+            return Err(format!("ledger.anchors: {}: every_seconds is 0, without a pause", anchor.url));
         }
         if self.console.certificate.is_some() != self.console.key.is_some() {
             return Err("the console needs both `certificate` and `key`, or neither".into());
@@ -429,6 +451,23 @@ mod tests {
             "storage:\n  max_age: 3\n",
             expect_test::expect![
                 "vedette.yml:2:3: storage: unknown field `max_age`, expected one of `max_age_days`, `max_bytes`, `max_disk_percent`, `min_free_bytes`, `max_record_bytes`, `seal_after_seconds` (docs/configuration.md lists every key with its default)"
+            ],
+        );
+    }
+
+    #[test]
+    fn anchors_need_an_interval_and_an_authority() {
+        check("ledger: {anchors: [{url: 'http://tsa.example/', ca: ca.pem}]}\n", expect_test::expect!["fine"]);
+        check(
+            "ledger: {anchors: [{url: 'http://tsa.example/', ca: ca.pem, every_seconds: 0}]}\n",
+            expect_test::expect![
+                "vedette.yml: ledger.anchors: http://tsa.example/: every_seconds is 0, without a pause (docs/configuration.md lists every key with its default)"
+            ],
+        );
+        check(
+            "ledger: {anchors: [{url: 'http://tsa.example/'}]}\n",
+            expect_test::expect![
+                "vedette.yml:1:20: ledger.anchors[0]: missing field `ca` (docs/configuration.md lists every key with its default)"
             ],
         );
     }

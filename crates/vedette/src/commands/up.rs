@@ -31,6 +31,7 @@ use crate::{
     config::{self, Config},
     node::{
         Node,
+        anchors::Authority,
         journal::SelfJournal,
         local_import,
         maintenance::{Maintenance, now},
@@ -63,6 +64,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     }
     let witnesses =
         config.ledger.witnesses.iter().map(Witness::new).collect::<anyhow::Result<Vec<_>>>().map_err(usage)?;
+    let authorities = Authority::configured(&config.ledger.anchors)?;
     let journal = SelfJournal::new(&node.spool)?;
     journal.write("vedette.start", None, vec![("version", env!("CARGO_PKG_VERSION").into())])?;
     let live = LiveTail::default();
@@ -150,6 +152,9 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     let mut tasks = receivers.run(&shutdown);
     for witness in witnesses {
         tokio::spawn(witness.run(node.ledger.clone(), shutdown.clone()));
+    }
+    for authority in authorities {
+        tokio::spawn(authority.run(node.ledger.clone(), shutdown.clone()));
     }
 
     loop {

@@ -1,5 +1,6 @@
 //! A data folder with everything that works on it.
 
+pub mod anchors;
 pub mod content;
 pub mod findings;
 pub mod journal;
@@ -7,6 +8,7 @@ pub mod ledger;
 pub mod local_import;
 pub mod maintenance;
 pub mod pipeline;
+pub mod post;
 pub mod receivers;
 pub mod rules;
 pub mod views;

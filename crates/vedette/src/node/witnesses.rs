@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode, Uri, client::conn::http1, header};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use hyper::{StatusCode, Uri};
 use tokio_util::sync::CancellationToken;
 use vedette_ledger::{
     Ledger,
@@ -16,12 +12,12 @@ use vedette_ledger::{
     witness,
 };
 
+use super::post;
 use crate::config;
 
 /// Between two looks whether the log grew.
 const EVERY: Duration = Duration::from_secs(1);
 /// A witness that does not answer is asked again later.
-const PATIENCE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(15);
 const MAX_ANSWER: usize = 64 << 10;
 
@@ -46,12 +42,7 @@ impl Witness {
     /// # Errors
     /// The address or the key is none.
     pub fn new(config: &config::Witness) -> anyhow::Result<Witness> {
-        let url: Uri = config.url.parse().with_context(|| format!("ledger.witnesses: {} is no URL", config.url))?;
-        anyhow::ensure!(
-            url.scheme_str() == Some("http") && url.host().is_some(),
-            "ledger.witnesses: {}: only `http://` is spoken (checkpoints and cosignatures are signed themselves)",
-            config.url
-        );
+        let url = post::address("ledger.witnesses", &config.url)?;
         let key = config.key.parse().map_err(|error| anyhow::anyhow!("ledger.witnesses: {}: {error}", config.url))?;
         Ok(Witness { url, key, last: None })
     }
@@ -111,7 +102,9 @@ impl Witness {
     async fn post(&self, ledger: &Ledger, old: u64, note: &Note, checkpoint: &Checkpoint) -> anyhow::Result<Answer> {
         let proof = ledger.consistency_proof(old.min(checkpoint.size), checkpoint.size)?;
         let body = witness::Request { old, proof, note: note.clone(), checkpoint: checkpoint.clone() }.to_string();
-        let (status, text) = timeout(PATIENCE, self.exchange(body)).await.context("it does not answer in time")??;
+        let path = format!("{}/add-checkpoint", self.url.path().trim_end_matches('/'));
+        let (status, answer) = post::post(&self.url, &path, "text/plain", body.into_bytes(), MAX_ANSWER).await?;
+        let text = String::from_utf8_lossy(&answer);
         match status {
             StatusCode::OK => {
                 let signatures = text.lines().map(str::parse).collect::<Result<_, _>>();
@@ -122,22 +115,5 @@ impl Witness {
             }
             status => anyhow::bail!("it says {status}: {}", text.trim_end()),
         }
-    }
-
-    async fn exchange(&self, body: String) -> anyhow::Result<(StatusCode, String)> {
-        let host = self.url.host().unwrap_or_default().trim_matches(['[', ']']);
-        let stream = TcpStream::connect((host, self.url.port_u16().unwrap_or(80)))
-            .await
-            .with_context(|| format!("cannot connect to {}", self.url))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let request = Request::post(format!("{}/add-checkpoint", self.url.path().trim_end_matches('/')))
-            .header(header::HOST, self.url.authority().map_or(host, |authority| authority.as_str()))
-            .body(Full::new(Bytes::from(body)))?;
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let text = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(anyhow::Error::from_boxed)?;
-        connection.abort();
-        Ok((status, String::from_utf8_lossy(&text.to_bytes()).into_owned()))
     }
 }
