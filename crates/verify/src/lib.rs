@@ -3,6 +3,7 @@
 //! It reads files and nothing else, and knows formats (`docs/formats.md`), not the programs that wrote them.
 #![forbid(unsafe_code)]
 
+mod anchors;
 mod folder;
 mod log;
 mod policy;
@@ -12,4 +13,4 @@ mod spool;
 
 pub use folder::verify;
 pub use policy::{Policy, PolicyError};
-pub use report::{Facts, Kind, Problem, Report};
+pub use report::{Anchored, Facts, Kind, Problem, Report};

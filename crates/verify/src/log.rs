@@ -18,7 +18,7 @@ use vedette_ledger::{
     tree::{self, Frontier},
 };
 
-use crate::{Kind, Policy, Problem, Report, segments::Seeds};
+use crate::{Kind, Policy, Problem, Report, anchors, segments::Seeds};
 
 /// What the log says.
 #[derive(Default)]
@@ -43,6 +43,7 @@ pub(crate) fn read(dir: &Path, policy: &Policy, is_live: bool, report: &mut Repo
     let Some(key) = log_key(&ledger, policy, report) else { return log };
     report.facts.log_key = key.to_string();
     report.facts.pinned = policy.log.is_some();
+    let anchors = anchors::list(&ledger, report);
     let Some(signed) = signed_tree(dir, &key, report) else { return log };
     report.facts.origin = key.name().to_owned();
     report.facts.entries = signed.size;
@@ -61,6 +62,7 @@ pub(crate) fn read(dir: &Path, policy: &Policy, is_live: bool, report: &mut Repo
     };
     reader.read(&signed);
     witnessed(&ledger, &signed, policy, reader.report);
+    anchors::check(&ledger, &anchors, &key, &signed, policy, reader.report);
     reader.log.has_holes = reader.holes > 0;
     reader.log
 }
@@ -85,7 +87,7 @@ fn log_key(ledger: &Path, policy: &Policy, report: &mut Report) -> Option<Verifi
 /// The newest tree that the log's key signed, as far as the folder shows.
 fn signed_tree(dir: &Path, key: &VerifierKey, report: &mut Report) -> Option<Checkpoint> {
     let file = format!("ledger/{CHECKPOINT}");
-    let published = read_checkpoint(&dir.join(&file), key, report, &file);
+    let published = read_checkpoint(&dir.join(&file), key, report, &file).map(|(checkpoint, _)| checkpoint);
     // The sealer's own record of what it signed last: newer for a moment after a crash, and the memory of a log that was
     // set back.
     let head = match fs::read(dir.join("sealer/head")) {
@@ -147,10 +149,15 @@ fn witnessed(ledger: &Path, signed: &Checkpoint, policy: &Policy, report: &mut R
         let what = format!("witnesses have seen {} entries, the log has {}", checkpoint.size, signed.size);
         return report.add(Problem::new(Kind::RolledBack, what).file(file));
     }
-    let root = tree::root_of(Algorithm::Sha256, &tiles::TileFolder::new(ledger, signed.size), checkpoint.size);
-    if checkpoint.origin != signed.origin || root.is_ok_and(|root| root != checkpoint.root) {
+    if checkpoint.origin != signed.origin || !is_beginning(ledger, &checkpoint, signed) {
         report.add(Problem::new(Kind::Changed, "witnesses have seen another history").file(file));
     }
+}
+
+/// Whether a smaller tree is the beginning of the signed one. Hashes that cannot be read are reported where they are missing.
+pub(crate) fn is_beginning(ledger: &Path, smaller: &Checkpoint, signed: &Checkpoint) -> bool {
+    let root = tree::root_of(Algorithm::Sha256, &tiles::TileFolder::new(ledger, signed.size), smaller.size);
+    !root.is_ok_and(|root| root != smaller.root)
 }
 
 fn has_entries(dir: &Path, size: u64) -> bool {
@@ -159,7 +166,13 @@ fn has_entries(dir: &Path, size: u64) -> bool {
     exists(width) || exists(WIDTH)
 }
 
-fn read_checkpoint(path: &Path, key: &VerifierKey, report: &mut Report, file: &str) -> Option<Checkpoint> {
+/// A checkpoint that the log's key signed, and the bytes of its note.
+pub(crate) fn read_checkpoint(
+    path: &Path,
+    key: &VerifierKey,
+    report: &mut Report,
+    file: &str,
+) -> Option<(Checkpoint, Vec<u8>)> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -179,7 +192,7 @@ fn read_checkpoint(path: &Path, key: &VerifierKey, report: &mut Report, file: &s
         return None;
     }
     match note.text.parse::<Checkpoint>() {
-        Ok(checkpoint) if checkpoint.origin == key.name() => Some(checkpoint),
+        Ok(checkpoint) if checkpoint.origin == key.name() => Some((checkpoint, bytes)),
         Ok(checkpoint) => {
             report.add(Problem::new(Kind::Forged, format!("it is of the log {}", checkpoint.origin)).file(file));
             None
@@ -462,7 +475,7 @@ impl LogReader<'_> {
                     self.report.add(forged("it is not signed by the key of its epoch"));
                 }
                 if let Body::Key(key) = body {
-                    if key.epoch != entry.epoch + 1 {
+                    if entry.epoch.checked_add(1) != Some(key.epoch) {
                         self.report.add(forged("the epoch does not follow the one before"));
                     }
                     self.epoch = Some((key.epoch, key.public));
@@ -477,7 +490,11 @@ impl LogReader<'_> {
                 self.log.segments.insert(segment.id.clone(), (segment.rows_hash, segment.tokens_hash));
             }
             Body::Deletion(deletion) => {
-                self.report.facts.deleted += deletion.runs.iter().map(|(_, first, last)| last - first + 1).sum::<u64>();
+                for (_, first, last) in &deletion.runs {
+                    // A thief of the keys writes what he likes.
+                    self.report.facts.deleted =
+                        self.report.facts.deleted.saturating_add(last - first).saturating_add(1);
+                }
                 self.log.deleted.extend(&deletion.runs);
             }
             Body::Key(_) | Body::Heartbeat(_) => {}

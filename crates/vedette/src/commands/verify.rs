@@ -58,6 +58,20 @@ fn print(report: &Report, format: Format) -> anyhow::Result<()> {
         facts.in_spool,
         facts.deleted,
     ))?;
+    if let Some(anchored) = &facts.anchored {
+        output::line(&format!(
+            "{}: the first {} existed before {}, says {}",
+            output::counted(facts.anchors, "anchor"),
+            output::counted(anchored.entries, "entry"),
+            jiff::Timestamp::from_second(anchored.before).map_or_else(|_| "?".into(), |time| time.to_string()),
+            anchored.tsa,
+        ))?;
+        if !facts.anchors_pinned {
+            output::line(
+                "anchors: whose they are was not checked. Anybody can make some: put `tsa` lines into a policy",
+            )?;
+        }
+    }
     if !facts.pinned {
         output::line(
             "keys: the folder's own. Who can change all of it can change them too: keep a policy elsewhere (docs/trust.md)",
