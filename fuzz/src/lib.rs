@@ -1,5 +1,7 @@
 //! What several fuzz targets need.
 
+pub mod spooled;
+
 use std::path::Path;
 
 use tempfile::TempDir;

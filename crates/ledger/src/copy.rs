@@ -37,7 +37,11 @@ impl History {
         }
         for name in [SOURCES, LOG_KEY] {
             let path = self.dir().join(name);
-            replace(&to.join(name), &fs::read(&path).at(&path)?)?;
+            match fs::read(&path) {
+                // A log without batches names no sources.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                bytes => replace(&to.join(name), &bytes.at(&path)?)?,
+            }
         }
         FOLDERS.iter().try_for_each(|name| copy_folder(&self.dir().join(name), to, name))
     }

@@ -21,6 +21,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod anchors;
 pub mod batch;
 pub mod checkpoint;
 mod copy;
@@ -39,12 +40,13 @@ pub mod salts;
 pub mod sealer;
 pub mod sources;
 pub mod tiles;
+pub mod timestamp;
 pub mod tree;
 pub mod witness;
 
 pub use error::{FormatError, LedgerError};
-pub use history::History;
 pub use hash::{Algorithm, Hash, Hasher, hex};
+pub use history::History;
 pub use index::{Place, SourceHead};
 pub use log::{CHECKPOINT, EraseFrom, LOG_KEY, Ledger, Newest, Options, SOURCES, SourceName, WITNESSED};
 pub use sealer::{Seal, Sealer};

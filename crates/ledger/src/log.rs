@@ -13,7 +13,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{
-    Algorithm, FormatError, Hash, LedgerError,
+    Algorithm, FormatError, Hash, LedgerError, anchors,
     batch::{BatchTree, Seed},
     checkpoint::Checkpoint,
     edge::{Edge, Written},
@@ -368,8 +368,15 @@ impl Ledger {
     }
 
     /// Runs something while nothing is signed, with the newest checkpoint.
-    pub fn hold_still<T>(&self, meanwhile: impl FnOnce(&Note) -> T) -> T {
-        meanwhile(&self.state().newest)
+    ///
+    /// # Errors
+    /// What was signed last is not on disk yet.
+    pub fn hold_still<T>(&self, meanwhile: impl FnOnce(&Note) -> T) -> Result<T, LedgerError> {
+        let state = self.state();
+        if state.unpublished.is_some() || state.in_doubt {
+            return Err(LedgerError::Sealer("it has signed what is not on disk yet; try again".into()));
+        }
+        Ok(meanwhile(&self.newest().note))
     }
 
     /// The log as of a checkpoint that was signed, of `size` entries.
@@ -382,18 +389,6 @@ impl Ledger {
             return Err(FormatError::new(format!("the log has {signed} entries, not {size}")).into());
         }
         History::new(&self.inner.dir, size)
-    }
-
-    /// The newest checkpoint that witnesses cosigned, with their signatures.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn witnessed(&self) -> Result<Option<Note>, LedgerError> {
-        let path = self.inner.dir.join(WITNESSED);
-        match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            bytes => Ok(Some(Note::parse(&bytes.at(&path)?)?)),
-        }
     }
 
     /// That the tree of `old` entries is the beginning of the one of `new`.
@@ -495,6 +490,25 @@ impl Ledger {
         records.into_iter().try_for_each(|record| self.record(Body::Erasure(record)))?;
         self.checkpoint(now)?;
         left.into_iter().try_for_each(|(entry, salts)| write_salts(&self.inner.dir, entry, &salts))
+    }
+
+    /// Keeps an authority's reply with its token for a checkpoint of this log, and the checkpoint beside it: an anchor.
+    ///
+    /// # Errors
+    /// They cannot be written, or the note has no checkpoint.
+    pub fn anchor(&self, note: &Note, authority: &str, reply: &[u8]) -> Result<(), LedgerError> {
+        let size = note.text.parse::<Checkpoint>()?.size;
+        // One at a time.
+        let _state = self.state();
+        anchors::keep(&self.inner.dir, note, size, authority, reply)
+    }
+
+    /// Size and time (microseconds since 1970) of an authority's newest anchor.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn newest_anchor(&self, authority: &str) -> Result<Option<(u64, i64)>, LedgerError> {
+        anchors::newest(&self.inner.dir, authority)
     }
 
     /// Adds another entry, which is signed with the next checkpoint.
@@ -858,7 +872,7 @@ pub(crate) fn write_files(dir: &Path, files: &[Written]) -> Result<(), LedgerErr
 }
 
 /// The folder of a file; folders that are made are on disk afterwards.
-fn create_parent<'a>(dir: &Path, path: &'a Path) -> Result<&'a Path, LedgerError> {
+pub(crate) fn create_parent<'a>(dir: &Path, path: &'a Path) -> Result<&'a Path, LedgerError> {
     let parent = path.parent().unwrap_or(path);
     if !parent.try_exists().at(parent)? {
         DirBuilder::new().recursive(true).mode(0o700).create(parent).at(parent)?;

@@ -100,15 +100,15 @@ mod tests {
         for extra in [None, Some(b"more".to_vec())] {
             let note = Note { text: checkpoint.to_string(), signatures: vec![signature()] };
             let proof = Proof { extra, index: 2, path: crate::batch::path(Algorithm::Sha256, &leaves, 2), note };
-            let read: Proof = proof.to_string().parse().unwrap();
+            let read: Proof = proof.to_string().parse().expect("it is well formed");
             assert_eq!(read, proof);
-            assert_eq!(read.check(b"three").unwrap(), checkpoint);
+            assert_eq!(read.check(b"three").expect("it is well formed"), checkpoint);
             assert!(read.check(b"four").is_err());
         }
     }
 
     fn signature() -> crate::note::Signature {
-        format!("— example.org/log {}", STANDARD.encode([7; 68])).parse().unwrap()
+        format!("— example.org/log {}", STANDARD.encode([7; 68])).parse().expect("it is well formed")
     }
 
     #[test]

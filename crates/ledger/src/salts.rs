@@ -106,11 +106,7 @@ impl Salts {
     }
 
     /// The leaves of a batch's events (receive time, original bytes); none if they are not what was signed.
-    pub fn leaves<'a>(
-        &self,
-        record: &BatchRecord,
-        events: impl Iterator<Item = (i64, &'a [u8])>,
-    ) -> Option<Vec<Hash>> {
+    pub fn leaves<'a>(&self, record: &BatchRecord, events: impl Iterator<Item = (i64, &'a [u8])>) -> Option<Vec<Hash>> {
         let leaves: Option<Vec<Hash>> = (0..)
             .zip(events)
             .map(|(index, (received, original))| {

@@ -113,6 +113,20 @@ pub enum CustodyError {
     Failed(String),
 }
 
+impl std::fmt::Display for CustodyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CustodyError::Query(diagnostics) => {
+                let messages: Vec<&str> = diagnostics.iter().map(|diagnostic| &*diagnostic.message).collect();
+                f.write_str(&messages.join("\n"))
+            }
+            CustodyError::Refused(message) | CustodyError::Conflict(message) | CustodyError::Failed(message) => {
+                f.write_str(message)
+            }
+        }
+    }
+}
+
 impl From<SearchError> for CustodyError {
     fn from(error: SearchError) -> Self {
         match error {

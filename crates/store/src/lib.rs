@@ -50,8 +50,8 @@ pub use options::{Budget, FailPoint, Gate, NewSegment, Options};
 pub use originals::{BatchName, Original};
 pub use segment::{OpenSegment, Segment};
 pub use store::{
-    Compacted, Damage, Deleted, ERASED, Held, Hold, Plan, Sealed, SegmentSummary, Snapshot, SourceOf, SourceStats, Stats,
-    Store,
+    Compacted, Damage, Deleted, ERASED, Held, Hold, Plan, Sealed, SegmentSummary, Snapshot, SourceOf, SourceStats,
+    Stats, Store,
 };
 pub use tokens::{Term, TermQuery, fold};
 

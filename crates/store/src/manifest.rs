@@ -245,9 +245,8 @@ impl Manifest {
             let mut statement = connection.prepare(
                 "SELECT name, reason, source, received_from, received_to, set_by, set_at FROM holds ORDER BY name",
             )?;
-            let time = |row: &rusqlite::Row<'_>, at| {
-                row.get::<_, Option<i64>>(at).map(|micros| micros.map(Time::from_micros))
-            };
+            let time =
+                |row: &rusqlite::Row<'_>, at| row.get::<_, Option<i64>>(at).map(|micros| micros.map(Time::from_micros));
             let holds = statement.query_map([], |row| {
                 Ok(Hold {
                     name: row.get(0)?,

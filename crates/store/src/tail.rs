@@ -3,10 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use arrow::{array::RecordBatch, compute::concat_batches};
-use vedette_event::{
-    Batch, Event, Time, Value,
-    ecs::Kind,
-};
+use vedette_event::{Batch, Event, Time, Value, ecs::Kind};
 
 use crate::{
     GRANULE_ROWS, Granule, MAX_ROWS_SEALED, Result, StoreError,

@@ -117,7 +117,7 @@ pub struct VerifyArgs {
     /// The data folder [default: as for `up`], or an evidence bundle.
     #[arg(value_name = "PATH")]
     pub path: Option<PathBuf>,
-    /// Keys to believe, kept outside of the folder: `log VKEY`, `epoch0 HEX`, `witness VKEY`, `quorum N` lines.
+    /// Keys to believe, kept outside of the folder: `log VKEY`, `epoch0 HEX`, `witness VKEY`, `quorum N`, `tsa BASE64` lines.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// How the result is printed.

@@ -213,6 +213,8 @@ pub struct LedgerConfig {
     pub witnesses: Vec<Witness>,
     /// How many of them must have; 0 requires none.
     pub required_witnesses: usize,
+    /// Who puts a time on them.
+    pub anchors: Vec<Anchor>,
 }
 
 impl LedgerConfig {
@@ -261,6 +263,23 @@ impl Witness {
         }
         Ok((url, key))
     }
+}
+
+/// A time-stamping authority ([RFC 3161](https://www.rfc-editor.org/rfc/rfc3161)).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// Its address.
+    pub url: String,
+    /// Certificates (PEM), one of which its own must come from.
+    pub ca: PathBuf,
+    /// Seconds between two anchors.
+    #[serde(default = "an_hour")]
+    pub every_seconds: u64,
+}
+
+fn an_hour() -> u64 {
+    3600
 }
 
 /// Limits of the store.
@@ -368,6 +387,9 @@ impl Config {
             Multiline::new(start).map_err(|error| format!("receivers.files: multiline_start: {error}"))?;
         }
         self.ledger.check()?;
+        if let Some(anchor) = self.ledger.anchors.iter().find(|anchor| anchor.every_seconds == 0) {
+            return Err(format!("ledger.anchors: {}: every_seconds is 0, without a pause", anchor.url));
+        }
         if self.console.certificate.is_some() != self.console.key.is_some() {
             return Err("the console needs both `certificate` and `key`, or neither".into());
         }
@@ -512,6 +534,23 @@ mod tests {
             ledger.witnesses: no address: this is no URL
             ledger.witnesses: http://w.example: not a verifier key (`name+id+base64`): the id is not of this name and key
             ledger.witnesses: http://w.example: the key is of another type than a witness's; `vedette witness` prints its own"#]].assert_eq(&said.join("\n"));
+    }
+
+    #[test]
+    fn anchors_need_an_interval_and_an_authority() {
+        check("ledger: {anchors: [{url: 'http://tsa.example/', ca: ca.pem}]}\n", expect_test::expect!["fine"]);
+        check(
+            "ledger: {anchors: [{url: 'http://tsa.example/', ca: ca.pem, every_seconds: 0}]}\n",
+            expect_test::expect![
+                "vedette.yml: ledger.anchors: http://tsa.example/: every_seconds is 0, without a pause (docs/configuration.md lists every key with its default)"
+            ],
+        );
+        check(
+            "ledger: {anchors: [{url: 'http://tsa.example/'}]}\n",
+            expect_test::expect![
+                "vedette.yml:1:20: ledger.anchors[0]: missing field `ca` (docs/configuration.md lists every key with its default)"
+            ],
+        );
     }
 
     #[test]

@@ -189,12 +189,8 @@ impl Check<'_> {
 
     fn chain(&mut self, source: u32, statement: &Statement, keys: &[[u8; 32]]) -> Result<Chain> {
         let member = evidence::batches_member(source);
-        let names: Vec<Hash> = statement
-            .sources
-            .iter()
-            .filter(|named| named.source == source)
-            .map(|named| named.commitment())
-            .collect();
+        let names: Vec<Hash> =
+            statement.sources.iter().filter(|named| named.source == source).map(|named| named.commitment()).collect();
         let mut chain = Chain::new();
         let mut before: Option<(u64, Hash)> = None;
         for bytes in self.bundle.entries(&member)? {

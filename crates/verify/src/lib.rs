@@ -3,6 +3,7 @@
 //! It reads files and nothing else, and knows formats (`docs/formats.md`), not the programs that wrote them.
 #![forbid(unsafe_code)]
 
+mod anchors;
 mod bundle;
 mod folder;
 mod log;
@@ -14,4 +15,4 @@ mod spool;
 pub use bundle::verify as verify_bundle;
 pub use folder::verify;
 pub use policy::{Policy, PolicyError};
-pub use report::{Facts, Kind, Problem, Range, Report};
+pub use report::{Anchored, Facts, Kind, Problem, Range, Report};

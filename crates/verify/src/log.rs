@@ -18,7 +18,7 @@ use vedette_ledger::{
     tree::{self, Frontier},
 };
 
-use crate::{Kind, Policy, Problem, Report, segments::Seeds};
+use crate::{Kind, Policy, Problem, Report, anchors, segments::Seeds};
 
 /// What the log says.
 #[derive(Default)]
@@ -45,6 +45,7 @@ pub(crate) fn read(dir: &Path, policy: &Policy, is_live: bool, report: &mut Repo
     let Some(key) = log_key(&ledger, policy, report) else { return log };
     report.facts.log_key = key.to_string();
     report.facts.pinned = policy.log.is_some();
+    let anchors = anchors::list(&ledger, report);
     let Some(signed) = signed_tree(dir, &key, report) else { return log };
     report.facts.origin = key.name().to_owned();
     report.facts.entries = signed.size;
@@ -63,6 +64,7 @@ pub(crate) fn read(dir: &Path, policy: &Policy, is_live: bool, report: &mut Repo
     };
     reader.read(&signed);
     witnessed(&ledger, &signed, policy, reader.report);
+    anchors::check(&ledger, &anchors, &key, &signed, policy, reader.report);
     reader.log.has_holes = reader.holes > 0;
     reader.log
 }
@@ -87,7 +89,7 @@ fn log_key(ledger: &Path, policy: &Policy, report: &mut Report) -> Option<Verifi
 /// The newest tree that the log's key signed, as far as the folder shows.
 fn signed_tree(dir: &Path, key: &VerifierKey, report: &mut Report) -> Option<Checkpoint> {
     let file = format!("ledger/{CHECKPOINT}");
-    let published = read_checkpoint(&dir.join(&file), key, report, &file);
+    let published = read_checkpoint(&dir.join(&file), key, report, &file).map(|(checkpoint, _)| checkpoint);
     // The sealer's own record of what it signed last: newer for a moment after a crash, and the memory of a log that was
     // set back.
     let head = match fs::read(dir.join("sealer/head")) {
@@ -149,10 +151,15 @@ fn witnessed(ledger: &Path, signed: &Checkpoint, policy: &Policy, report: &mut R
         let what = format!("witnesses have seen {} entries, the log has {}", checkpoint.size, signed.size);
         return report.add(Problem::new(Kind::RolledBack, what).file(file));
     }
-    let root = tree::root_of(Algorithm::Sha256, &tiles::TileFolder::new(ledger, signed.size), checkpoint.size);
-    if checkpoint.origin != signed.origin || root.is_ok_and(|root| root != checkpoint.root) {
+    if checkpoint.origin != signed.origin || !is_beginning(ledger, &checkpoint, signed) {
         report.add(Problem::new(Kind::Changed, "witnesses have seen another history").file(file));
     }
+}
+
+/// Whether a smaller tree is the beginning of the signed one. Hashes that cannot be read are reported where they are missing.
+pub(crate) fn is_beginning(ledger: &Path, smaller: &Checkpoint, signed: &Checkpoint) -> bool {
+    let root = tree::root_of(Algorithm::Sha256, &tiles::TileFolder::new(ledger, signed.size), smaller.size);
+    !root.is_ok_and(|root| root != smaller.root)
 }
 
 fn has_entries(dir: &Path, size: u64) -> bool {
@@ -161,7 +168,13 @@ fn has_entries(dir: &Path, size: u64) -> bool {
     exists(width) || exists(WIDTH)
 }
 
-fn read_checkpoint(path: &Path, key: &VerifierKey, report: &mut Report, file: &str) -> Option<Checkpoint> {
+/// A checkpoint that the log's key signed, and the bytes of its note.
+pub(crate) fn read_checkpoint(
+    path: &Path,
+    key: &VerifierKey,
+    report: &mut Report,
+    file: &str,
+) -> Option<(Checkpoint, Vec<u8>)> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -181,7 +194,7 @@ fn read_checkpoint(path: &Path, key: &VerifierKey, report: &mut Report, file: &s
         return None;
     }
     match note.text.parse::<Checkpoint>() {
-        Ok(checkpoint) if checkpoint.origin == key.name() => Some(checkpoint),
+        Ok(checkpoint) if checkpoint.origin == key.name() => Some((checkpoint, bytes)),
         Ok(checkpoint) => {
             report.add(Problem::new(Kind::Forged, format!("it is of the log {}", checkpoint.origin)).file(file));
             None
@@ -358,55 +371,38 @@ impl LogReader<'_> {
         }
     }
 
-    /// Partial tiles and bundles of trees that were smaller must be beginnings of what there is now.
+    /// Other files are partial ones of trees that were smaller, or of a larger one that was being written and never signed.
     fn extra_files(&mut self) {
         let mut found = Vec::new();
         walk(&self.ledger.join("tile"), "tile", &mut found);
         for path in found {
-            let Some(expected) = self.expected(&path) else {
-                // The log of a running monitor grows meanwhile.
-                if self.is_live {
-                    continue;
-                }
-                self.problem(Kind::Extra, &path, "no such file belongs to a log of this size");
+            let Some((level, index, width)) = tile_of(&path) else {
+                self.problem(Kind::Extra, &path, "no such file belongs to a log");
                 continue;
             };
-            if let Some(expected) = expected {
-                let bytes = fs::read(self.ledger.join(&path));
-                // Partial files go when their full one is there.
-                let is_gone = self.is_live && bytes.is_err();
-                if !is_gone && bytes.unwrap_or_default() != expected {
-                    self.problem(Kind::Changed, &path, "it is not the beginning of what was signed");
-                }
+            let now = tiles::width_at(level.unwrap_or(0), index, self.size);
+            if width == now {
+                continue;
             }
-        }
-    }
-
-    /// None: no such file. `Some(None)`: it was checked already. Otherwise what has to be in it.
-    fn expected(&self, path: &str) -> Option<Option<Vec<u8>>> {
-        let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
-        let (number, width) = match rest.split_once(".p/") {
-            Some((number, width)) => (number, width.parse::<u64>().ok().filter(|width| (1..WIDTH).contains(width))?),
-            None => (rest, WIDTH),
-        };
-        let index: u64 = number.replace(['x', '/'], "").parse().ok()?;
-        let name = |width| match level {
-            "entries" => Some(tiles::bundle_path(index, width)),
-            level => Some(tiles::tile_path(level.parse().ok()?, index, width)),
-        };
-        let now = tiles::width_at(if level == "entries" { 0 } else { level.parse().ok()? }, index, self.size);
-        if name(width)? != path || width > now {
-            return None;
-        }
-        if width == now {
-            return Some(None);
-        }
-        let newest = fs::read(self.ledger.join(name(now)?)).ok()?;
-        if level == "entries" {
-            let entries = tiles::entries(&newest)?;
-            Some(Some(tiles::bundle(entries.into_iter().take(width as usize))))
-        } else {
-            Some(newest.get(..width as usize * 32).map(<[u8]>::to_vec))
+            let bytes = fs::read(self.ledger.join(&path));
+            if self.is_live && bytes.is_err() {
+                // Partial files go when their full one is there.
+                continue;
+            }
+            let newest = fs::read(self.ledger.join(path_of(level, index, now)));
+            let common = width.min(now);
+            let begins_alike = || {
+                let (bytes, newest) = (bytes.ok()?, if now == 0 { Vec::new() } else { newest.ok()? });
+                Some(
+                    beginning(level, &bytes, width)? == bytes
+                        && beginning(level, &bytes, common)? == beginning(level, &newest, common)?,
+                )
+            };
+            if begins_alike() != Some(true) {
+                self.problem(Kind::Changed, &path, "it is not the beginning of what was signed");
+            } else if width > now {
+                self.report.facts.unsigned += 1;
+            }
         }
     }
 
@@ -464,7 +460,7 @@ impl LogReader<'_> {
                     self.report.add(forged("it is not signed by the key of its epoch"));
                 }
                 if let Body::Key(key) = body {
-                    if key.epoch != entry.epoch + 1 {
+                    if entry.epoch.checked_add(1) != Some(key.epoch) {
                         self.report.add(forged("the epoch does not follow the one before"));
                     }
                     self.epoch = Some((key.epoch, key.public));
@@ -479,7 +475,11 @@ impl LogReader<'_> {
                 self.log.segments.insert(segment.id.clone(), (segment.rows_hash, segment.tokens_hash));
             }
             Body::Deletion(deletion) => {
-                self.report.facts.deleted += deletion.runs.iter().map(|(_, first, last)| last - first + 1).sum::<u64>();
+                for (_, first, last) in &deletion.runs {
+                    // A thief of the keys writes what he likes.
+                    self.report.facts.deleted =
+                        self.report.facts.deleted.saturating_add(last - first).saturating_add(1);
+                }
                 self.log.deleted.extend(&deletion.runs);
             }
             Body::Erasure(erasure) => {
@@ -521,6 +521,33 @@ impl LogReader<'_> {
         self.report.facts.batches += 1;
         self.log.batches.insert((record.source, record.first_seq), (index, record));
     }
+}
+
+/// Level (none for entries), number and width of a tile, of its path.
+fn tile_of(path: &str) -> Option<(Option<u32>, u64, u64)> {
+    let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
+    let (number, width) = match rest.split_once(".p/") {
+        Some((number, width)) => (number, width.parse::<u64>().ok().filter(|width| (1..WIDTH).contains(width))?),
+        None => (rest, WIDTH),
+    };
+    let level =
+        if level == "entries" { None } else { Some(level.parse().ok().filter(|level| *level <= tiles::MAX_LEVEL)?) };
+    let index: u64 = number.replace(['x', '/'], "").parse().ok()?;
+    (path_of(level, index, width) == path).then_some((level, index, width))
+}
+
+fn path_of(level: Option<u32>, index: u64, width: u64) -> String {
+    level.map_or_else(|| tiles::bundle_path(index, width), |level| tiles::tile_path(level, index, width))
+}
+
+/// The first `width` entries or hashes of a file; none if it has not so many.
+fn beginning(level: Option<u32>, bytes: &[u8], width: u64) -> Option<Vec<u8>> {
+    let width = width as usize;
+    if level.is_some() {
+        return bytes.get(..width * 32).map(<[u8]>::to_vec);
+    }
+    let entries = tiles::entries(bytes)?;
+    (entries.len() >= width).then(|| tiles::bundle(entries.into_iter().take(width)))
 }
 
 /// The sequence number of a batch's last event.

@@ -1,11 +1,14 @@
 //! Whose keys are believed.
 //!
 //! A text file: `log VKEY`, `epoch0 HEX` (the public key of the first epoch), `witness VKEY` lines, `quorum N` (how many of the
-//! witnesses must have cosigned; otherwise all). Empty lines and lines that begin with `#` are left alone.
+//! witnesses must have cosigned; otherwise all), `tsa BASE64` lines (certificates, in DER, of which those of time-stamping
+//! authorities must come). Empty lines and lines that begin with `#` are left alone.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use vedette_ledger::{
     note::{KeyKind, VerifierKey},
     sealer::parse_hex,
+    timestamp::Roots,
 };
 
 /// Keys that do not come from the folder that is verified.
@@ -19,6 +22,8 @@ pub struct Policy {
     pub witnesses: Vec<VerifierKey>,
     /// How many of them must have cosigned.
     pub quorum: usize,
+    /// Of time-stamping authorities; if there are none, anybody's tokens are believed.
+    pub authorities: Roots,
 }
 
 /// A policy that cannot be read.
@@ -62,8 +67,12 @@ impl Policy {
                     let number = value.trim().parse::<usize>();
                     quorum = Some(number.map_err(|_| error("a quorum is a number".into()))?);
                 }
+                "tsa" => {
+                    let der = STANDARD.decode(value.trim()).map_err(|_| error("not a certificate in base64".into()))?;
+                    policy.authorities.add(der).map_err(|why| error(why.to_string()))?;
+                }
                 "log" | "epoch0" | "quorum" => return Err(error(format!("a second `{word}`"))),
-                _ => return Err(error(format!("`{word}` is none of `log`, `epoch0`, `witness`, `quorum`"))),
+                _ => return Err(error(format!("`{word}` is none of `log`, `epoch0`, `witness`, `quorum`, `tsa`"))),
             }
         }
         policy.quorum = quorum.unwrap_or(policy.witnesses.len());

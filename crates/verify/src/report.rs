@@ -95,6 +95,17 @@ impl std::fmt::Display for Problem {
     }
 }
 
+/// That a beginning of the log existed before a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Anchored {
+    /// How many entries.
+    pub entries: u64,
+    /// The time: seconds since 1970.
+    pub before: i64,
+    /// Who says so.
+    pub tsa: String,
+}
+
 /// What was checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
@@ -112,6 +123,12 @@ pub struct Facts {
     pub root: String,
     /// Newest cosignature of a witness of the policy: seconds since 1970.
     pub witnessed: Option<u64>,
+    /// Tokens of time-stamping authorities that are about a beginning of the log.
+    pub anchors: u64,
+    /// What the newest of them says.
+    pub anchored: Option<Anchored>,
+    /// Whether the authorities come from a policy; otherwise anybody could have made the tokens.
+    pub anchors_pinned: bool,
     /// Batches that are in the log.
     pub batches: u64,
     /// Events that are what was signed.
@@ -122,6 +139,8 @@ pub struct Facts {
     pub segments: u64,
     /// Events that were deleted by a signed deletion.
     pub deleted: u64,
+    /// Files of the log with entries that were never signed: they were being written when the monitor was ended.
+    pub unsigned: u64,
     /// Events that were erased by a signed erasure; their places in their batches are proved like the others.
     pub erased: u64,
     /// Of a bundle: what it has of each source.

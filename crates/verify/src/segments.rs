@@ -269,7 +269,9 @@ impl Check {
                 match (salts.hidden(record.algorithm, index), erased) {
                     (Some(Hidden::Leaf(leaf)), Some(signed)) if leaf == *signed && original.is_empty() => Ok(()),
                     (Some(Hidden::Leaf(leaf)), Some(signed)) if leaf == *signed => still_there(),
-                    (Some(Hidden::Leaf(_)), _) => Err((Kind::Missing, "the event was erased, and the log does not say so")),
+                    (Some(Hidden::Leaf(_)), _) => {
+                        Err((Kind::Missing, "the event was erased, and the log does not say so"))
+                    }
                     (_, Some(_)) => still_there(),
                     (_, None) => Ok(()),
                 }

@@ -8,6 +8,8 @@ use crate::{Kind, Problem, Report};
 pub(crate) type Event = (i64, Vec<u8>);
 
 const MAX_PAYLOAD: usize = 1 << 28;
+/// Sequence numbers are below this; where one is not, the file is damaged.
+const END_OF_NUMBERS: u64 = 1 << 62;
 
 /// The events of the spool from a sequence number on, by source: all that no segment has.
 pub(crate) fn read(dir: &Path, wanted: impl Fn(u32, u64) -> bool, report: &mut Report) -> BTreeMap<(u32, u64), Event> {
@@ -169,6 +171,9 @@ fn records(payload: &[u8], keep: &mut impl FnMut(u32, u64, Event)) -> Option<()>
     }
     for _ in 0..payload.varint()? {
         let (source, first, mut time) = (payload.varint()?, payload.varint()?, payload.time()?);
+        if first >= END_OF_NUMBERS {
+            return None;
+        }
         let mut lengths = Vec::new();
         for _ in 0..payload.varint()? {
             time = time.checked_add(i64::try_from(payload.varint()?).ok()?)?;
@@ -179,4 +184,21 @@ fn records(payload: &[u8], keep: &mut impl FnMut(u32, u64, Event)) -> Option<()>
         }
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by the fuzz target `verify_spool`.
+    #[test]
+    fn the_last_sequence_number_of_all_is_damage() {
+        // No sources, no losses, one run of source 1 with one empty event.
+        let run = |first: &[u8]| [&[0, 0, 1, 1], first, &[0; 8], &[1, 0, 0]].concat();
+        let mut found = Vec::new();
+        assert_eq!(records(&run(&[5]), &mut |source, seq, _| found.push((source, seq))), Some(()));
+        assert_eq!(found, [(1, 5)]);
+        let last = [&[0xff; 9][..], &[1]].concat();
+        assert_eq!(records(&run(&last), &mut |_, _, _| {}), None);
+    }
 }

@@ -5,5 +5,6 @@ mod life;
 mod notes;
 mod restarts;
 mod support;
+mod timestamps;
 mod trees;
 mod witnesses;

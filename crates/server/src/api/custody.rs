@@ -136,7 +136,9 @@ pub(crate) async fn set_hold(
     principal: Principal,
     Body(mut hold): Body<Hold>,
 ) -> Result<StatusCode, Problem> {
-    if hold.name.is_empty() || hold.name.len() > 200 || hold.name.contains(|char: char| char == '/' || char.is_control())
+    if hold.name.is_empty()
+        || hold.name.len() > 200
+        || hold.name.contains(|char: char| char == '/' || char.is_control())
     {
         let detail = "a hold's name has 1 to 200 bytes and no `/`";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));

@@ -44,14 +44,7 @@ impl Segment {
     pub(crate) fn new(base: &Path, row: SegmentRow) -> Self {
         let path = base.join(&row.path);
         let tokens = path.with_extension(files::TOKENS);
-        Segment {
-            base: base.to_owned(),
-            path,
-            tokens,
-            row,
-            index: OnceLock::new(),
-            dropped: AtomicBool::new(false),
-        }
+        Segment { base: base.to_owned(), path, tokens, row, index: OnceLock::new(), dropped: AtomicBool::new(false) }
     }
 
     /// Its name: unique for ever, and ascending with the time it was made.

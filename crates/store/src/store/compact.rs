@@ -45,9 +45,9 @@ impl Store {
         }
         lock(&inner.writer).usable()?;
         let segments = lock(&inner.shown).segments.clone();
-        let eligible = segments.into_iter().filter(|segment| {
-            segment.schema_id() == SCHEMA_ID && !unreadable.contains(segment.id())
-        });
+        let eligible = segments
+            .into_iter()
+            .filter(|segment| segment.schema_id() == SCHEMA_ID && !unreadable.contains(segment.id()));
         let Some(old) = self.choose(eligible) else {
             return Ok(None);
         };

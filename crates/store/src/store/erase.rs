@@ -42,12 +42,7 @@ impl Store {
     ///
     /// # Errors
     /// A segment cannot be read or written. Some of the events may be erased then.
-    pub fn erase(
-        &self,
-        events: &BTreeSet<(SourceId, u64)>,
-        derive: &dyn Derive,
-        source: SourceOf<'_>,
-    ) -> Result<u64> {
+    pub fn erase(&self, events: &BTreeSet<(SourceId, u64)>, derive: &dyn Derive, source: SourceOf<'_>) -> Result<u64> {
         let inner = &*self.inner;
         // No compaction meanwhile.
         let _compaction = lock(&inner.unreadable);
@@ -184,7 +179,8 @@ fn index_again(
         let sources = column(SOURCE)?.as_primitive::<UInt32Type>();
         let names = column(SOURCE_NAME)?.as_string::<i32>();
         let seqs = column(SEQ)?.as_primitive::<UInt64Type>();
-        let time = |row, name| Ok(Time::from_micros(column(name)?.as_primitive::<TimestampMicrosecondType>().value(row)));
+        let time =
+            |row, name| Ok(Time::from_micros(column(name)?.as_primitive::<TimestampMicrosecondType>().value(row)));
         let originals = column(ORIGINAL)?.as_binary::<i32>();
         for row in 0..kept.num_rows() {
             let (received, original) = (time(row, RECEIVED)?, originals.value(row));

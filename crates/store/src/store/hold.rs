@@ -44,9 +44,7 @@ impl Held {
     pub fn segment(&self, segment: &Segment) -> Option<&str> {
         let (first, last) = segment.received();
         let has = |sources: &BTreeSet<SourceId>| segment.runs().iter().any(|run| sources.contains(&run.source));
-        let covers = |cover: &&Cover| {
-            cover.from <= last && first < cover.to && cover.sources.as_ref().is_none_or(has)
-        };
+        let covers = |cover: &&Cover| cover.from <= last && first < cover.to && cover.sources.as_ref().is_none_or(has);
         self.0.iter().find(covers).map(|cover| &*cover.name)
     }
 

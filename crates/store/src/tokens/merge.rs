@@ -33,7 +33,8 @@ impl Stream<'_> {
         match self {
             Stream::More(more) => Ok(more.next()),
             Stream::Index(stream, granules) => Ok(stream.next()?.map(|(token, list)| {
-                let place = |granule: u32| granules.get(granule as usize).copied().filter(|granule| *granule != NOWHERE);
+                let place =
+                    |granule: u32| granules.get(granule as usize).copied().filter(|granule| *granule != NOWHERE);
                 (token, list.into_iter().filter_map(place).collect())
             })),
         }

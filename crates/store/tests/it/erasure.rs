@@ -49,9 +49,11 @@ fn an_erased_event_leaves_its_row_and_nothing_else() {
     assert_eq!((found(&store, "10.1.19.137"), found(&store, "10.2.0.8"), found(&store, "10.1.0.1")), (1, 1, 1));
     let segment = store.snapshot().segments[0].clone();
     let row = segment.locate(SourceId(1), 5000).unwrap().unwrap();
-    let rows: Vec<_> = segment.read_rows(&[row..row + 1], None).unwrap().map(Result::unwrap).collect();
+    let rows: Vec<_> =
+        segment.read_rows(std::slice::from_ref(&(row..row + 1)), None).unwrap().map(Result::unwrap).collect();
     for (field, column) in rows[0].schema().fields().iter().zip(rows[0].columns()) {
-        let is_kept = field.name().starts_with("vedette.") || ["@timestamp", "event.original"].contains(&&**field.name());
+        let is_kept =
+            field.name().starts_with("vedette.") || ["@timestamp", "event.original"].contains(&&**field.name());
         assert_eq!(column.is_null(0), !is_kept, "{}", field.name());
     }
     assert_eq!(rows[0].column_by_name(PARSER).unwrap().as_string::<i32>().value(0), "erased");

@@ -1,15 +1,16 @@
-//! `vedette check`: a dry load of configuration, parsers and rules.
+//! `vedette check`: a dry load of configuration, certificates of authorities, parsers and rules.
 
 use crate::{
     Outcome,
     cli::CheckArgs,
     config::Config,
-    node::{self, receivers, rules},
+    node::{self, anchors::Authority, receivers, rules},
 };
 
 /// Runs the command. Exit code 1 if a parser or rule is refused or unknown, 2 if the configuration is wrong.
 pub fn run(args: CheckArgs) -> anyhow::Result<Outcome> {
     let config = Config::load(args.config.as_deref())?;
+    Authority::configured(&config.ledger.anchors)?;
     let (parsers, refused_parsers) = node::parsers(&config);
     for refused in &refused_parsers {
         eprintln!("parser refused: {refused}");

@@ -16,12 +16,12 @@ use vedette_server::{Action, Custody, CustodyError, Erased, Hold, Local, Selecti
 use super::hunt;
 use crate::{
     Outcome, Usage,
-    cli::{BackupArgs, DataArgs, EraseArgs, EvidenceArgs, EvidenceCommand, Format, HoldArgs, HoldCommand, SelectionArgs},
+    cli::{
+        BackupArgs, DataArgs, EraseArgs, EvidenceArgs, EvidenceCommand, Format, HoldArgs, HoldCommand, SelectionArgs,
+    },
     client::Client,
     config,
-    node::{
-        attended::Attended, custody::Keeper, journal::SelfJournal, ledger::SEALER, local_backup, maintenance::now,
-    },
+    node::{attended::Attended, custody::Keeper, journal::SelfJournal, ledger::SEALER, local_backup, maintenance::now},
     output::{self, Printer, counted},
 };
 
@@ -87,7 +87,10 @@ pub fn erase(args: EraseArgs) -> anyhow::Result<Outcome> {
         false => output::line(&format!("{events} would be erased for good; add --yes"))?,
     }
     if erased.held > 0 {
-        output::line(&format!("{} on legal hold: nothing is erased while that is so", counted(erased.held, "more event")))?;
+        output::line(&format!(
+            "{} on legal hold: nothing is erased while that is so",
+            counted(erased.held, "more event")
+        ))?;
     }
     if !erased.quoted_by.is_empty() {
         let ids = erased.quoted_by.join(" or event.id:");
@@ -136,7 +139,7 @@ fn select(args: &SelectionArgs) -> anyhow::Result<Selection> {
 /// Who does it: the server that runs on the folder, or this process.
 enum Custodian {
     Server(Client),
-    Folder { folder: Attended, keeper: Keeper, _runtime: Runtime },
+    Folder { folder: Box<Attended>, keeper: Keeper, _runtime: Runtime },
 }
 
 impl Custodian {
@@ -152,7 +155,7 @@ impl Custodian {
         let rooms = Arc::new(Local::new(node.spool.clone(), node.store.clone(), node.engine.clone()));
         let keeper = Keeper::new(node, rooms, SelfJournal::new(&node.spool)?, runtime.handle().clone());
         keeper.finish_erasure()?;
-        Ok(Custodian::Folder { folder, keeper, _runtime: runtime })
+        Ok(Custodian::Folder { folder: Box::new(folder), keeper, _runtime: runtime })
     }
 
     fn export(&mut self, selection: &Selection, whole: bool, out: &mut impl Write) -> anyhow::Result<u64> {
@@ -261,11 +264,7 @@ fn action(what: &'static str, target: Option<String>) -> Action {
 
 fn refused(error: CustodyError) -> anyhow::Error {
     match error {
-        CustodyError::Query(diagnostics) => {
-            let messages: Vec<String> = diagnostics.iter().map(|diagnostic| diagnostic.message.clone()).collect();
-            Usage(messages.join("\n")).into()
-        }
-        CustodyError::Refused(message) | CustodyError::Conflict(message) => Usage(message).into(),
         CustodyError::Failed(message) => anyhow::anyhow!(message),
+        refused => Usage(refused.to_string()).into(),
     }
 }

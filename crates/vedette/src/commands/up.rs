@@ -32,6 +32,7 @@ use crate::{
     config::{self, Config},
     node::{
         Node,
+        anchors::Authority,
         custody::Keeper,
         journal::SelfJournal,
         local_backup, local_import,
@@ -69,6 +70,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let keys: Vec<_> = witnesses.iter().map(|(_, key)| key.clone()).collect();
     let proof = Proof::new(node.ledger.clone(), &keys, config.ledger.required_witnesses, shutdown.clone());
+    let authorities = Authority::configured(&config.ledger.anchors)?;
     let journal = SelfJournal::new(&node.spool)?;
     journal.write("vedette.start", None, vec![("version", env!("CARGO_PKG_VERSION").into())])?;
     let live = LiveTail::default();
@@ -175,6 +177,9 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     for (number, witness) in witnesses.into_iter().enumerate() {
         let client = witnesses::Client::new(number, witness, node.ledger.clone(), proof.clone());
         tokio::spawn(client.run(shutdown.clone()));
+    }
+    for authority in authorities {
+        tokio::spawn(authority.run(node.ledger.clone(), shutdown.clone()));
     }
 
     loop {

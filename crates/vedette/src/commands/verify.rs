@@ -16,7 +16,9 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<Outcome> {
     let dir = args.path.unwrap_or_else(|| config::data_dir(None, None));
     let is_bundle = dir.is_file();
     if !is_bundle && !dir.join("ledger").is_dir() {
-        return Err(Usage(format!("{} is no data folder (it has no `ledger`) and no evidence bundle", dir.display())).into());
+        return Err(
+            Usage(format!("{} is no data folder (it has no `ledger`) and no evidence bundle", dir.display())).into()
+        );
     }
     let policy = match &args.policy {
         None => Policy::default(),
@@ -67,6 +69,12 @@ fn print(report: &Report, is_bundle: bool, format: Format) -> anyhow::Result<()>
             facts.deleted,
         ))?;
     }
+    if facts.unsigned > 0 {
+        let files = output::counted(facts.unsigned, "file");
+        output::line(&format!(
+            "{files} of the log were being written when the monitor was ended: nothing of them was signed"
+        ))?;
+    }
     for range in &facts.ranges {
         let (source, name, first, last) = (range.source, &range.name, range.first, range.last);
         let of = last - first + 1;
@@ -75,6 +83,20 @@ fn print(report: &Report, is_bundle: bool, format: Format) -> anyhow::Result<()>
             events => format!("{events} of {of} events"),
         };
         output::line(&format!("{name}: {count} from {source}-{first} to {source}-{last}"))?;
+    }
+    if let Some(anchored) = &facts.anchored {
+        output::line(&format!(
+            "{}: the first {} existed before {}, says {}",
+            output::counted(facts.anchors, "anchor"),
+            output::counted(anchored.entries, "entry"),
+            jiff::Timestamp::from_second(anchored.before).map_or_else(|_| "?".into(), |time| time.to_string()),
+            anchored.tsa,
+        ))?;
+        if !facts.anchors_pinned {
+            output::line(
+                "anchors: whose they are was not checked. Anybody can make some: put `tsa` lines into a policy",
+            )?;
+        }
     }
     if !facts.pinned {
         let whose = if is_bundle { "bundle" } else { "folder" };

@@ -21,6 +21,7 @@ use super::{journal::SelfJournal, ledger, rules::Rules, sealer::News};
 const RELOAD_EVERY: Duration = Duration::from_secs(2);
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
 const RETAIN_EVERY: Duration = Duration::from_secs(300);
+const RETAIN_FIRST: Duration = Duration::from_secs(5);
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -60,6 +61,8 @@ impl Maintenance {
         let start = Instant::now();
         let every = [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY, LOOK_AT_CLOCK_EVERY, TELL_EVERY];
         let mut due = every.map(|every| start + every);
+        // What became too old while it did not run goes soon.
+        due[2] = start + RETAIN_FIRST;
         let mut reported = BTreeMap::new();
         let mut ahead = self.clock_ahead();
         while !stop.load(Ordering::Relaxed) {

@@ -1,5 +1,6 @@
 //! A data folder with everything that works on it.
 
+pub mod anchors;
 pub mod attended;
 pub mod content;
 pub mod custody;
@@ -10,6 +11,7 @@ pub mod local_backup;
 pub mod local_import;
 pub mod maintenance;
 pub mod pipeline;
+pub mod post;
 pub mod proof;
 pub mod receivers;
 pub mod rules;

@@ -3,11 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode, Uri, client::conn::http1, header};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::spawn_blocking, time::timeout};
+use hyper::{StatusCode, Uri};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use vedette_event::Time;
 use vedette_ledger::{
@@ -17,10 +14,12 @@ use vedette_ledger::{
     witness,
 };
 
-use super::proof::{Complaint, Proof};
+use super::{
+    post,
+    proof::{Complaint, Proof},
+};
 
 /// A witness that does not answer is asked again later.
-const PATIENCE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 64 << 10;
 
@@ -115,7 +114,9 @@ impl Client {
         let (ledger, size) = (self.ledger.clone(), checkpoint.size);
         let proof = spawn_blocking(move || ledger.consistency_proof(old.min(size), size)).await??;
         let body = witness::Request { old, proof, note: note.clone(), checkpoint: checkpoint.clone() }.to_string();
-        let (status, text) = timeout(PATIENCE, self.exchange(body)).await.context("it does not answer in time")??;
+        let path = format!("{}/add-checkpoint", self.url.path().trim_end_matches('/'));
+        let (status, answer) = post::post(&self.url, &path, "text/plain", body.into_bytes(), MAX_ANSWER).await?;
+        let text = String::from_utf8_lossy(&answer);
         let text = text.trim_end();
         match (status, text.parse::<u64>()) {
             (StatusCode::OK, _) => {
@@ -128,22 +129,5 @@ impl Client {
             }
             _ => anyhow::bail!("it says {status}: {text}"),
         }
-    }
-
-    async fn exchange(&self, body: String) -> anyhow::Result<(StatusCode, String)> {
-        let host = self.url.host().unwrap_or_default().trim_matches(['[', ']']);
-        let stream = TcpStream::connect((host, self.url.port_u16().unwrap_or(80)))
-            .await
-            .with_context(|| format!("cannot connect to {}", self.url))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let request = Request::post(format!("{}/add-checkpoint", self.url.path().trim_end_matches('/')))
-            .header(header::HOST, self.url.authority().map_or(host, |authority| authority.as_str()))
-            .body(Full::new(Bytes::from(body)))?;
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let text = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(anyhow::Error::from_boxed)?;
-        connection.abort();
-        Ok((status, String::from_utf8_lossy(&text.to_bytes()).into_owned()))
     }
 }

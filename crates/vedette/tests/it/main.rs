@@ -1,6 +1,7 @@
 //! The binary with real clients, real files, real kills.
 
 mod acknowledging;
+mod anchors;
 mod bulk;
 mod clients;
 mod clock;

@@ -76,7 +76,7 @@ fn made_by_the_monitor(folder: &Path) -> PathBuf {
     data
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -103,7 +103,7 @@ impl Random {
     }
 }
 
-fn files(dir: &Path, under: &str) -> Vec<PathBuf> {
+pub fn files(dir: &Path, under: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![dir.join(under)];
     while let Some(dir) = open.pop() {
@@ -121,7 +121,7 @@ fn with_extension(dir: &Path, under: &str, extension: &str) -> Vec<PathBuf> {
     files(dir, under).into_iter().filter(is_it).collect()
 }
 
-fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+pub fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     change(&mut bytes);
     fs::write(path, bytes).expect("it is written");
@@ -455,7 +455,7 @@ const SHOWN_BY_THE_LOG: &[&str] = &[
 ];
 
 /// The problems that the second verifier finds, which shares no code with the first.
-fn second_opinion(dir: &Path) -> String {
+pub fn second_opinion(dir: &Path) -> String {
     let python = root().join("target/test-venv/bin/python");
     let script = root().join("tests/verify_ledger.py");
     let output = Command::new(python).arg(script).arg(dir).output().expect("`scripts/needs test` made the environment");

@@ -1,11 +1,6 @@
 //! Backups: a data folder like any other, of one moment.
 
-use std::{
-    fs,
-    io,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
-};
+use std::{fs, io, os::unix::fs::DirBuilderExt, path::Path};
 
 use rusqlite::Connection;
 use vedette_ledger::{CHECKPOINT, WITNESSED};
@@ -29,7 +24,7 @@ impl Keeper {
         }
         self.record(&action)?;
         let mut bytes = 0;
-        let meanwhile = || self.copy_ledger_and_spool(to, keys).map_err(|error| format!("{error:?}"));
+        let meanwhile = || self.copy_ledger_and_spool(to, keys).map_err(|error| error.to_string());
         self.store.backup(&to.join("store"), meanwhile, &mut |more| bytes += more).map_err(failed)?;
         // Newer than the store is right: findings that the store has are in the inbox.
         for name in DATABASES {
@@ -63,7 +58,8 @@ impl Keeper {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&witnessed)(error)),
                 _ => Ok(note.clone()),
             }
-        })?;
+        });
+        let note = note.map_err(failed)??;
         let checkpoint: vedette_ledger::checkpoint::Checkpoint = note.text.parse().map_err(failed)?;
         self.ledger.history(checkpoint.size).and_then(|history| history.copy(&ledger)).map_err(failed)?;
         fs::write(ledger.join(CHECKPOINT), note.to_string()).map_err(at(&ledger))?;

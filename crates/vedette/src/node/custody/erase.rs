@@ -4,12 +4,7 @@
 //! salts are forgotten; the segments are rewritten; the spool's copies go with their files. A crash on the way is made good
 //! at the next start.
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::Path,
-    time::Instant,
-};
+use std::{collections::BTreeSet, fs, io, path::Path, time::Instant};
 
 use vedette_event::{EventId, SourceId};
 use vedette_ledger::EraseFrom;
@@ -65,7 +60,7 @@ impl Keeper {
     }
 
     fn is_erased(&self, id: EventId) -> Result<bool> {
-        let history = self.ledger.history(self.size()?).map_err(failed)?;
+        let history = self.ledger.history(self.size()).map_err(failed)?;
         let place = history.batches(id.source.0, id.seq, id.seq).map_err(failed)?.pop();
         let Some(place) = place else { return Ok(false) };
         Ok(match history.salts(place.entry).map_err(failed)? {
@@ -165,7 +160,7 @@ impl Keeper {
             self.wait_until_sealed(&events)?;
             self.carry_out(&events, self.batches(&events)?)
         };
-        done().map_err(|error| anyhow::anyhow!("cannot end an erasure that was interrupted: {error:?}"))?;
+        done().map_err(|error| anyhow::anyhow!("cannot end an erasure that was interrupted: {error}"))?;
         fs::remove_file(&path)?;
         Ok(())
     }

@@ -16,9 +16,7 @@ use tokio::runtime::Handle;
 use vedette_event::{Derive, EventId, SourceId, Time};
 use vedette_ledger::Ledger;
 use vedette_query::SourceLookup;
-use vedette_server::{
-    Action, Ask, Custody, CustodyError, Erased, Hold, Language, Piece, Rooms, Selection,
-};
+use vedette_server::{Action, Ask, Custody, CustodyError, Erased, Hold, Language, Piece, Rooms, Selection};
 use vedette_spool::Spool;
 use vedette_store::{BatchName, Original, Store};
 
@@ -115,7 +113,7 @@ impl Keeper {
 
     /// The batches of events; of each all events.
     fn batches(&self, events: &BTreeSet<EventId>) -> Result<Batches> {
-        let history = self.ledger.history(self.size()?).map_err(failed)?;
+        let history = self.ledger.history(self.size()).map_err(failed)?;
         let mut wanted = BTreeSet::new();
         for event in events {
             let place = history.batches(event.source.0, event.seq, event.seq).map_err(failed)?.pop();
@@ -136,9 +134,8 @@ impl Keeper {
     }
 
     /// Entries of the newest checkpoint.
-    fn size(&self) -> Result<u64> {
-        let checkpoint: vedette_ledger::checkpoint::Checkpoint = self.ledger.newest().text.parse().map_err(failed)?;
-        Ok(checkpoint.size)
+    fn size(&self) -> u64 {
+        self.ledger.newest().size
     }
 }
 
