@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde_json::json;
 use vedette_event::{Batch, BatchBuilder, Derive, Source, SourceId, Time};
 use vedette_intake::parse::Parsers;
+use vedette_ledger::{Ledger, Sealer, SourceName};
 use vedette_spool::Spool;
 use vedette_store::Store;
 
@@ -33,7 +34,11 @@ pub fn run(corpus: &Path, scratch: &Path, rules: &[PathBuf]) -> anyhow::Result<O
     let source = Source::new(SourceId(1), "bench:1", "bench");
     let bench = spool.source("bench:1", "bench", None)?;
 
-    let [mut acknowledge, mut parse, mut detect, mut append, mut seal] = [Stage::default(); 5];
+    let sealer = Sealer::open(&dir.join("sealer"), "bench", 0)?;
+    let ledger = Ledger::open(&dir.join("ledger"), Default::default(), Box::new(sealer), 0)?;
+    let name = SourceName { number: 1, name: "bench:1", receiver: "bench" };
+
+    let [mut acknowledge, mut parse, mut detect, mut enter, mut append, mut seal] = [Stage::default(); 6];
     let (mut findings, mut events, mut bytes) = (Vec::new(), 0, 0);
     let mut lines =
         BufReader::with_capacity(1 << 20, File::open(corpus).context("cannot read the corpus")?).split(b'\n');
@@ -53,6 +58,14 @@ pub fn run(corpus: &Path, scratch: &Path, rules: &[PathBuf]) -> anyhow::Result<O
         let batches = parse.measure(|| batches(&source, events, &records, &parsers));
         detect.measure(|| batches.iter().for_each(|batch| program.run(batch, &mut findings)));
         findings.clear();
+        // At what the whole way takes in, this is a checkpoint a second.
+        enter.measure(|| {
+            batches.iter().filter(|batch| !batch.is_empty()).try_for_each(|batch| {
+                let events = batch.events().map(|event| (event.received().micros(), event.raw()));
+                ledger.append(name, batch.event(0).seq(), events)
+            })?;
+            ledger.checkpoint(i64::try_from(events).unwrap_or_default())
+        })?;
         append.measure(|| batches.iter().try_for_each(|batch| store.append(batch, 0)))?;
         seal.measure(|| store.seal_if_due())?;
         events += records.len() as u64;
@@ -64,6 +77,7 @@ pub fn run(corpus: &Path, scratch: &Path, rules: &[PathBuf]) -> anyhow::Result<O
         ("acknowledged on disk (framed, compressed, fsynced)", acknowledge, 0),
         ("parsed to fields", parse, 0),
         ("matched against rules", detect, program.len()),
+        ("entered into the ledger and signed", enter, 0),
         ("sealed and indexed", sealed, 0),
     ];
     for (stage, measured, rules) in stages {
