@@ -5,8 +5,8 @@ use std::{fs, io, path::Path};
 use crate::{
     Algorithm, LedgerError, checkpoint,
     error::IoContext,
+    files::{create_parent, replace},
     hash::hex,
-    log::{create_parent, replace},
     note::Note,
     timestamp::Token,
 };

@@ -8,7 +8,8 @@ use std::{
 use crate::{
     History, LedgerError,
     error::IoContext,
-    log::{LOG_KEY, SOURCES, replace, write_files},
+    files::{replace, write_files},
+    log::{LOG_KEY, SOURCES},
     tiles::{self, WIDTH},
 };
 

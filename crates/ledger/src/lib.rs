@@ -29,6 +29,7 @@ mod edge;
 pub mod entry;
 mod error;
 pub mod evidence;
+mod files;
 mod hash;
 mod history;
 mod index;

@@ -29,8 +29,8 @@ use crate::{
     checkpoint::Checkpoint,
     entry::{Body, KeyRecord, Unsigned},
     error::IoContext,
+    files::{lock_exclusively, replace},
     hash::hex,
-    log::{lock_exclusively, replace},
     note::{KeyKind, Note, SigningKey, VerifierKey},
     tree::{self, Frontier},
 };

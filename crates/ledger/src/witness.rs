@@ -19,8 +19,8 @@ use crate::{
     Algorithm, FormatError, Hash, LedgerError,
     checkpoint::{self, Checkpoint},
     error::IoContext,
+    files::{lock_exclusively, replace},
     hash::hex,
-    log::{lock_exclusively, replace},
     note::{KeyKind, Note, SigningKey, VerifierKey},
     tree,
 };

@@ -1,7 +1,7 @@
 //! The log: checkpoint, entries, tiles, and who signed what.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
     path::Path,
 };
@@ -31,6 +31,8 @@ pub(crate) struct Log {
     pub(crate) deleted: Vec<(u32, u64, u64)>,
     /// By source and sequence number: the leaf of an event that was erased.
     pub(crate) erased: HashMap<(u32, u64), Hash>,
+    /// Events whose erasure was interrupted: the log has it already, they may still be there. The next start goes on.
+    pub(crate) erasing: HashSet<(u32, u64)>,
     /// By source: its name and its commitment.
     pub(crate) sources: HashMap<u32, Vec<(String, Hash)>>,
     /// Some entries could not be read: what they say is not known.
@@ -42,6 +44,11 @@ pub(crate) fn read(dir: &Path, policy: &Policy, is_live: bool, report: &mut Repo
     let ledger = dir.join("ledger");
     let mut log = Log::default();
     read_sources(&ledger, &mut log, report);
+    let erasing = fs::read_to_string(dir.join("erasing")).unwrap_or_default();
+    log.erasing = erasing
+        .lines()
+        .filter_map(|id| id.split_once('-').and_then(|(source, seq)| Some((source.parse().ok()?, seq.parse().ok()?))))
+        .collect();
     let Some(key) = log_key(&ledger, policy, report) else { return log };
     report.facts.log_key = key.to_string();
     report.facts.pinned = policy.log.is_some();

@@ -143,6 +143,8 @@ pub struct Facts {
     pub unsigned: u64,
     /// Events that were erased by a signed erasure; their places in their batches are proved like the others.
     pub erased: u64,
+    /// Events whose erasure was interrupted, and which are still there: the next start goes on with it.
+    pub erasing: u64,
     /// Of a bundle: what it has of each source.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ranges: Vec<Range>,

@@ -363,8 +363,10 @@ impl Rows<'_, '_> {
             open.next_seq += 1;
             if let (Some(check), Some(record)) = (&mut open.check, &open.record) {
                 let erased = self.log.erased.get(&(key.0, seq));
+                let is_under_way = self.log.erasing.contains(&(key.0, seq));
                 match check.add(record, (seq, received[row], originals.value(row)), erased) {
                     Ok(()) => self.report.facts.erased += u64::from(erased.is_some()),
+                    Err(_) if is_under_way => self.report.facts.erasing += 1,
                     Err((kind, what)) => {
                         let problem = Problem::new(kind, what).file(self.file).entry(open.entry);
                         self.report.add(problem.events(key.0, seq, seq));

@@ -69,6 +69,10 @@ fn print(report: &Report, is_bundle: bool, format: Format) -> anyhow::Result<()>
             facts.deleted,
         ))?;
     }
+    if facts.erasing > 0 {
+        let events = output::counted(facts.erasing, "event");
+        output::line(&format!("the erasure of {events} was interrupted; the next start goes on with it"))?;
+    }
     if facts.unsigned > 0 {
         let files = output::counted(facts.unsigned, "file");
         output::line(&format!(

@@ -284,6 +284,39 @@ fn an_erased_event_is_gone_and_every_proof_is_whole() {
     assert!(second.status.success(), "{second:?}");
 }
 
+#[test]
+fn an_erasure_that_is_interrupted_is_ended_at_the_next_start() {
+    let folder = folder();
+    let (running, _) = with_records(folder.path(), 150);
+    let data = running.data();
+    let mut running = Some(running);
+    let erased = |data: &Path| {
+        let facts = verify(data, 0).pop().expect("facts");
+        facts["checked"]["erased"].as_u64().expect("a number")
+    };
+    // At other moments each time: from before it begins to after it has ended.
+    for round in 0..8 {
+        let server = running.take().unwrap_or_else(|| Running::start(folder.path(), &format!("{RECEIVERS}{CONFIG}")));
+        wait_until("they are found", || server.hunt("process.name:app").len() as u64 == 150 - erased(&data));
+        let query = format!("process.name:app record {round}");
+        let mut erase = crate::harness::vedette();
+        erase.args(["erase", "--query", &query, "--reason", "Art. 17", "--yes", "--data", path(&data)]);
+        let mut erase = erase.stderr(std::process::Stdio::null()).spawn().expect("it starts");
+        std::thread::sleep(std::time::Duration::from_millis(20 * round));
+        server.kill();
+        erase.wait().expect("it was started here");
+        crate::harness::wait_for_the_sealer(&data);
+        let before = erased(&data);
+        let server = Running::start(folder.path(), &format!("{RECEIVERS}{CONFIG}"));
+        wait_until("it is ended", || !data.join("erasing").exists());
+        assert!(erased(&data) >= before);
+        running = Some(server);
+    }
+    assert!(erased(&data) > 0, "some were quick enough");
+    running.expect("it runs").stop();
+    verify(&data, 0);
+}
+
 /// Ends the load, also of a test that fails.
 struct Stop<'a>(&'a std::sync::atomic::AtomicBool);
 

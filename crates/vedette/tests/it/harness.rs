@@ -337,3 +337,11 @@ pub fn post(path: &str, kind: &str, body: &str) -> Vec<u8> {
     )
     .into_bytes()
 }
+
+/// Waits until nobody has a ledger: the sealer of a monitor that was killed ends when it notices.
+pub fn wait_for_the_sealer(data: &Path) {
+    wait_until("nobody has the ledger", || {
+        let lock = std::fs::File::open(data.join("ledger/lock")).expect("a lock");
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockShared).is_ok()
+    });
+}

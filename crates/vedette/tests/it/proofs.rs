@@ -25,7 +25,7 @@ use vedette_ledger::{
 use vedette_verify::{Kind, Policy, Problem, Report};
 
 use crate::{
-    harness::{PATIENCE, RECEIVERS, Running, folder, http, json_lines, root, run, stdout, wait_until},
+    harness::{PATIENCE, RECEIVERS, Running, folder, http, json_lines, root, run, stdout, wait_for_the_sealer, wait_until},
     witnessing::Cosigner,
 };
 
@@ -67,12 +67,8 @@ fn made_by_the_monitor(folder: &Path) -> PathBuf {
     (100..102).for_each(send);
     std::thread::sleep(Duration::from_millis(1200));
     running.kill();
-    // The sealer ends when it notices.
     let data = folder.join("data");
-    wait_until("nobody has the ledger", || {
-        let lock = fs::File::open(data.join("ledger/lock")).expect("a lock");
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockShared).is_ok()
-    });
+    wait_for_the_sealer(&data);
     data
 }
 

@@ -1,10 +1,12 @@
 //! The ledger on disk: batches go in, checkpoints come out.
 
+mod state;
+
 use std::{
-    collections::{BTreeSet, HashMap},
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    collections::HashMap,
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -12,21 +14,23 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
+use self::state::{Certificate, Pending, State, Unpublished, read_head};
 use crate::{
     Algorithm, FormatError, Hash, LedgerError, anchors,
-    batch::{BatchTree, Seed},
+    batch::BatchTree,
     checkpoint::Checkpoint,
-    edge::{Edge, Written},
+    edge::Edge,
     entry::{BatchRecord, Body, Entry, ErasureRecord, MAX_ENTRY_BYTES, Unsigned},
     error::IoContext,
+    files::{lock_exclusively, remove_unsigned, replace, write_salts},
     history::History,
     index::{Index, Place},
     note::{Note, Signature, VerifierKey},
     salts::{Hidden, Salts},
-    sealer::{self, Head, Seal},
+    sealer::Seal,
     sources::Named,
     tiles::{self, TileFolder, WIDTH},
-    tree::{self, Frontier},
+    tree,
 };
 
 /// The newest checkpoint, in the ledger's folder.
@@ -107,61 +111,6 @@ struct Inner {
     cosigning: Mutex<Vec<Note>>,
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
     _lock: File,
-}
-
-struct State {
-    sealer: Box<dyn Seal>,
-    /// Of the signed tree.
-    edge: Edge,
-    index: Index,
-    /// By source: the sequence number after its last event that was recorded.
-    next: HashMap<u32, u64>,
-    /// By source: the chain hash of its last batch in the signed tree.
-    chains: HashMap<u32, Hash>,
-    sources: HashMap<u32, Named>,
-    /// Sources whose lines are not on disk yet.
-    unnamed: Vec<u32>,
-    epoch: Epoch,
-    /// Of the epoch's key, until it is in the log. It comes before anything that the key signs.
-    certificate: Option<Unsigned>,
-    pending: Vec<Pending>,
-    last_entry: i64,
-    /// What a signed checkpoint has, but `checkpoint` or the index do not show yet.
-    unpublished: Option<Unpublished>,
-    /// A request failed: the sealer may have taken or signed what is not in the log, or begun an epoch.
-    in_doubt: bool,
-    /// The tree that is in doubt, with its files on disk.
-    attempt: Option<Attempt>,
-}
-
-/// An entry that is to be sealed. Which key signs it and where its source's chain stands is known only then.
-struct Pending {
-    body: Body,
-    seed: Option<Seed>,
-}
-
-/// The epoch whose key signs.
-struct Epoch {
-    number: u32,
-    public: [u8; 32],
-    since: i64,
-}
-
-/// A tree that the sealer was asked to sign.
-struct Attempt {
-    edge: Edge,
-    /// What the tree has more than the one before: the certificate, if there is one to log, and so many that were pending.
-    entries: Vec<Vec<u8>>,
-    pending: usize,
-    chains: HashMap<u32, Hash>,
-}
-
-/// A signed checkpoint, and what it has more than the one before.
-struct Unpublished {
-    newest: Newest,
-    entries: Vec<Vec<u8>>,
-    /// By source: the sequence number after its last event.
-    next: Vec<(u32, u64)>,
 }
 
 /// What published checkpoints have.
@@ -566,217 +515,6 @@ impl Inner {
     }
 }
 
-/// The entry that begins an epoch, signed by the epoch before.
-struct Certificate {
-    unsigned: Unsigned,
-    epoch: Epoch,
-}
-
-impl Certificate {
-    fn read(bytes: &[u8]) -> Result<Certificate, LedgerError> {
-        let entry = Entry::parse(bytes)?;
-        let Body::Key(key) = &entry.body else {
-            return Err(LedgerError::Sealer("what certifies its key is another entry".into()));
-        };
-        let epoch = Epoch { number: key.epoch, public: key.public, since: key.time };
-        Ok(Certificate { epoch, unsigned: entry.unsigned() })
-    }
-}
-
-/// What a sealer's head says: the log's key, the signed tree, the epoch.
-fn read_head(head: &Head) -> Result<(VerifierKey, Frontier, Certificate), LedgerError> {
-    let bad_head = || LedgerError::Sealer("its head is not one".into());
-    let signed = head.tree.frontier().ok_or_else(bad_head)?;
-    let certificate = Certificate::read(&sealer::parse_hex_bytes(&head.certificate).ok_or_else(bad_head)?)?;
-    let public = sealer::parse_hex(&head.public).ok_or_else(bad_head)?;
-    if (certificate.epoch.number, certificate.epoch.public) != (head.epoch, public) {
-        return Err(bad_head());
-    }
-    Ok((head.log_key.parse()?, signed, certificate))
-}
-
-impl State {
-    /// From now on the key of this epoch signs.
-    fn begin_epoch(&mut self, certificate: Certificate) {
-        self.epoch = certificate.epoch;
-        self.certificate = Some(certificate.unsigned);
-    }
-
-    /// After a failure: finds out what the sealer has signed, which may be one that was started since. It is the tree that is
-    /// known, or the one that it was asked for last; with any other there is no way on.
-    fn agree(&mut self, inner: &Inner, now: i64) -> Result<(), LedgerError> {
-        let (log_key, signed, certificate) = read_head(&self.sealer.head()?)?;
-        if log_key != inner.log_key {
-            return Err(LedgerError::Sealer(format!("it has another key than the log, {log_key}")));
-        }
-        if signed != *self.edge.frontier() {
-            if self.attempt.as_ref().is_none_or(|attempt| *attempt.edge.frontier() != signed) {
-                let (theirs, ours) = (signed.size(), self.edge.size());
-                let what =
-                    format!("it has signed a tree of {theirs} entries, which is not this log's ({ours} entries)");
-                return Err(LedgerError::Sealer(what));
-            }
-            let note = self.sealer.checkpoint(signed.size(), signed.root())?;
-            if let Some(attempt) = self.attempt.take() {
-                self.adopt(attempt, note, now);
-            }
-        }
-        match certificate.epoch {
-            Epoch { number, public, .. } if (number, public) == (self.epoch.number, self.epoch.public) => {}
-            Epoch { number, .. } if number == self.epoch.number + 1 => self.begin_epoch(certificate),
-            Epoch { number, .. } => {
-                let what = format!("it is in epoch {number}, the log in {}", self.epoch.number);
-                return Err(LedgerError::Sealer(what));
-            }
-        }
-        self.attempt = None;
-        self.in_doubt = false;
-        Ok(())
-    }
-
-    fn commitment(&mut self, source: SourceName<'_>) -> Result<Hash, LedgerError> {
-        let known = self.sources.get(&source.number);
-        if let Some(known) = known.filter(|known| known.name == source.name && known.receiver == source.receiver) {
-            return Ok(known.commitment());
-        }
-        let named = Named::new(source.number, source.name, source.receiver, &crate::random()?);
-        let commitment = named.commitment();
-        self.sources.insert(source.number, named);
-        self.unnamed.push(source.number);
-        Ok(commitment)
-    }
-
-    /// What is to be sealed next, in order: the certificate, if there is one to log, and what is pending. And where the chains
-    /// of its sources stand then.
-    fn unsigned(&self) -> (Vec<Unsigned>, HashMap<u32, Hash>) {
-        let mut chains: HashMap<u32, Hash> = HashMap::new();
-        let mut unsigned: Vec<Unsigned> = self.certificate.iter().cloned().collect();
-        for Pending { body, .. } in &self.pending {
-            let entry = |body| Unsigned::new(body, self.epoch.number, &self.epoch.public);
-            unsigned.push(match body {
-                Body::Batch(batch) => {
-                    let prev = chains.get(&batch.source).or_else(|| self.chains.get(&batch.source));
-                    let batch = BatchRecord { prev: prev.copied().unwrap_or_default(), ..batch.clone() };
-                    let source = batch.source;
-                    let entry = entry(&Body::Batch(batch));
-                    chains.insert(source, entry.chain_hash());
-                    entry
-                }
-                body => entry(body),
-            });
-        }
-        (unsigned, chains)
-    }
-
-    /// Writes what is pending and has it signed. Nothing here changes before the checkpoint is signed.
-    fn seal(&mut self, inner: &Inner, now: i64) -> Result<Checkpoint, LedgerError> {
-        let step = |name| (inner.options.step)(name).at(&inner.dir);
-        self.in_doubt = true;
-        let (unsigned, chains) = self.unsigned();
-        let count = unsigned.len();
-        let entries = self.sealer.sign(unsigned)?;
-        if entries.len() != count {
-            return Err(LedgerError::Sealer("it did not sign every entry".into()));
-        }
-        step("entries signed")?;
-        self.write_sources(inner)?;
-        let certificate = self.certificate.iter().map(|_| None);
-        let seeds: Vec<_> = certificate.chain(self.pending.iter().map(|pending| pending.seed)).collect();
-        write_seeds(&inner.dir, self.edge.size(), &seeds)?;
-        step("seeds written")?;
-        let mut edge = self.edge.clone();
-        let files = edge.extend(entries.clone());
-        write_files(&inner.dir, &files)?;
-        step("tiles written")?;
-        let (size, root) = (edge.size(), edge.frontier().root());
-        self.attempt = Some(Attempt { edge, entries, pending: self.pending.len(), chains });
-        let note = self.sealer.checkpoint(size, root)?;
-        let checkpoint = note.text.parse()?;
-        if let Some(attempt) = self.attempt.take() {
-            self.adopt(attempt, note, now);
-        }
-        self.in_doubt = false;
-        step("checkpoint signed")?;
-        Ok(checkpoint)
-    }
-
-    /// The tree is signed: it is the log's from now on.
-    fn adopt(&mut self, attempt: Attempt, note: Note, now: i64) {
-        let ends = |pending: Pending| match pending.body {
-            Body::Batch(batch) => Some((batch.source, batch.first_seq + u64::from(batch.count))),
-            _ => None,
-        };
-        let next = self.pending.drain(..attempt.pending).filter_map(ends).collect();
-        let newest = Newest { note, size: attempt.edge.size(), time: now };
-        self.unpublished = Some(Unpublished { newest, entries: attempt.entries, next });
-        self.certificate = None;
-        self.chains.extend(attempt.chains);
-        self.edge = attempt.edge;
-        self.last_entry = now;
-    }
-
-    /// Shows the newest checkpoint, and puts its entries into the index.
-    fn publish(&mut self, inner: &Inner) -> Result<(), LedgerError> {
-        let Some(Unpublished { newest, entries, next }) = &self.unpublished else { return Ok(()) };
-        let step = |name| (inner.options.step)(name).at(&inner.dir);
-        replace(&inner.dir.join(CHECKPOINT), newest.note.to_string().as_bytes())?;
-        let mut sealed = inner.sealed();
-        sealed.newest = newest.clone();
-        sealed.next.extend(next.iter().copied());
-        drop(sealed);
-        if let Some(wake) = inner.wake.get() {
-            wake();
-        }
-        step("checkpoint published")?;
-        let (indexed, _) = self.index.state()?;
-        // Of an attempt that failed behind the index's transaction everything is there.
-        if indexed < self.edge.size() {
-            self.index.extend(entries.iter().map(Vec::as_slice))?;
-        }
-        step("indexed")?;
-        let first = self.edge.size() - entries.len() as u64;
-        remove_partial(&inner.dir, first, self.edge.size())?;
-        self.unpublished = None;
-        Ok(())
-    }
-
-    fn write_sources(&mut self, inner: &Inner) -> Result<(), LedgerError> {
-        if self.unnamed.is_empty() {
-            return Ok(());
-        }
-        let path = inner.dir.join(SOURCES);
-        let mut lines = Vec::new();
-        for named in self.unnamed.iter().filter_map(|source| self.sources.get(source)) {
-            serde_json::to_writer(&mut lines, named).map_err(io::Error::from).at(&path)?;
-            lines.push(b'\n');
-        }
-        let is_new = !path.try_exists().at(&path)?;
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).at(&path)?;
-        let len = file.metadata().at(&path)?.len();
-        if let Err(error) = file.write_all(&lines).and_then(|()| file.sync_data()) {
-            // A torn line would be refused when the file is read again.
-            file.set_len(len).at(&path)?;
-            return Err(error).at(&path);
-        }
-        if is_new {
-            sync_dir(&inner.dir)?;
-        }
-        self.unnamed.clear();
-        Ok(())
-    }
-}
-
-/// Locks a folder by a file in it, for this process alone.
-pub(crate) fn lock_exclusively(dir: &Path, name: &str) -> Result<File, LedgerError> {
-    let path = dir.join(name);
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).at(&path)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked(dir.to_owned())),
-        Err(error) => Err(io::Error::from(error)).at(&path),
-    }
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
         // By name: a process that was just started may still have a copy of the file.
@@ -827,134 +565,4 @@ fn catch_up(index: &mut Index, folder: &TileFolder) -> Result<(), LedgerError> {
         indexed = (bundle * WIDTH) + entries.len() as u64;
     }
     Ok(())
-}
-
-/// The seeds of entries from `first` on; an entry that is no batch has zeroes.
-fn write_seeds(dir: &Path, first: u64, seeds: &[Option<Seed>]) -> Result<(), LedgerError> {
-    let mut at = first;
-    let mut rest = seeds;
-    while !rest.is_empty() {
-        let (index, offset) = (at / WIDTH, at % WIDTH);
-        let (now, later) = rest.split_at(rest.len().min((WIDTH - offset) as usize));
-        let seeds: Vec<u8> = now.iter().flat_map(|seed| seed.unwrap_or_default()).collect();
-        let path = dir.join(tiles::seeds_path(index));
-        let parent = create_parent(dir, &path)?;
-        let mut open = OpenOptions::new();
-        let file = open.write(true).create(true).truncate(false).mode(0o600).open(&path).at(&path)?;
-        file.write_all_at(&seeds, offset * 32).and_then(|()| file.sync_data()).at(&path)?;
-        sync_dir(parent)?;
-        (at, rest) = (at + now.len() as u64, later);
-    }
-    Ok(())
-}
-
-/// Keeps the salts of a batch one by one, and forgets its seed.
-fn write_salts(dir: &Path, entry: u64, salts: &Salts) -> Result<(), LedgerError> {
-    let path = dir.join(tiles::erased_path(entry));
-    create_parent(dir, &path)?;
-    replace(&path, &salts.to_bytes())?;
-    let path = dir.join(tiles::seeds_path(entry / WIDTH));
-    let file = OpenOptions::new().write(true).open(&path).at(&path)?;
-    file.write_all_at(&[0; 32], entry % WIDTH * 32).and_then(|()| file.sync_data()).at(&path)
-}
-
-/// Writes files and everything that leads to them to disk.
-pub(crate) fn write_files(dir: &Path, files: &[Written]) -> Result<(), LedgerError> {
-    let mut folders = BTreeSet::new();
-    for (name, bytes) in files {
-        let path = dir.join(name);
-        folders.insert(create_parent(dir, &path)?.to_owned());
-        let mut open = OpenOptions::new();
-        let mut file = open.write(true).create(true).truncate(true).mode(0o600).open(&path).at(&path)?;
-        file.write_all(bytes).and_then(|()| file.sync_data()).at(&path)?;
-    }
-    folders.iter().try_for_each(|folder| sync_dir(folder))
-}
-
-/// The folder of a file; folders that are made are on disk afterwards.
-pub(crate) fn create_parent<'a>(dir: &Path, path: &'a Path) -> Result<&'a Path, LedgerError> {
-    let parent = path.parent().unwrap_or(path);
-    if !parent.try_exists().at(parent)? {
-        DirBuilder::new().recursive(true).mode(0o700).create(parent).at(parent)?;
-        parent.ancestors().skip(1).take_while(|folder| folder.starts_with(dir)).try_for_each(sync_dir)?;
-    }
-    Ok(parent)
-}
-
-fn sync_dir(dir: &Path) -> Result<(), LedgerError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).at(dir)
-}
-
-/// Replaces a file as a whole, on disk. For its owner only, whatever was there: it may be a secret.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
-    let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).at(&new),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).at(&new)?;
-    file.write_all(bytes).and_then(|()| file.sync_data()).at(&new)?;
-    fs::rename(&new, path).at(path)?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// Removes partial tiles and bundles whose full ones came with a tree that grew from `old` to `new`.
-fn remove_partial(dir: &Path, old: u64, new: u64) -> Result<(), LedgerError> {
-    for level in 0..=tiles::MAX_LEVEL {
-        let (from, to) = (tiles::hashes_at(level, old) / WIDTH, tiles::hashes_at(level, new) / WIDTH);
-        for index in from..to {
-            remove_folder(&dir.join(format!("{}.p", tiles::tile_path(level, index, WIDTH))))?;
-            if level == 0 {
-                remove_folder(&dir.join(format!("{}.p", tiles::bundle_path(index, WIDTH))))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Removes what was written for a tree that was never signed.
-fn remove_unsigned(dir: &Path, size: u64) -> Result<(), LedgerError> {
-    remove_beyond(dir, size / WIDTH, size % WIDTH, tiles::bundle_path)?;
-    for level in 0..=tiles::MAX_LEVEL {
-        let hashes = tiles::hashes_at(level, size);
-        remove_beyond(dir, hashes / WIDTH, hashes % WIDTH, |index, width| tiles::tile_path(level, index, width))?;
-    }
-    Ok(())
-}
-
-fn remove_beyond(
-    dir: &Path,
-    mut index: u64,
-    mut width: u64,
-    path: impl Fn(u64, u64) -> String,
-) -> Result<(), LedgerError> {
-    loop {
-        let full = dir.join(path(index, WIDTH));
-        let partial = dir.join(format!("{}.p", path(index, WIDTH)));
-        let mut found = match fs::remove_file(&full) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            removed => removed.at(&full).map(|()| true)?,
-        };
-        if partial.try_exists().at(&partial)? {
-            found = true;
-            for entry in fs::read_dir(&partial).at(&partial)? {
-                let path = entry.at(&partial)?.path();
-                let name = path.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok());
-                if name.is_none_or(|name| name > width) {
-                    fs::remove_file(&path).at(&path)?;
-                }
-            }
-        }
-        if !found {
-            return Ok(());
-        }
-        (index, width) = (index + 1, 0);
-    }
-}
-
-fn remove_folder(path: &Path) -> Result<(), LedgerError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at(path),
-        _ => Ok(()),
-    }
 }
