@@ -14,7 +14,7 @@ import struct
 import sys
 import zipfile
 
-from verify_ledger import DOMAIN, Cut, Reader, is_signed, sha256
+from verify_ledger import DOMAIN, Cut, Reader, check_token, is_signed, sha256
 
 MASK = 0xFFFFFFFF
 IV = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19)
@@ -86,6 +86,33 @@ def root_of_path(hash_of, leaf, index, size, path):
             value = hash_of(b"\1", value, sibling)
         node, last = node >> 1, last >> 1
     return value if last == 0 else None
+
+
+def is_consistent(old, new, proof):
+    """RFC 9162, section 2.1.4.2: sizes and roots of two trees."""
+    (first, first_root), (second, second_root) = old, new
+    if first == second:
+        return not proof and first_root == second_root
+    if not 0 < first < second:
+        return False
+    path = ([first_root] if first & (first - 1) == 0 else []) + proof
+    if not path:
+        return False
+    node, last = first - 1, second - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    left = right = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            left, right = sha256(b"\1", sibling, left), sha256(b"\1", sibling, right)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            right = sha256(b"\1", right, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and (left, right) == (first_root, second_root)
 
 
 class Wrong(Exception):
@@ -194,6 +221,18 @@ class Bundle:
             self.problem(f"batch {source}-{max(batches)}: nothing proves that the log has it")
         return proved
 
+    def anchors(self, vkey, tree):
+        """Anchors: checkpoints that are beginnings of the bundle's, and tokens about them."""
+        for member in sorted(name for name in self.unread if name.startswith("anchors/") and name.endswith(".checkpoint")):
+            size = int(member[len("anchors/") : -len(".checkpoint")])
+            checkpoint = self.read(member)
+            old = self.note(checkpoint.decode(), vkey)
+            proof = [base64.b64decode(line, validate=True) for line in self.read(f"anchors/{size}.consistency").decode().split()]
+            if old[0] != size or not is_consistent(old, tree, proof):
+                raise Wrong(f"{member}: of another history")
+            for token in sorted(name for name in self.unread if name.startswith(f"anchors/{size}-")):
+                check_token(self.read(token), sha256(checkpoint))
+
     def event(self, event, chains, proved):
         source, seq = event["source"], event["seq"]
         batches = chains.get(source, {})
@@ -228,6 +267,7 @@ class Bundle:
         note = self.read("checkpoint").decode()
         tree = self.note(note, self.log or statement["log_key"])
         keys = self.keys()
+        self.anchors(statement["log_key"], tree)
         names = {}
         for named in statement["sources"]:
             parts = [b"\3", named["salt"].encode(), named["name"].encode(), b"\0", named["receiver"].encode()]

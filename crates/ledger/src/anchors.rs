@@ -56,22 +56,26 @@ pub fn authority_name(url: &str) -> String {
 
 /// Size and time (microseconds since 1970) of the newest anchor of an authority. The time is only what the token says.
 pub(crate) fn newest(dir: &Path, authority: &str) -> Result<Option<(u64, i64)>, LedgerError> {
-    let folder = dir.join(ANCHORS);
-    let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        entries => entries.at(&folder)?,
-    };
-    let mut newest: Option<AnchorFile> = None;
-    for entry in entries {
-        let name = entry.at(&folder)?.file_name();
-        let file = name.to_str().and_then(AnchorFile::parse);
-        newest = newest.max(file.filter(|file| matches!(file, AnchorFile::Token(_, name) if name == authority)));
-    }
-    let Some(newest) = newest else { return Ok(None) };
+    let of_it = |file: &AnchorFile| matches!(file, AnchorFile::Token(_, name) if name == authority);
+    let Some(newest) = files(dir)?.into_iter().filter(of_it).max() else { return Ok(None) };
     let path = dir.join(newest.path());
     let reply = fs::read(&path).at(&path)?;
     // A damaged one is `verify`'s to report; here it only means that another one is due.
     Ok(Token::read(&reply).ok().map(|token| (newest.size(), token.time())))
+}
+
+/// The files of all anchors.
+pub(crate) fn files(dir: &Path) -> Result<Vec<AnchorFile>, LedgerError> {
+    let folder = dir.join(ANCHORS);
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.at(&folder)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        found.extend(entry.at(&folder)?.file_name().to_str().and_then(AnchorFile::parse));
+    }
+    Ok(found)
 }
 
 /// Keeps a token and the checkpoint that it is about, which is there first.

@@ -4,7 +4,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::{FormatError, sources::Named};
+use crate::{FormatError, Hash, checkpoint, sources::Named};
 
 /// The version of all bundles that are written.
 pub const VERSION: u32 = 1;
@@ -27,6 +27,26 @@ pub fn batches_member(source: u32) -> String {
 /// Name of the member that proves the record of a batch to be in the log: a C2SP `tlog-proof`.
 pub fn proof_member(source: u32, first_seq: u64) -> String {
     format!("proofs/{source}-{first_seq}.tlog-proof")
+}
+
+/// Name of the member that proves the checkpoint of an anchor to be a beginning of the bundle's: hashes in base64, a line each.
+/// The anchor's own files are members by their paths in the ledger's folder.
+pub fn consistency_member(size: u64) -> String {
+    format!("anchors/{size}.consistency")
+}
+
+/// Hashes as lines of base64.
+pub fn hash_lines(hashes: &[Hash]) -> String {
+    hashes.iter().map(|hash| STANDARD.encode(hash) + "\n").collect()
+}
+
+/// The hashes of lines of base64.
+///
+/// # Errors
+/// A line is not a hash in base64.
+pub fn hashes(lines: &str) -> Result<Vec<Hash>, FormatError> {
+    let decode = |line| checkpoint::hash(line).ok_or_else(|| FormatError::new("a line is not a hash in base64"));
+    lines.lines().map(decode).collect()
 }
 
 /// What a bundle says of itself. The event `custody`, which is in the bundle too, says the same.

@@ -4,6 +4,7 @@ use std::{fs, io, path::Path, path::PathBuf};
 
 use crate::{
     Algorithm, Hash, LedgerError,
+    anchors::{self, AnchorFile},
     error::IoContext,
     index::{Index, Place},
     log::{INDEX, SOURCES},
@@ -89,6 +90,37 @@ impl History {
     /// As [`Salts::read`].
     pub fn salts(&self, entry: u64) -> Result<Salts, LedgerError> {
         Salts::read(&self.dir, entry)
+    }
+
+    /// The anchors of beginnings of this log, by size.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn anchors(&self) -> Result<Vec<AnchorFile>, LedgerError> {
+        let mut files = anchors::files(&self.dir)?;
+        files.retain(|file| file.size() <= self.size());
+        files.sort();
+        Ok(files)
+    }
+
+    /// The bytes of an anchor's file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn anchor(&self, file: &AnchorFile) -> Result<Vec<u8>, LedgerError> {
+        let path = self.dir.join(file.path());
+        fs::read(&path).at(&path)
+    }
+
+    /// That the tree of `old` entries is the beginning of this one.
+    ///
+    /// # Errors
+    /// A tile cannot be read, or this log is not so large.
+    pub fn consistency_proof(&self, old: u64) -> Result<Vec<Hash>, LedgerError> {
+        if old > self.size() {
+            return Err(io::Error::other(format!("the log has no {old} entries"))).at(&self.dir);
+        }
+        tree::consistency_proof(Algorithm::Sha256, &self.folder, old, self.size()).at(&self.dir)
     }
 
     /// The names of the sources, all that they ever had.

@@ -52,7 +52,7 @@ pub(crate) fn check(
             imprints.insert(*size, imprint);
         }
     }
-    let mut newest: Option<Anchored> = None;
+    let mut tokens = Tokens { policy, newest: None };
     for file in files {
         let AnchorFile::Token(size, _) = file else { continue };
         let path = format!("ledger/{}", file.path());
@@ -62,21 +62,12 @@ pub(crate) fn check(
             }
             continue;
         };
-        match stamp(&ledger.join(file.path()), imprint, policy) {
-            Ok(stamp) => {
-                report.facts.anchors += 1;
-                let anchored =
-                    Anchored { entries: *size, before: stamp.before().div_euclid(1_000_000) + 1, tsa: stamp.tsa };
-                // Of the largest beginning the earliest time.
-                let is_better = |known: &Anchored| (known.entries, anchored.before) < (anchored.entries, known.before);
-                if newest.as_ref().is_none_or(is_better) {
-                    newest = Some(anchored);
-                }
-            }
-            Err((kind, what)) => report.add(Problem::new(kind, what).file(path)),
+        match fs::read(ledger.join(file.path())) {
+            Ok(reply) => tokens.check(*size, &reply, imprint, &path, report),
+            Err(error) => report.add(Problem::new(Kind::Damaged, error.to_string()).file(path)),
         }
     }
-    report.facts.anchored = newest;
+    report.facts.anchored = tokens.newest;
 }
 
 /// The hash of an anchor's checkpoint, if it is one of this log.
@@ -107,11 +98,34 @@ fn imprint(
     Some(Algorithm::Sha256.hash(&[&bytes]))
 }
 
-fn stamp(path: &Path, imprint: &Hash, policy: &Policy) -> Result<Stamp, (Kind, String)> {
+/// What tokens say together.
+pub(crate) struct Tokens<'a> {
+    pub(crate) policy: &'a Policy,
+    /// Of the largest beginning the earliest time.
+    pub(crate) newest: Option<Anchored>,
+}
+
+impl Tokens<'_> {
+    /// Checks the token of a checkpoint of this size and imprint.
+    pub(crate) fn check(&mut self, size: u64, reply: &[u8], imprint: &Hash, path: &str, report: &mut Report) {
+        match stamp(reply, imprint, self.policy) {
+            Ok(stamp) => {
+                report.facts.anchors += 1;
+                let anchored =
+                    Anchored { entries: size, before: stamp.before().div_euclid(1_000_000) + 1, tsa: stamp.tsa };
+                let is_better = |known: &Anchored| (known.entries, anchored.before) < (anchored.entries, known.before);
+                if self.newest.as_ref().is_none_or(is_better) {
+                    self.newest = Some(anchored);
+                }
+            }
+            Err((kind, what)) => report.add(Problem::new(kind, what).file(path)),
+        }
+    }
+}
+
+fn stamp(reply: &[u8], imprint: &Hash, policy: &Policy) -> Result<Stamp, (Kind, String)> {
     let forged = |error: FormatError| (Kind::Forged, error.to_string());
-    let damaged = |error: &dyn std::fmt::Display| (Kind::Damaged, error.to_string());
-    let reply = fs::read(path).map_err(|error| damaged(&error))?;
-    let token = Token::read(&reply).map_err(|error| damaged(&error))?;
+    let token = Token::read(reply).map_err(|error| (Kind::Damaged, error.to_string()))?;
     let stamp = token.verify(imprint).map_err(forged)?;
     if !policy.authorities.is_empty() {
         token.certify(&policy.authorities).map_err(forged)?;

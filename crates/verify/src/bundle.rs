@@ -10,7 +10,9 @@ use std::{
 
 use serde_json::Value;
 use vedette_ledger::{
-    FormatError, Hash, batch,
+    Algorithm, FormatError, Hash,
+    anchors::AnchorFile,
+    batch,
     checkpoint::Checkpoint,
     entry::{BatchRecord, Body, Entry},
     evidence::{self, EventLine, Statement},
@@ -22,7 +24,7 @@ use vedette_ledger::{
 };
 use zip::ZipArchive;
 
-use crate::{Kind, Policy, Problem, Report};
+use crate::{Kind, Policy, Problem, Report, anchors::Tokens};
 
 /// A member with lines of entries, or a small one, is at most so long.
 const MAX_MEMBER: u64 = 256 << 20;
@@ -123,6 +125,7 @@ impl Check<'_> {
         }
         let proved = self.proofs(&chains, &note)?;
         self.report.facts.entries = checkpoint.size;
+        self.anchors(&checkpoint)?;
         self.events(&statement, &chains, &proved, progress)?;
         for member in std::mem::take(&mut self.bundle.unread) {
             self.report.add(problem(Kind::Extra, &member, "nothing in the bundle needs it, and nothing proves it"));
@@ -248,6 +251,52 @@ impl Check<'_> {
             }
         }
         Ok(proved)
+    }
+
+    /// When beginnings of the log existed, as authorities say.
+    fn anchors(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.report.facts.anchors_pinned = !self.policy.authorities.is_empty();
+        let files: BTreeSet<AnchorFile> =
+            self.bundle.unread.iter().filter_map(|name| AnchorFile::parse(name.strip_prefix("anchors/")?)).collect();
+        let mut tokens = Tokens { policy: self.policy, newest: None };
+        let mut imprint = None;
+        // By size, and of each size the checkpoint first.
+        let mut files: Vec<_> = files.into_iter().collect();
+        files.sort_by_key(|file| (file.size(), matches!(file, AnchorFile::Token(..))));
+        for file in files {
+            let (member, size) = (file.path(), file.size());
+            let bytes = self.bundle.read(&member)?;
+            match file {
+                AnchorFile::Checkpoint(_) => {
+                    self.anchored(checkpoint, size, &bytes).map_err(|(kind, what)| problem(kind, &member, what))?;
+                    imprint = Some((size, Algorithm::Sha256.hash(&[&bytes])));
+                }
+                AnchorFile::Token(..) => match &imprint {
+                    Some((of, imprint)) if *of == size => tokens.check(size, &bytes, imprint, &member, self.report),
+                    _ => {
+                        self.report.add(problem(Kind::Missing, &member, "the checkpoint that it is about is not there"))
+                    }
+                },
+            }
+        }
+        self.report.facts.anchored = tokens.newest;
+        Ok(())
+    }
+
+    /// Whether an anchor's checkpoint is a beginning of the bundle's.
+    fn anchored(&mut self, newest: &Checkpoint, size: u64, note: &[u8]) -> std::result::Result<(), (Kind, String)> {
+        let damaged = |error: FormatError| (Kind::Damaged, error.to_string());
+        let note = Note::parse(note).map_err(damaged)?;
+        let key: VerifierKey = self.report.facts.log_key.parse().map_err(damaged)?;
+        key.verify(&note).map_err(|error| (Kind::Forged, error.to_string()))?;
+        let old: Checkpoint = note.text.parse().map_err(damaged)?;
+        let proof =
+            self.bundle.text(&evidence::consistency_member(size)).map_err(|problem| (problem.kind, problem.what))?;
+        let proof = evidence::hashes(&proof).map_err(damaged)?;
+        let is_beginning = old.origin == newest.origin
+            && old.size == size
+            && tree::is_consistent(Algorithm::Sha256, (size, &old.root), (newest.size, &newest.root), &proof);
+        if is_beginning { Ok(()) } else { Err((Kind::Changed, "it is of another history".into())) }
     }
 
     fn events(

@@ -30,7 +30,6 @@ use crate::{
     sealer::Seal,
     sources::Named,
     tiles::{self, TileFolder, WIDTH},
-    tree,
 };
 
 /// The newest checkpoint, in the ledger's folder.
@@ -345,12 +344,7 @@ impl Ledger {
     /// # Errors
     /// A tile cannot be read, or the log is not so large.
     pub fn consistency_proof(&self, old: u64, new: u64) -> Result<Vec<Hash>, LedgerError> {
-        let size = self.state().edge.size();
-        if old > new || new > size {
-            return Err(FormatError::new(format!("no proof from {old} to {new} in a log of {size} entries")).into());
-        }
-        let folder = TileFolder::new(&self.inner.dir, size);
-        tree::consistency_proof(Algorithm::Sha256, &folder, old, new).at(&self.inner.dir)
+        self.history(new)?.consistency_proof(old)
     }
 
     /// Keeps a witness's signatures of a checkpoint, beside those that others gave for the same one. The newest checkpoint that

@@ -246,6 +246,18 @@ fn check_authority(key: &[&str], more: &str) {
         newest["entries"].as_u64() <= checked["entries"].as_u64() && newest["entries"].as_u64() > Some(1),
         "{newest}"
     );
+
+    // Evidence has the first anchor of what is in it.
+    let bundle = folder.path().join("case.vev").to_string_lossy().into_owned();
+    let export = ["evidence", "export", "--query", "process.name:app", "--data", &path, "-o", &bundle];
+    stdout(&run(&export), 0);
+    let checked = stdout(&run(&["verify", &bundle, "--policy", &policy, "-o", "json"]), 0);
+    let checked: &Value = &json_lines(&checked)[0]["checked"];
+    assert!(checked["anchors"].as_u64() >= Some(1) && checked["anchors_pinned"] == true, "{checked}");
+    assert!(checked["anchored"]["entries"].as_u64() <= checked["entries"].as_u64(), "{checked}");
+    let python = crate::harness::root().join("target/test-venv/bin/python");
+    let script = crate::harness::root().join("tests/verify_evidence.py");
+    must(&Command::new(python).arg(script).arg(&bundle).output().expect("the environment"));
 }
 
 #[test]

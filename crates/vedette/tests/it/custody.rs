@@ -295,14 +295,14 @@ fn an_erasure_that_is_interrupted_is_ended_at_the_next_start() {
         facts["checked"]["erased"].as_u64().expect("a number")
     };
     // At other moments each time: from before it begins to after it has ended.
-    for round in 0..8 {
+    for round in 0..10 {
         let server = running.take().unwrap_or_else(|| Running::start(folder.path(), &format!("{RECEIVERS}{CONFIG}")));
         wait_until("they are found", || server.hunt("process.name:app").len() as u64 == 150 - erased(&data));
         let query = format!("process.name:app record {round}");
         let mut erase = crate::harness::vedette();
         erase.args(["erase", "--query", &query, "--reason", "Art. 17", "--yes", "--data", path(&data)]);
         let mut erase = erase.stderr(std::process::Stdio::null()).spawn().expect("it starts");
-        std::thread::sleep(std::time::Duration::from_millis(20 * round));
+        std::thread::sleep(std::time::Duration::from_millis(100 * round));
         server.kill();
         erase.wait().expect("it was started here");
         crate::harness::wait_for_the_sealer(&data);
@@ -375,13 +375,13 @@ fn a_backup_is_whole_and_goes_on_elsewhere() {
     verify(&restored, 0);
 
     // A backup that was changed is found out.
-    let segment = files_with(&from.join("store"), b"PAR1").pop().expect("a segment");
+    let segment = files_with(&quiet.join("store"), b"PAR1").pop().expect("a segment");
     let mut bytes = fs::read(&segment).expect("a file");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&segment, bytes).expect("written");
     let other = folder.path().join("other");
-    stdout(&run(&["restore", path(&from), "--data", path(&other), "--verify"]), 1);
+    stdout(&run(&["restore", path(&quiet), "--data", path(&other), "--verify"]), 1);
 }
 
 #[test]

@@ -25,7 +25,9 @@ use vedette_ledger::{
 use vedette_verify::{Kind, Policy, Problem, Report};
 
 use crate::{
-    harness::{PATIENCE, RECEIVERS, Running, folder, http, json_lines, root, run, stdout, wait_for_the_sealer, wait_until},
+    harness::{
+        PATIENCE, RECEIVERS, Running, folder, http, json_lines, root, run, stdout, wait_for_the_sealer, wait_until,
+    },
     witnessing::Cosigner,
 };
 

@@ -72,7 +72,11 @@ impl Keeper {
         files.sort();
         for path in files {
             let copy = to.join(path.file_name().unwrap_or_default());
-            fs::copy(&path, &copy).map_err(at(&path))?;
+            match fs::copy(&path, &copy) {
+                // It was released a moment ago: the copy of the store has what was in it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                copied => copied.map_err(at(&path))?,
+            };
             fs::File::open(&copy).and_then(|file| file.sync_all()).map_err(at(&copy))?;
         }
         Ok(())

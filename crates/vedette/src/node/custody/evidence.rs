@@ -9,7 +9,9 @@ use std::{
 
 use vedette_event::{EventId, SourceId};
 use vedette_ledger::{
-    History, batch,
+    History,
+    anchors::AnchorFile,
+    batch,
     checkpoint::Checkpoint,
     entry::{BatchRecord, Body, Entry},
     evidence::{self, EventLine, Statement},
@@ -128,6 +130,8 @@ impl Keeper {
             let proof = Proof { extra: None, index: batch.entry, path, note: note.clone() };
             zip.add(&evidence::proof_member(name.0.0, name.1), proof.to_string().as_bytes())?;
         }
+        let entries: Vec<u64> = wanted.iter().filter_map(|name| batches.get(name)).map(|batch| batch.entry).collect();
+        add_anchors(&mut zip, &history, &entries)?;
         zip.begin(evidence::EVENTS)?;
         let mut given = 0;
         self.store.snapshot().batches(&wanted, |name, originals| {
@@ -175,6 +179,22 @@ fn ranges(events: &BTreeSet<EventId>) -> Result<BTreeSet<EventId>> {
         last = Some(*event);
     }
     Ok(all)
+}
+
+/// Of each entry the first anchor that has it, if one has.
+fn add_anchors(zip: &mut Members, history: &History, entries: &[u64]) -> Result<()> {
+    let files = history.anchors().map_err(failed)?;
+    let stamped = |file: &&AnchorFile| matches!(file, AnchorFile::Token(..));
+    let sizes: BTreeSet<u64> = files.iter().filter(stamped).map(AnchorFile::size).collect();
+    let first: BTreeSet<u64> = entries.iter().filter_map(|entry| sizes.range(entry + 1..).next().copied()).collect();
+    for file in files.iter().filter(|file| first.contains(&file.size())) {
+        zip.add(&file.path(), &history.anchor(file).map_err(failed)?)?;
+        if let AnchorFile::Checkpoint(size) = file {
+            let proof = history.consistency_proof(*size).map_err(failed)?;
+            zip.add(&evidence::consistency_member(*size), evidence::hash_lines(&proof).as_bytes())?;
+        }
+    }
+    Ok(())
 }
 
 fn write_events(
