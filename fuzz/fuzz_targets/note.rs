@@ -1,4 +1,4 @@
-//! Signed notes, checkpoints, keys and signatures.
+//! Signed notes, checkpoints, keys, signatures, and proofs of entries.
 //!
 //! What is read is written again as the same text. A key's signature below a note that was read is found and verifies,
 //! below another text it does not. Notes are merged without a loss.
@@ -11,6 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use vedette_ledger::{
     checkpoint::Checkpoint,
     note::{KeyKind, MAX_SIGNATURES, Note, Signature, SigningKey, VerifierKey},
+    proof::Proof,
 };
 
 /// Read and written, a text is what it was.
@@ -29,6 +30,7 @@ fuzz_target!(|data: &[u8]| {
                 assert_eq!(&**key.secret(), line);
             }
         }
+        same::<Proof>(text);
         if let Ok(checkpoint) = text.parse::<Checkpoint>() {
             // Behind it there may be extension lines.
             assert!(text.starts_with(&checkpoint.to_string()));

@@ -28,6 +28,9 @@ use crate::{Usage, cli::DataArgs};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The file that it was read from.
+    #[serde(skip)]
+    pub file: Option<FileRead>,
     /// The data folder.
     pub data: Option<PathBuf>,
     /// The API and the page.
@@ -40,6 +43,15 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// Limits of the store.
     pub storage: Storage,
+}
+
+/// A configuration file as it was read.
+#[derive(Clone, Debug)]
+pub struct FileRead {
+    /// Where it is.
+    pub path: PathBuf,
+    /// BLAKE3 of its bytes, in hexadecimal.
+    pub hash: String,
 }
 
 /// The API and the page.
@@ -333,7 +345,8 @@ impl Config {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|error| Diagnostic::new(&name, 0, 0, format!("cannot read the configuration: {error}")))?;
-        Config::parse(&name, &text)
+        let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+        Ok(Config { file: Some(FileRead { path: path.to_owned(), hash }), ..Config::parse(&name, &text)? })
     }
 
     fn parse(name: &str, text: &str) -> Result<Config, Diagnostic> {

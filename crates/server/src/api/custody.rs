@@ -52,11 +52,17 @@ pub(crate) struct Export {
     whole: bool,
 }
 
+/// The bytes of a bundle.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only described: the bytes are streamed from a file")]
+pub(crate) struct Bundle(Vec<u8>);
+
 /// Makes an evidence bundle: original events with everything that proves them, for `vedette verify` and other verifiers.
 ///
 /// The answer is a ZIP file (`docs/formats.md`, Evidence). The export is itself an event, which is in the bundle too.
 #[utoipa::path(post, path = "/api/v1/evidence", operation_id = "exportEvidence", tag = "custody", request_body = Export,
-    responses((status = 200, description = "The bundle", body = Vec<u8>, content_type = "application/zip"),
+    responses((status = 200, description = "The bundle, a ZIP file", body = Bundle, content_type = "application/octet-stream"),
         (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 422, description = "The search is wrong, or finds nothing or too much", body = Problem)))]
 pub(crate) async fn export_evidence(
@@ -68,8 +74,10 @@ pub(crate) async fn export_evidence(
     let action = principal.action(app.now(), "evidence.export", None);
     let file = blocking(move || Ok(app.custody.export(&selection, body.whole, action)?)).await?;
     let stream = ReaderStream::new(tokio::fs::File::from_std(file));
-    let headers =
-        [(header::CONTENT_TYPE, "application/zip"), (header::CONTENT_DISPOSITION, "attachment; filename=\"case.vev\"")];
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"case.vev\""),
+    ];
     Ok((headers, HttpBody::from_stream(stream)).into_response())
 }
 

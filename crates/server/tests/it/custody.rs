@@ -13,7 +13,7 @@ async fn who_may_do_what() {
     let hold = json!({"name": "case 7"}).to_string();
     server.send(As::Token(&read), "POST", "/api/v1/evidence", query.clone()).await.expect(403);
     let bundle = server.send(As::Token(&write), "POST", "/api/v1/evidence", query).await.expect(200);
-    assert_eq!((&*bundle.text, &bundle.headers["content-type"]), ("a b", &"application/zip".parse().unwrap()));
+    assert_eq!((&*bundle.text, &bundle.headers["content-type"]), ("a b", &"application/octet-stream".parse().unwrap()));
     server.send(As::Token(&write), "POST", "/api/v1/erasure", erase.clone()).await.expect(403);
     server.send(As::Token(&write), "POST", "/api/v1/holds", hold.clone()).await.expect(403);
 

@@ -257,7 +257,8 @@ fn body(selection: &Selection) -> serde_json::Value {
     })
 }
 
-fn action(what: &'static str, target: Option<String>) -> Action {
+/// An action of whoever runs this command.
+pub(super) fn action(what: &'static str, target: Option<String>) -> Action {
     let who = format!("local:{}", rustix::process::getuid().as_raw());
     Action { time: now(), who, address: None, what, target, details: Vec::new(), failure: None }
 }

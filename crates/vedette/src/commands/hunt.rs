@@ -15,7 +15,7 @@ use crate::{
     cli::{Format, QueryArgs},
     client::{Client, Refusal},
     config::{self, Config},
-    node::{Node, maintenance::now},
+    node::{Node, journal::SelfJournal, maintenance::now},
     output::Printer,
 };
 
@@ -62,6 +62,7 @@ fn offline(dir: &Path, config: &Config, ask: Ask, view: &mut View) -> anyhow::Re
     if node.spool.status().unreleased_bytes > 0 {
         node.catch_up()?;
     }
+    journal(&node, &ask)?;
     let rooms = Local::new(node.spool.clone(), node.store.clone(), node.engine.clone());
     let query = ask.query.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -79,6 +80,16 @@ fn offline(dir: &Path, config: &Config, ask: Ask, view: &mut View) -> anyhow::Re
         }
         Ok(())
     })
+}
+
+/// What people search for is an event, as it is where a server answers.
+fn journal(node: &Node, ask: &Ask) -> anyhow::Result<()> {
+    let language = if ask.language == vedette_server::Language::Sql { "sql" } else { "hunt" };
+    let mut action = super::custody::action("query.run", None);
+    action.details = vec![("query", ask.query.clone()), ("language", language.to_owned())];
+    action.details.extend(ask.from.map(|from| ("from", from.to_string())));
+    action.details.extend(ask.to.map(|to| ("to", to.to_string())));
+    SelfJournal::new(&node.spool)?.enter(&action).map(drop).map_err(anyhow::Error::msg)
 }
 
 fn wrong(query: &str, diagnostics: &[Diagnostic]) -> Usage {

@@ -72,7 +72,11 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     let proof = Proof::new(node.ledger.clone(), &keys, config.ledger.required_witnesses, shutdown.clone());
     let authorities = Authority::configured(&config.ledger.anchors)?;
     let journal = SelfJournal::new(&node.spool)?;
-    journal.write("vedette.start", None, vec![("version", env!("CARGO_PKG_VERSION").into())])?;
+    let mut started = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+    started.extend(config.file.iter().flat_map(|file| {
+        [("configuration", file.path.display().to_string()), ("configuration_blake3", file.hash.clone())]
+    }));
+    journal.write("vedette.start", None, started)?;
     let live = LiveTail::default();
     let mut pipeline = node.pipeline()?;
     pipeline.watch(live.clone());

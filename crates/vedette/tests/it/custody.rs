@@ -275,6 +275,11 @@ fn an_erased_event_is_gone_and_every_proof_is_whole() {
     running.stop();
     let offline = ["erase", "--query", "mallory8@example.org", "--reason", "Art. 17", "--yes", "-o", "json"];
     assert_eq!(json_lines(&stdout(&command(&data, &offline), 0))[0]["events"], 1);
+    // Searches are journalled there too.
+    stdout(&command(&data, &["hunt", "who-looked-for-this", "-o", "json"]), 0);
+    let found =
+        json_lines(&stdout(&command(&data, &["hunt", "event.action:query.run who-looked-for-this", "-o", "json"]), 0));
+    assert_eq!(found[0]["vedette.query"], "who-looked-for-this", "{found:?}");
     fs::remove_file(&bundle).expect("it was there");
     export(&data, "mallory9@example.org", &[], &bundle);
     verify(&bundle, 0);
@@ -282,6 +287,26 @@ fn an_erased_event_is_gone_and_every_proof_is_whole() {
     assert_eq!(facts["checked"]["erased"], 2);
     let second = python("tests/verify_ledger.py", &data);
     assert!(second.status.success(), "{second:?}");
+
+    // Every byte of what is left of the salts counts, and so does the file.
+    let mut salts = vec![data.join("ledger/erased")];
+    while let Some(dir) = salts.last().filter(|path| path.is_dir()).cloned() {
+        salts.pop();
+        salts.extend(fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry").path()));
+    }
+    let file = salts.pop().expect("a file");
+    let whole = fs::read(&file).expect("a file");
+    let report = || vedette_verify::verify(&data, &Policy::default(), false, &mut |_| {});
+    for at in [0, 1, 16, 17, 33, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&file, bytes).expect("written");
+        assert!(!report().problems.is_empty(), "byte {at} of the salts is not found");
+    }
+    fs::remove_file(&file).expect("it was there");
+    assert!(report().problems.iter().any(|problem| problem.kind == Kind::Missing));
+    fs::write(&file, whole).expect("written");
+    assert_eq!(report().problems, []);
 }
 
 #[test]
