@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
-use vedette_event::{EventId, Source};
+use vedette_event::{EventId, Source, SourceId};
 use vedette_server::{Action, Journal};
 use vedette_spool::Spool;
 
@@ -46,6 +46,11 @@ impl SelfJournal {
 }
 
 impl SelfJournal {
+    /// The source of own actions.
+    pub fn source(&self) -> SourceId {
+        self.source.id
+    }
+
     /// As [`Journal::record`]; the id of the event.
     ///
     /// # Errors

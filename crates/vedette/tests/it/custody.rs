@@ -238,6 +238,11 @@ fn an_erased_event_is_gone_and_every_proof_is_whole() {
     let planned = json_lines(&stdout(&command(&data, &erase), 0));
     assert_eq!(planned[0], json!({"events": 1, "held": 0, "quoted_by": []}));
 
+    // Who looked for what is not erasable.
+    let own = command(&data, &["erase", "--query", "event.action:query.run", "--reason", "mine", "--yes"]);
+    assert_eq!(own.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&own.stderr).contains("what people did here"), "{own:?}");
+
     // A legal hold beats it, and then it can go.
     stdout(&command(&data, &["hold", "set", "case-7", "--reason", "they sued"]), 0);
     let refused = command(&data, &[&erase[..], &["--yes"]].concat());

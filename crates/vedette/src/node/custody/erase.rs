@@ -4,7 +4,7 @@
 //! salts are forgotten; the segments are rewritten; the spool's copies go with their files. A crash on the way is made good
 //! at the next start.
 
-use std::{collections::BTreeSet, fs, io, path::Path, time::Instant};
+use std::{collections::BTreeSet, fs, io, path::Path, sync::PoisonError, time::Instant};
 
 use vedette_event::{EventId, SourceId};
 use vedette_ledger::EraseFrom;
@@ -33,6 +33,11 @@ impl Keeper {
         let mut events = self.find(selection)?;
         if events.len() > MAX_ERASED {
             let message = format!("more than {MAX_ERASED} events at once; narrow the search or its time");
+            return Err(CustodyError::Refused(message));
+        }
+        if let Some(own) = events.iter().find(|id| id.source == self.journal.source()) {
+            let message =
+                format!("event {own} is of what people did here, and that cannot be erased; narrow the search");
             return Err(CustodyError::Refused(message));
         }
         self.wait_until_sealed(&events)?;
@@ -87,6 +92,8 @@ impl Keeper {
     }
 
     pub(super) fn erase_events(&self, selection: &Selection, mut action: Action) -> Result<Erased> {
+        let _alone = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.end_interrupted()?;
         let plan = self.plan_erasure(selection)?;
         if let Some(held_by) = plan.held_by {
             return Err(CustodyError::Conflict(held_by));
@@ -149,20 +156,21 @@ impl Keeper {
     /// # Errors
     /// It cannot be ended now.
     pub fn finish_erasure(&self) -> anyhow::Result<()> {
+        let _alone = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.end_interrupted().map_err(|error| anyhow::anyhow!("cannot end an erasure that was interrupted: {error}"))
+    }
+
+    fn end_interrupted(&self) -> Result<()> {
         let path = self.dir.join(UNDER_WAY);
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            text => text?,
+            text => text.map_err(failed)?,
         };
         let events: BTreeSet<EventId> = text.lines().filter_map(|line| line.parse().ok()).collect();
         tracing::info!(events = events.len(), "going on with an erasure that was interrupted");
-        let done = || -> Result<()> {
-            self.wait_until_sealed(&events)?;
-            self.carry_out(&events, self.batches(&events)?)
-        };
-        done().map_err(|error| anyhow::anyhow!("cannot end an erasure that was interrupted: {error}"))?;
-        fs::remove_file(&path)?;
-        Ok(())
+        self.wait_until_sealed(&events)?;
+        self.carry_out(&events, self.batches(&events)?)?;
+        fs::remove_file(&path).map_err(failed)
     }
 }
 

@@ -7,7 +7,7 @@ mod evidence;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -44,6 +44,8 @@ pub struct Keeper {
     sources: SourceLookup,
     journal: SelfJournal,
     runtime: Handle,
+    /// One erasure at a time: two in one batch would bring back each other's salts.
+    erasing: Mutex<()>,
 }
 
 impl Keeper {
@@ -59,6 +61,7 @@ impl Keeper {
             sources: super::sources(&node.spool),
             journal,
             runtime,
+            erasing: Mutex::new(()),
         }
     }
 
@@ -185,6 +188,8 @@ impl Custody for Keeper {
             by: hold.by,
             since: action.time,
         };
+        // What is being erased is erased before, or kept.
+        let _alone = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
         self.record(&action)?;
         match self.store.hold(hold).map_err(failed)? {
             true => Ok(()),
