@@ -17,7 +17,10 @@ pub type Salt = [u8; 16];
 
 /// The salt of the event at `index` of its batch: `H(0x04 ‖ seed ‖ index)[..16]`.
 pub fn salt(algorithm: Algorithm, seed: &Seed, index: u64) -> Salt {
-    let hash = algorithm.hash(&[&[4], seed, &index.to_le_bytes()]);
+    let mut bytes = [4; 41];
+    bytes[1..33].copy_from_slice(seed);
+    bytes[33..].copy_from_slice(&index.to_le_bytes());
+    let hash = algorithm.hash(&[&bytes]);
     let mut salt = [0; 16];
     salt.copy_from_slice(&hash[..16]);
     salt
@@ -28,7 +31,7 @@ pub fn leaf(algorithm: Algorithm, salt: &Salt, seq: u64, received: i64, original
     algorithm.hash(&[&leaf_head(salt, seq, received), original])
 }
 
-/// What is hashed before an event's original bytes, in one piece: few calls of the hash function cost less than many.
+/// What is hashed before an event's original bytes.
 fn leaf_head(salt: &Salt, seq: u64, received: i64) -> [u8; 33] {
     let mut head = [0; 33];
     head[1..17].copy_from_slice(salt);
@@ -40,30 +43,41 @@ fn leaf_head(salt: &Salt, seq: u64, received: i64) -> [u8; 33] {
 /// One hash over a whole batch, which is much faster to check than the tree:
 /// `H(0x02 ‖ seed ‖ first seq ‖ (received ‖ length ‖ original)*)`.
 #[derive(Clone)]
-pub struct Digest(Hasher);
+pub struct Digest {
+    hasher: Hasher,
+    /// What is to be hashed next: in large pieces BLAKE3 hashes many parts of them at once.
+    pending: Vec<u8>,
+}
+
+/// Pieces of this length, or of a multiple of it.
+const PIECE: usize = 64 << 10;
 
 impl Digest {
     /// Of a batch without events so far.
     pub fn new(algorithm: Algorithm, seed: &Seed, first_seq: u64) -> Digest {
-        let mut hasher = Hasher::new(algorithm);
-        hasher.update(&[2]);
-        hasher.update(seed);
-        hasher.update(&first_seq.to_le_bytes());
-        Digest(hasher)
+        let mut pending = Vec::with_capacity(2 * PIECE);
+        pending.push(2);
+        pending.extend(seed);
+        pending.extend(first_seq.to_le_bytes());
+        Digest { hasher: Hasher::new(algorithm), pending }
     }
 
     /// The next event.
     pub fn add(&mut self, received: i64, original: &[u8]) {
-        let mut head = [0; 16];
-        head[..8].copy_from_slice(&received.to_le_bytes());
-        head[8..].copy_from_slice(&(original.len() as u64).to_le_bytes());
-        self.0.update(&head);
-        self.0.update(original);
+        self.pending.extend(received.to_le_bytes());
+        self.pending.extend((original.len() as u64).to_le_bytes());
+        self.pending.extend(original);
+        let whole = self.pending.len() / PIECE * PIECE;
+        if whole > 0 {
+            self.hasher.update(&self.pending[..whole]);
+            self.pending.drain(..whole);
+        }
     }
 
     /// The hash.
-    pub fn finish(self) -> Hash {
-        self.0.finish()
+    pub fn finish(mut self) -> Hash {
+        self.hasher.update(&self.pending);
+        self.hasher.finish()
     }
 }
 
@@ -74,6 +88,8 @@ pub struct BatchTree {
     first_seq: u64,
     frontier: Frontier,
     digest: Digest,
+    /// An event's leaf, before it is hashed.
+    leaf: Vec<u8>,
 }
 
 impl BatchTree {
@@ -85,6 +101,7 @@ impl BatchTree {
             first_seq,
             frontier: Frontier::new(algorithm),
             digest: Digest::new(algorithm, &seed, first_seq),
+            leaf: Vec::new(),
         }
     }
 
@@ -92,7 +109,11 @@ impl BatchTree {
     pub fn add(&mut self, received: i64, original: &[u8]) {
         let index = self.frontier.size();
         let salt = salt(self.algorithm, &self.seed, index);
-        self.frontier.push(leaf(self.algorithm, &salt, self.first_seq + index, received, original));
+        // In one piece: see `Algorithm::hash`.
+        self.leaf.clear();
+        self.leaf.extend(leaf_head(&salt, self.first_seq + index, received));
+        self.leaf.extend(original);
+        self.frontier.push(self.algorithm.hash(&[&self.leaf]));
         self.digest.add(received, original);
     }
 

@@ -12,7 +12,10 @@ pub fn leaf_hash(algorithm: Algorithm, entry: &[u8]) -> Hash {
 
 /// Hash of an inner node.
 pub fn node_hash(algorithm: Algorithm, left: &Hash, right: &Hash) -> Hash {
-    algorithm.hash(&[&[1], left, right])
+    let mut node = [1; 65];
+    node[1..33].copy_from_slice(left);
+    node[33..].copy_from_slice(right);
+    algorithm.hash(&[&node])
 }
 
 /// What a growing tree has to remember: the roots of its full subtrees, from the left.

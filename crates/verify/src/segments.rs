@@ -279,9 +279,9 @@ impl Check {
         }
     }
 
-    fn is_right(&self, record: &BatchRecord) -> bool {
+    fn is_right(self, record: &BatchRecord) -> bool {
         match self {
-            Check::Digest(digest) => digest.clone().finish() == record.digest,
+            Check::Digest(digest) => digest.finish() == record.digest,
             Check::Leaves(_, tree) => tree.root() == record.root,
             Check::NoSalts => false,
         }
@@ -417,8 +417,10 @@ impl Rows<'_, '_> {
             None | Some(Check::NoSalts) => problem(Kind::Missing, "the seed of the batch is gone"),
             _ if count < u64::from(record.count) => problem(Kind::Missing, "events at the end of the batch are gone"),
             _ if count > u64::from(record.count) => problem(Kind::Extra, "the batch has more events than were signed"),
-            Some(check) if check.is_right(record) => self.report.facts.events += count,
-            Some(_) => problem(Kind::Changed, "the events (or their seed) are not what was signed"),
+            Some(check) => match check.is_right(record) {
+                true => self.report.facts.events += count,
+                false => problem(Kind::Changed, "the events (or their seed) are not what was signed"),
+            },
         }
     }
 }
