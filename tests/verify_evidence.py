@@ -119,10 +119,40 @@ class Wrong(Exception):
     pass
 
 
+STATEMENT = {"format", "id", "log_key", "created", "by", "query", "whole", "events", "digest", "custody", "sources"}
+EVENT = {"source", "seq", "received", "path"}
+
+
+def once(pairs):
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise Wrong("a name is there twice in JSON")
+    return dict(pairs)
+
+
+def fields(value, needed, allowed, numbers):
+    if not needed <= set(value) <= needed | allowed or any(type(value[name]) is not int for name in numbers):
+        raise Wrong("JSON with other fields")
+    return value
+
+
+def lines(data):
+    if data and not data.endswith("\n"):
+        raise Wrong("the last line is cut")
+    return data.split("\n")[:-1]
+
+
+def from_hex(text):
+    if text != text.lower() or not text.isalnum():
+        raise Wrong("not hexadecimal")
+    return bytes.fromhex(text)
+
+
 class Bundle:
     def __init__(self, path, log=None, epoch0=None):
         self.zip = zipfile.ZipFile(path)
         self.unread = set(self.zip.namelist())
+        if self.zip.comment or self.zip.start_dir and any(info.header_offset < 0 for info in self.zip.infolist()):
+            raise Wrong("something is before or behind the members")
         if len(self.unread) != len(self.zip.namelist()):
             raise Wrong("a member is there twice")
         self.log, self.epoch0 = log, epoch0
@@ -136,7 +166,7 @@ class Bundle:
         return self.zip.read(member)
 
     def lines(self, member):
-        return [base64.b64decode(line, validate=True) for line in self.read(member).decode().split("\n")[:-1]]
+        return [base64.b64decode(line, validate=True) for line in lines(self.read(member).decode())]
 
     def note(self, note, vkey):
         """The lines of a note that the key signed (C2SP signed-note)."""
@@ -162,7 +192,7 @@ class Bundle:
         reader = Reader(data)
         if reader.bytes(1) != b"\1" or reader.bytes(1) != bytes([kind]):
             raise Wrong("an entry of another kind")
-        body = reader.bytes(161 if kind == 1 else 44)
+        body = reader.bytes({1: 161, 2: 44, 6: 52}[kind])
         epoch, public = reader.number("I"), reader.bytes(32)
         message = DOMAIN + data[: reader.at]
         if not is_signed(public, message, reader.bytes(64)) or reader.at != len(data):
@@ -198,28 +228,41 @@ class Bundle:
                 raise Wrong(f"batch {source}-{first}: does not follow the one before")
             if commitment not in names:
                 self.problem(f"batch {source}-{first}: the source has another name")
-            batches[first] = (algorithm, count, root, data)
+            self.used.add((source, commitment))
+            batches[first] = (algorithm, count, root, data, commitment)
             expected = (first + count, chain_hash)
         return batches
 
     def prove(self, source, batches, note, tree):
         """The first sequence numbers of the batches that are proved to be in the log (C2SP tlog-proof)."""
         proved = set()
-        for first, (_, _, _, data) in batches.items():
+        for first, (_, _, _, data, _) in batches.items():
             member = f"proofs/{source}-{first}.tlog-proof"
-            if member not in self.unread:
-                continue
-            head, _, about = self.read(member).decode().partition("\n\n")
-            header, index, *path = head.split("\n")
-            if header != "c2sp.org/tlog-proof@v1" or not index.startswith("index ") or about != note:
-                raise Wrong(f"{member}: not a proof for the bundle's checkpoint")
-            path = [base64.b64decode(line, validate=True) for line in path]
-            if root_of_path(sha256, sha256(b"\0", data), int(index[6:]), tree[0], path) != tree[1]:
-                raise Wrong(f"{member}: does not lead to the root")
-            proved.add(first)
+            if member in self.unread:
+                self.is_logged(member, data, note, tree)
+                proved.add(first)
         if batches and max(batches) not in proved:
             self.problem(f"batch {source}-{max(batches)}: nothing proves that the log has it")
         return proved
+
+    def is_logged(self, member, data, note, tree):
+        head, _, about = self.read(member).decode().partition("\n\n")
+        header, index, *path = head.split("\n")
+        if header != "c2sp.org/tlog-proof@v1" or not index.startswith("index ") or about != note:
+            raise Wrong(f"{member}: not a proof for the bundle's checkpoint")
+        path = [base64.b64decode(line, validate=True) for line in path]
+        if root_of_path(sha256, sha256(b"\0", data), int(index[6:]), tree[0], path) != tree[1]:
+            raise Wrong(f"{member}: does not lead to the root")
+
+    def is_erased(self, source, seq, leaf, keys, note, tree):
+        """The log says that the event with this leaf was erased."""
+        member = f"erasures/{source}-{seq}"
+        (data,) = self.lines(member)
+        body, epoch, public, _ = self.entry(data, 6)
+        body.bytes(8)
+        if (body.number("I"), body.number("Q"), body.bytes(32)) != (source, seq, leaf) or keys[epoch] != public:
+            raise Wrong(f"{member}: does not say that this event was erased")
+        self.is_logged(f"{member}.tlog-proof", data, note, tree)
 
     def anchors(self, vkey, tree):
         """Anchors: checkpoints that are beginnings of the bundle's, and tokens about them."""
@@ -238,28 +281,31 @@ class Bundle:
         batches = chains.get(source, {})
         first = max((first for first in batches if first <= seq), default=None)
         if first is None or seq - first >= batches[first][1] or (source, first) not in proved:
-            return "no proved batch has it"
-        algorithm, count, root, _ = batches[first]
+            return "no proved batch has it", None, None
+        algorithm, count, root, _, commitment = batches[first]
         hash_of = blake3 if algorithm == 1 else sha256
         original = event["original"].encode() if "original" in event else None
         if "original_base64" in event:
             if original is not None:
-                return "its bytes are there twice"
+                return "its bytes are there twice", None, None
             original = base64.b64decode(event["original_base64"], validate=True)
         if original is not None and "leaf" not in event:
-            salt = bytes.fromhex(event["salt"])
+            salt = from_hex(event["salt"])
             if len(salt) != 16:
-                return "its salt has another length"
+                return "its salt has another length", None, None
             leaf = hash_of(b"\0", salt, struct.pack("<Qq", seq, event["received"]), original)
         elif original is None and "salt" not in event:
-            leaf = bytes.fromhex(event["leaf"])
+            leaf = from_hex(event["leaf"])
         else:
-            return "neither an event nor an erased one"
-        path = [bytes.fromhex(sibling) for sibling in event["path"]]
-        return None if root_of_path(hash_of, leaf, seq - first, count, path) == root else "not what was signed"
+            return "neither an event nor an erased one", None, None
+        path = [from_hex(sibling) for sibling in event["path"]]
+        if root_of_path(hash_of, leaf, seq - first, count, path) != root:
+            return "not what was signed", None, None
+        return None, commitment, leaf if original is None else None
 
     def run(self):
-        statement = json.loads(self.read("evidence.json"))
+        statement = json.loads(self.read("evidence.json"), object_pairs_hook=once)
+        fields(statement, STATEMENT, {"from", "to"}, ("format", "events"))
         if statement["format"] != 1:
             raise Wrong("another version")
         if self.log and self.log != statement["log_key"]:
@@ -268,24 +314,39 @@ class Bundle:
         tree = self.note(note, self.log or statement["log_key"])
         keys = self.keys()
         self.anchors(statement["log_key"], tree)
-        names = {}
+        names, own = {}, set()
+        self.used = set()
         for named in statement["sources"]:
+            fields(named, {"source", "name", "receiver", "salt"}, set(), ("source",))
             parts = [b"\3", named["salt"].encode(), named["name"].encode(), b"\0", named["receiver"].encode()]
             names.setdefault(named["source"], set()).add(sha256(*parts))
+            if (named["name"], named["receiver"]) == ("vedette:self", "vedette"):
+                own.add((named["source"], sha256(*parts)))
         chains = {source: self.chain(source, known, keys) for source, known in names.items()}
         proved = {(source, first) for source, batches in chains.items() for first in self.prove(source, batches, note, tree)}
-        seen, custody = set(), None
-        for line in self.read("events.jsonl").decode().split("\n")[:-1]:
-            event = json.loads(line)
+        if len(self.used) != len(statement["sources"]):
+            self.problem("a source is named that no batch is of")
+        seen, right, custody = set(), [], None
+        for line in lines(self.read("events.jsonl").decode()):
+            event = json.loads(line, object_pairs_hook=once)
+            fields(event, EVENT, {"salt", "leaf", "original", "original_base64"}, ("source", "seq", "received"))
             name = f"{event['source']}-{event['seq']}"
-            wrong = self.event(event, chains, proved)
+            wrong, commitment, erased = self.event(event, chains, proved)
             if name in seen:
                 wrong = "there twice"
             seen.add(name)
             if wrong:
                 self.problem(f"event {name}: {wrong}")
-            if name == statement["custody"]:
+                continue
+            if erased:
+                self.is_erased(event["source"], event["seq"], erased, keys, note, tree)
+            if name != statement["custody"]:
+                right.append((event["source"], event["seq"]))
+            elif (event["source"], commitment) in own:
                 custody = json.loads(event["original"])
+        ids = "".join(f"{source}-{seq}\n" for source, seq in sorted(right))
+        if sha256(ids.encode()).hex() != statement["digest"]:
+            self.problem("other events were exported")
         if custody is None:
             raise Wrong("the event that recorded the export is not there")
         if len(seen) != statement["events"] + 1:
@@ -300,6 +361,7 @@ class Bundle:
             "vedette.to": statement.get("to"),
             "vedette.whole": str(statement["whole"]).lower(),
             "vedette.events": str(statement["events"]),
+            "vedette.digest": statement["digest"],
         }
         for field, stated in said.items():
             if custody.get(field) != stated:

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Not to be served; copied as they are.
-const FOLDERS: [&str; 3] = ["seeds", "erased", "anchors"];
+const FOLDERS: [&str; 2] = ["seeds", "erased"];
 
 impl History {
     /// Copies everything but the checkpoint into a folder that is empty. What the log has beyond its size is left out.
@@ -44,6 +44,9 @@ impl History {
                 bytes => replace(&to.join(name), &bytes.at(&path)?)?,
             }
         }
+        for file in self.anchors()? {
+            write_files(to, &[(file.path(), self.anchor(&file)?)])?;
+        }
         FOLDERS.iter().try_for_each(|name| copy_folder(&self.dir().join(name), to, name))
     }
 }
@@ -56,6 +59,10 @@ fn copy_folder(from: &Path, to: &Path, name: &str) -> Result<(), LedgerError> {
     for entry in entries {
         let path: PathBuf = entry.at(from)?.path();
         let name = format!("{name}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+        if path.extension().is_some_and(|extension| extension == "new") {
+            // Being written.
+            continue;
+        }
         if path.is_dir() {
             copy_folder(&path, to, &name)?;
         } else {

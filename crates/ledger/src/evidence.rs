@@ -4,7 +4,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::{FormatError, Hash, checkpoint, sources::Named};
+use crate::{Algorithm, FormatError, Hash, Hasher, checkpoint, hex, sources::Named};
 
 /// The version of all bundles that are written.
 pub const VERSION: u32 = 1;
@@ -18,6 +18,23 @@ pub const KEYS: &str = "keys";
 pub const EVENTS: &str = "events.jsonl";
 /// The action that is journalled before a bundle is made.
 pub const ACTION: &str = "evidence.export";
+
+/// A bundle has at most so many events.
+pub const MAX_EVENTS: u64 = 100_000;
+/// Whose action an export is: name and receiver of the source.
+pub const OWN_SOURCE: (&str, &str) = ("vedette:self", "vedette");
+
+/// What a statement says of which events a bundle has.
+pub fn digest(events: impl Iterator<Item = (u32, u64)>) -> String {
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    events.for_each(|(source, seq)| hasher.update(format!("{source}-{seq}\n").as_bytes()));
+    hex(&hasher.finish())
+}
+
+/// Name of the member with the entry that says that an event was erased: a line of base64.
+pub fn erasure_member(source: u32, seq: u64) -> String {
+    format!("erasures/{source}-{seq}")
+}
 
 /// Name of the member with the batch records of a source, one after the other without a gap: each a line of base64.
 pub fn batches_member(source: u32) -> String {
@@ -75,6 +92,8 @@ pub struct Statement {
     pub whole: bool,
     /// How many events it has, without the one that recorded the export.
     pub events: u64,
+    /// Which: SHA-256 of their ids (`<source>-<seq>` and a newline each), by source and number, in hexadecimal.
+    pub digest: String,
     /// Id of the event that recorded the export.
     pub custody: String,
     /// The sources' names and what commits to them.
@@ -134,6 +153,9 @@ impl EventLine {
     }
 }
 
+/// Characters of the shortest entry in base64.
+const SHORTEST: usize = 140;
+
 /// An entry as a line of base64.
 pub fn entry_line(entry: &[u8]) -> String {
     STANDARD.encode(entry) + "\n"
@@ -144,6 +166,11 @@ pub fn entry_line(entry: &[u8]) -> String {
 /// # Errors
 /// A line is not base64.
 pub fn entries(lines: &str) -> Result<Vec<Vec<u8>>, FormatError> {
-    let decode = |line: &str| STANDARD.decode(line).map_err(|_| FormatError::new("a line is not base64"));
+    // No entry is so short: a file of nothing but short lines would take much room.
+    let is_long = |line: &str| line.len() >= SHORTEST;
+    let decode = |line: &str| match STANDARD.decode(line) {
+        Ok(entry) if is_long(line) => Ok(entry),
+        _ => Err(FormatError::new("a line is not an entry in base64")),
+    };
     lines.lines().map(decode).collect()
 }

@@ -25,7 +25,7 @@ pub struct History {
 
 impl History {
     pub(crate) fn new(dir: &Path, size: u64) -> Result<History, LedgerError> {
-        let index = Index::open(&dir.join(INDEX))?;
+        let index = Index::open_read_only(&dir.join(INDEX))?;
         Ok(History { dir: dir.to_owned(), folder: TileFolder::new(dir, size), index, bundle: None })
     }
 
@@ -71,6 +71,14 @@ impl History {
     /// The index cannot be read.
     pub fn keys(&self, last_epoch: u32) -> Result<Vec<u64>, LedgerError> {
         self.index.keys(last_epoch)
+    }
+
+    /// The entry that says that an event was erased, if one does.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn erasure(&self, source: u32, seq: u64) -> Result<Option<u64>, LedgerError> {
+        Ok(self.index.erasure(source, seq)?.filter(|entry| *entry < self.size()))
     }
 
     /// The audit path of an entry in the tree of all entries.

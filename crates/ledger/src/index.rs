@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::{
     FormatError, Hash, LedgerError,
@@ -10,7 +10,7 @@ use crate::{
 };
 
 const APPLICATION_ID: i32 = 0x5644_4C49; // "VDLI"
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 const SCHEMA: &str = "
     CREATE TABLE batches (
         source INTEGER NOT NULL,
@@ -20,6 +20,8 @@ const SCHEMA: &str = "
         PRIMARY KEY (source, first_seq)
     ) WITHOUT ROWID;
     CREATE TABLE keys (epoch INTEGER PRIMARY KEY, entry INTEGER NOT NULL);
+    CREATE TABLE erasures (source INTEGER NOT NULL, seq INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (source, seq))
+        WITHOUT ROWID;
     CREATE TABLE heads (source INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL, chain BLOB NOT NULL);
     CREATE TABLE state (size INTEGER NOT NULL, epoch INTEGER);
     INSERT INTO state VALUES (0, NULL);
@@ -77,6 +79,14 @@ impl Index {
         Ok(Index { connection })
     }
 
+    /// Opens the file that a ledger keeps, for reading.
+    pub(crate) fn open_read_only(path: &Path) -> Result<Index, LedgerError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        Ok(Index { connection })
+    }
+
     fn open_as_it_is(path: &Path) -> rusqlite::Result<Option<Connection>> {
         if !path.exists() {
             return Ok(None);
@@ -98,7 +108,7 @@ impl Index {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) -> Result<(), LedgerError> {
         Ok(self.connection.execute_batch(
-            "BEGIN; DELETE FROM batches; DELETE FROM keys; DELETE FROM heads; UPDATE state SET size = 0, epoch = NULL; COMMIT;",
+            "BEGIN; DELETE FROM batches; DELETE FROM keys; DELETE FROM erasures; DELETE FROM heads; UPDATE state SET size = 0, epoch = NULL; COMMIT;",
         )?)
     }
 
@@ -109,6 +119,7 @@ impl Index {
         {
             let mut batches = transaction.prepare_cached("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)")?;
             let mut keys = transaction.prepare_cached("INSERT OR REPLACE INTO keys VALUES (?, ?)")?;
+            let mut erasures = transaction.prepare_cached("INSERT OR IGNORE INTO erasures VALUES (?, ?, ?)")?;
             let mut heads = transaction.prepare_cached("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)")?;
             for entry in entries {
                 let entry = Entry::parse(entry)?;
@@ -117,6 +128,9 @@ impl Index {
                         let (first, next) = (integer(*first_seq)?, integer(first_seq + u64::from(*count))?);
                         batches.execute(params![source, first, count, integer(size)?])?;
                         heads.execute(params![source, next, entry.chain_hash()])?;
+                    }
+                    Body::Erasure(erasure) => {
+                        erasures.execute(params![erasure.source, integer(erasure.seq)?, integer(size)?])?;
                     }
                     Body::Key(key) => {
                         keys.execute(params![key.epoch, integer(size)?])?;
@@ -159,6 +173,14 @@ impl Index {
         )?;
         let rows = statement.query_map(params![source, integer(last)?, integer(first)?], place)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The entry that says that an event was erased.
+    pub(crate) fn erasure(&self, source: u32, seq: u64) -> Result<Option<u64>, LedgerError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT entry FROM erasures WHERE source = ? AND seq = ?")?;
+        let found = statement.query_row(params![source, integer(seq)?], |row| row.get::<_, i64>(0)).optional()?;
+        Ok(found.map(|entry| entry as u64))
     }
 
     /// The entries that certify the keys of the epochs up to one, in order.

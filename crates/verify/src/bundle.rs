@@ -20,6 +20,7 @@ use vedette_ledger::{
     note::{Note, VerifierKey},
     proof::Proof,
     sealer::{parse_hex, parse_hex_bytes},
+    sources::Named,
     tree,
 };
 use zip::ZipArchive;
@@ -28,11 +29,16 @@ use crate::{Kind, Policy, Problem, Report, anchors::Tokens};
 
 /// A member with lines of entries, or a small one, is at most so long.
 const MAX_MEMBER: u64 = 256 << 20;
+/// What the bundle says of itself is short.
+const MAX_STATEMENT: u64 = 4 << 20;
 /// As is a line of the events.
 const MAX_LINE: u64 = 64 << 20;
 
 /// A source's batches without a gap, by the sequence number of their first events.
 type Chain = BTreeMap<u64, (BatchRecord, Vec<u8>)>;
+
+/// The batches that are proved to be in the log, with the numbers of their entries.
+type Proved = BTreeMap<(u32, u64), u64>;
 
 /// Checks an evidence bundle. `progress` is told how many more events were checked.
 pub fn verify(path: &Path, policy: &Policy, progress: &mut dyn FnMut(u64)) -> Report {
@@ -69,8 +75,11 @@ impl Bundle {
         for name in zip.file_names() {
             unread.insert(name.map_err(|error| format!("not a bundle: {error}"))?.into_owned());
         }
-        if unread.len() != zip.len() {
+        if zip.has_duplicate_names() || unread.len() != zip.len() {
             return Err("a member is there twice".into());
+        }
+        if !zip.comment().is_empty() || zip.offset() > 0 {
+            return Err("it has something before or behind its members".into());
         }
         Ok(Bundle { zip, unread })
     }
@@ -108,25 +117,44 @@ impl Check<'_> {
     fn run(&mut self, progress: &mut dyn FnMut(u64)) -> Result<()> {
         let statement: Statement = {
             let bytes = self.bundle.read(evidence::STATEMENT)?;
+            if bytes.len() as u64 > MAX_STATEMENT {
+                return Err(problem(Kind::Damaged, evidence::STATEMENT, "it is too long"));
+            }
             serde_json::from_slice(&bytes).map_err(|error| problem(Kind::Damaged, evidence::STATEMENT, error))?
         };
         if statement.format != evidence::VERSION {
             let what = format!("version {}; this program knows {}", statement.format, evidence::VERSION);
             return Err(problem(Kind::Damaged, evidence::STATEMENT, what));
         }
+        if statement.events > evidence::MAX_EVENTS {
+            return Err(problem(Kind::Damaged, evidence::STATEMENT, "no bundle has so many events"));
+        }
         let (note, checkpoint) = self.checkpoint(&statement)?;
         let keys = self.keys()?;
-        let sources: BTreeSet<u32> = statement.sources.iter().map(|named| named.source).collect();
-        let mut chains = BTreeMap::new();
-        for source in sources {
-            let chain = self.chain(source, &statement, &keys)?;
-            self.report.facts.batches += chain.len() as u64;
-            chains.insert(source, chain);
+        // By source and commitment.
+        let mut names: BTreeMap<u32, BTreeMap<Hash, (&Named, bool)>> = BTreeMap::new();
+        for named in &statement.sources {
+            names.entry(named.source).or_default().insert(named.commitment(), (named, false));
         }
-        let proved = self.proofs(&chains, &note)?;
+        let mut chains = BTreeMap::new();
+        for (source, names) in &mut names {
+            let chain = self.chain(*source, names, &keys)?;
+            self.report.facts.batches += chain.len() as u64;
+            chains.insert(*source, chain);
+        }
+        let used = names.values().flat_map(BTreeMap::values).filter(|(_, is_used)| *is_used).count();
+        if used != statement.sources.len() {
+            let what = "it names a source that no batch is of";
+            self.report.add(problem(Kind::Extra, evidence::STATEMENT, what));
+        }
+        let names = names.into_iter().map(|(source, names)| {
+            (source, names.into_iter().map(|(commitment, (named, _))| (commitment, named)).collect())
+        });
+        let known = Known { chains, names: names.collect(), keys };
+        let proved = self.proofs(&known.chains, &note)?;
         self.report.facts.entries = checkpoint.size;
-        self.anchors(&checkpoint)?;
-        self.events(&statement, &chains, &proved, progress)?;
+        self.anchors(&checkpoint, &proved)?;
+        self.events(&statement, &known, &proved, &note, progress)?;
         for member in std::mem::take(&mut self.bundle.unread) {
             self.report.add(problem(Kind::Extra, &member, "nothing in the bundle needs it, and nothing proves it"));
         }
@@ -190,10 +218,8 @@ impl Check<'_> {
         Ok(keys)
     }
 
-    fn chain(&mut self, source: u32, statement: &Statement, keys: &[[u8; 32]]) -> Result<Chain> {
+    fn chain(&mut self, source: u32, names: &mut BTreeMap<Hash, (&Named, bool)>, keys: &[[u8; 32]]) -> Result<Chain> {
         let member = evidence::batches_member(source);
-        let names: Vec<Hash> =
-            statement.sources.iter().filter(|named| named.source == source).map(|named| named.commitment()).collect();
         let mut chain = Chain::new();
         let mut before: Option<(u64, Hash)> = None;
         for bytes in self.bundle.entries(&member)? {
@@ -212,8 +238,9 @@ impl Check<'_> {
             if before.is_some_and(|before| before != (first, record.prev)) {
                 return Err(bad(Kind::Missing, "it does not follow the batch before it"));
             }
-            if !names.contains(&record.commitment) {
-                self.report.add(bad(Kind::Changed, "the source's name is not the one that was signed"));
+            match names.get_mut(&record.commitment) {
+                Some((_, is_used)) => *is_used = true,
+                None => self.report.add(bad(Kind::Changed, "the source's name is not the one that was signed")),
             }
             before = Some((next, entry.chain_hash()));
             chain.insert(first, (record.clone(), bytes));
@@ -221,29 +248,23 @@ impl Check<'_> {
         Ok(chain)
     }
 
-    /// Which batches are proved to be in the log.
-    fn proofs(&mut self, chains: &BTreeMap<u32, Chain>, note: &Note) -> Result<BTreeSet<(u32, u64)>> {
-        let mut proved = BTreeSet::new();
+    /// Which batches are proved to be in the log, with the numbers of their entries.
+    fn proofs(&mut self, chains: &BTreeMap<u32, Chain>, note: &Note) -> Result<Proved> {
+        let mut proved = Proved::new();
         for (source, chain) in chains {
             for (first, (_, entry)) in chain {
                 let member = evidence::proof_member(*source, *first);
                 if !self.bundle.unread.contains(&member) {
                     continue;
                 }
-                let text = self.bundle.text(&member)?;
-                let proof: Proof = text.parse().map_err(|error| problem(Kind::Damaged, &member, error))?;
-                if proof.note != *note || proof.extra.is_some() {
-                    let what = "it is not about the bundle's checkpoint";
-                    self.report.add(problem(Kind::Changed, &member, what));
-                } else if let Err(error) = proof.check(entry) {
-                    self.report.add(problem(Kind::Forged, &member, error));
-                } else {
-                    proved.insert((*source, *first));
+                match self.proof(&member, entry, note) {
+                    Ok(index) => drop(proved.insert((*source, *first), index)),
+                    Err(problem) => self.report.add(problem),
                 }
             }
             // It has the hashes of those before it.
             if let Some((last, (record, _))) = chain.last_key_value()
-                && !proved.contains(&(*source, *last))
+                && !proved.contains_key(&(*source, *last))
             {
                 let what = "nothing proves that the log has this batch";
                 let problem = problem(Kind::Missing, &evidence::proof_member(*source, *last), what);
@@ -253,8 +274,33 @@ impl Check<'_> {
         Ok(proved)
     }
 
+    /// The number that an entry is proved to have.
+    fn proof(&mut self, member: &str, entry: &[u8], note: &Note) -> Result<u64> {
+        let text = self.bundle.text(member)?;
+        let proof: Proof = text.parse().map_err(|error| problem(Kind::Damaged, member, error))?;
+        if proof.note != *note || proof.extra.is_some() {
+            return Err(problem(Kind::Changed, member, "it is not about the bundle's checkpoint"));
+        }
+        proof.check(entry).map_err(|error| problem(Kind::Forged, member, error))?;
+        Ok(proof.index)
+    }
+
+    /// Whether the log says that an event was erased.
+    fn erasure(&mut self, event: (u32, u64), leaf: &Hash, known: &Known<'_>, note: &Note) -> Result<()> {
+        let member = evidence::erasure_member(event.0, event.1);
+        let entries = self.bundle.entries(&member)?;
+        let [bytes] = &entries[..] else { return Err(problem(Kind::Damaged, &member, "not one entry")) };
+        let entry = Entry::parse(bytes).map_err(|error| problem(Kind::Damaged, &member, error))?;
+        let is_it = matches!(&entry.body, Body::Erasure(erasure)
+            if (erasure.source, erasure.seq, erasure.leaf) == (event.0, event.1, *leaf));
+        if !is_it || known.keys.get(entry.epoch as usize) != Some(&entry.public) || !entry.is_signed() {
+            return Err(problem(Kind::Forged, &member, "it does not say that this event was erased"));
+        }
+        self.proof(&format!("{member}.tlog-proof"), bytes, note).map(drop)
+    }
+
     /// When beginnings of the log existed, as authorities say.
-    fn anchors(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+    fn anchors(&mut self, checkpoint: &Checkpoint, proved: &Proved) -> Result<()> {
         self.report.facts.anchors_pinned = !self.policy.authorities.is_empty();
         let files: BTreeSet<AnchorFile> =
             self.bundle.unread.iter().filter_map(|name| AnchorFile::parse(name.strip_prefix("anchors/")?)).collect();
@@ -279,6 +325,9 @@ impl Check<'_> {
                 },
             }
         }
+        let entries = tokens.newest.as_ref().map_or(0, |anchored| anchored.entries);
+        self.report.facts.anchored_batches = proved.values().filter(|entry| **entry < entries).count() as u64;
+        self.report.facts.proved_batches = proved.len() as u64;
         self.report.facts.anchored = tokens.newest;
         Ok(())
     }
@@ -302,14 +351,17 @@ impl Check<'_> {
     fn events(
         &mut self,
         statement: &Statement,
-        chains: &BTreeMap<u32, Chain>,
-        proved: &BTreeSet<(u32, u64)>,
+        known: &Known<'_>,
+        proved: &Proved,
+        note: &Note,
         progress: &mut dyn FnMut(u64),
     ) -> Result<()> {
         let damaged = |what: String| problem(Kind::Damaged, evidence::EVENTS, what);
         self.bundle.unread.remove(evidence::EVENTS);
         let file = self.bundle.zip.by_name(evidence::EVENTS);
         let mut file = BufReader::new(file.map_err(|error| problem(Kind::Missing, evidence::EVENTS, error))?);
+        let mut erased: Vec<((u32, u64), Hash)> = Vec::new();
+        let mut right: BTreeMap<(u32, u64), Hash> = BTreeMap::new();
         let mut seen: BTreeSet<(u32, u64)> = BTreeSet::new();
         let mut custody = None;
         let mut line = Vec::new();
@@ -329,24 +381,39 @@ impl Check<'_> {
             let id = (event.source, event.seq);
             let bad = |kind, what: &str| problem(kind, evidence::EVENTS, what).events(id.0, id.1, id.1);
             if !seen.insert(id) {
-                self.report.add(bad(Kind::Extra, "the event is there twice"));
+                return Err(bad(Kind::Extra, "the event is there twice"));
             }
-            match check_event(&event, bytes.as_deref(), chains, proved) {
-                Ok(()) => {
+            if seen.len() as u64 > statement.events.saturating_add(1) {
+                return Err(bad(Kind::Extra, "there are more events than were exported"));
+            }
+            match check_event(&event, bytes.as_deref(), &known.chains, proved) {
+                Ok((commitment, leaf)) => {
                     self.report.facts.events += 1;
-                    self.report.facts.erased += u64::from(bytes.is_none());
+                    if bytes.is_none() {
+                        erased.push((id, leaf));
+                    }
+                    right.insert(id, commitment);
                 }
                 Err((kind, what)) => self.report.add(bad(kind, what)),
             }
             if format!("{}-{}", id.0, id.1) == statement.custody {
-                custody = bytes;
+                let name = right.get(&id).and_then(|commitment| known.name(id.0, commitment));
+                let is_own = name.is_some_and(|named| (&*named.name, &*named.receiver) == evidence::OWN_SOURCE);
+                // Anybody can send a record that looks like one.
+                custody = bytes.filter(|_| is_own);
             }
             progress(1);
         }
         drop(file);
+        for (id, leaf) in erased {
+            match self.erasure(id, &leaf, known, note) {
+                Ok(()) => self.report.facts.erased += 1,
+                Err(problem) => self.report.add(problem.events(id.0, id.1, id.1)),
+            }
+        }
         match custody {
             None => {
-                let what = format!("the event {} that recorded the export", statement.custody);
+                let what = format!("no event {} of Vedette's own recorded the export", statement.custody);
                 self.report.add(problem(Kind::Missing, evidence::EVENTS, what));
             }
             Some(bytes) => {
@@ -360,35 +427,53 @@ impl Check<'_> {
             let what = format!("{} events, and the one of the export, were exported", statement.events);
             self.report.add(problem(Kind::Missing, evidence::EVENTS, format!("{} are there; {what}", seen.len())));
         }
-        self.completeness(statement, &seen);
+        right.retain(|(source, seq), _| format!("{source}-{seq}") != statement.custody);
+        if evidence::digest(right.keys().copied()) != statement.digest {
+            let what = "other events were exported";
+            self.report.add(problem(Kind::Changed, evidence::EVENTS, what));
+        }
+        self.completeness(statement, &right, known);
         Ok(())
     }
 
     /// What the events that are there say of those that are not.
-    fn completeness(&mut self, statement: &Statement, seen: &BTreeSet<(u32, u64)>) {
-        let mut ranges: BTreeMap<u32, (u64, u64, u64)> = BTreeMap::new();
-        for (source, seq) in seen.iter().filter(|(source, seq)| format!("{source}-{seq}") != statement.custody) {
-            let (_, last, count) = ranges.entry(*source).or_insert((*seq, *seq, 0));
-            (*last, *count) = (*seq, *count + 1);
+    fn completeness(&mut self, statement: &Statement, right: &BTreeMap<(u32, u64), Hash>, known: &Known<'_>) {
+        let mut ranges: BTreeMap<u32, (u64, u64, u64, &Hash)> = BTreeMap::new();
+        for ((source, seq), commitment) in right {
+            let range = ranges.entry(*source).or_insert((*seq, *seq, 0, commitment));
+            (range.1, range.2, range.3) = (*seq, range.2 + 1, commitment);
         }
-        for (source, (first, last, count)) in ranges {
+        for (source, (first, last, count, commitment)) in ranges {
             if statement.whole && count != last - first + 1 {
                 let what = format!("{count} of these events are there, and it was exported as a whole");
                 self.report.add(problem(Kind::Missing, evidence::EVENTS, what).events(source, first, last));
             }
-            let name = statement.sources.iter().rfind(|named| named.source == source);
-            let name = name.map(|named| named.name.clone()).unwrap_or_default();
+            let name = known.name(source, commitment).map(|named| named.name.clone()).unwrap_or_default();
             self.report.facts.ranges.push(crate::Range { source, name, first, last, events: count });
         }
     }
 }
 
+/// What is known when the events are read.
+struct Known<'a> {
+    chains: BTreeMap<u32, Chain>,
+    names: BTreeMap<u32, BTreeMap<Hash, &'a Named>>,
+    keys: Vec<[u8; 32]>,
+}
+
+impl Known<'_> {
+    fn name(&self, source: u32, commitment: &Hash) -> Option<&Named> {
+        self.names.get(&source)?.get(commitment).copied()
+    }
+}
+
+/// Whether an event is what was signed; the commitment to its source's name, and its leaf.
 fn check_event(
     event: &EventLine,
     bytes: Option<&[u8]>,
     chains: &BTreeMap<u32, Chain>,
-    proved: &BTreeSet<(u32, u64)>,
-) -> std::result::Result<(), (Kind, &'static str)> {
+    proved: &Proved,
+) -> std::result::Result<(Hash, Hash), (Kind, &'static str)> {
     let missing = || (Kind::Missing, "no batch of the bundle has the event");
     let chain = chains.get(&event.source).ok_or_else(missing)?;
     let (first, (record, _)) = chain.range(..=event.seq).next_back().ok_or_else(missing)?;
@@ -396,7 +481,7 @@ fn check_event(
     if index >= u64::from(record.count) {
         return Err(missing());
     }
-    if !proved.contains(&(event.source, *first)) {
+    if !proved.contains_key(&(event.source, *first)) {
         return Err((Kind::Missing, "nothing proves that the log has the event's batch"));
     }
     let not_hex = || (Kind::Damaged, "a hash or salt is not in hexadecimal");
@@ -410,7 +495,7 @@ fn check_event(
     };
     let path: Vec<Hash> = event.path.iter().map(|hash| parse_hex(hash)).collect::<Option<_>>().ok_or_else(not_hex)?;
     match tree::root_from_inclusion(record.algorithm, leaf, index, record.count.into(), &path) {
-        Some(root) if root == record.root => Ok(()),
+        Some(root) if root == record.root => Ok((record.commitment, leaf)),
         _ => Err((Kind::Changed, "it is not what was signed")),
     }
 }
@@ -428,6 +513,7 @@ fn contradictions(statement: &Statement, event: &[u8]) -> Vec<&'static str> {
         ("beginning", text("vedette.from"), statement.from.clone()),
         ("end", text("vedette.to"), statement.to.clone()),
         ("extent", text("vedette.whole"), Some(statement.whole.to_string())),
+        ("choice of events", text("vedette.digest"), Some(statement.digest.clone())),
         ("number of events", text("vedette.events"), Some(statement.events.to_string())),
     ];
     said.into_iter().filter(|(_, journalled, stated)| journalled != stated).map(|(what, ..)| what).collect()

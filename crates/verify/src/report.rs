@@ -145,6 +145,10 @@ pub struct Facts {
     pub erased: u64,
     /// Events whose erasure was interrupted, and which are still there: the next start goes on with it.
     pub erasing: u64,
+    /// Of a bundle: how many of its batches are proved one by one, and how many of these the anchor has.
+    pub proved_batches: u64,
+    /// See there.
+    pub anchored_batches: u64,
     /// Of a bundle: what it has of each source.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ranges: Vec<Range>,

@@ -279,7 +279,7 @@ impl Check {
         }
     }
 
-    fn is_right(self, record: &BatchRecord) -> bool {
+    fn ends_right(self, record: &BatchRecord) -> bool {
         match self {
             Check::Digest(digest) => digest.finish() == record.digest,
             Check::Leaves(_, tree) => tree.root() == record.root,
@@ -417,7 +417,7 @@ impl Rows<'_, '_> {
             None | Some(Check::NoSalts) => problem(Kind::Missing, "the seed of the batch is gone"),
             _ if count < u64::from(record.count) => problem(Kind::Missing, "events at the end of the batch are gone"),
             _ if count > u64::from(record.count) => problem(Kind::Extra, "the batch has more events than were signed"),
-            Some(check) => match check.is_right(record) {
+            Some(check) => match check.ends_right(record) {
                 true => self.report.facts.events += count,
                 false => problem(Kind::Changed, "the events (or their seed) are not what was signed"),
             },

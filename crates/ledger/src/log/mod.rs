@@ -395,11 +395,17 @@ impl Ledger {
     }
 
     /// Erases events for ever: signs that they are erased, then forgets their salts. Who erases their bytes does so
-    /// afterwards. An event that is erased already is left alone.
+    /// afterwards. An event that is erased already is left alone. `begin` is called when everything was compared, and before
+    /// anything is signed or forgotten.
     ///
     /// # Errors
     /// A batch is in no signed checkpoint, or is not what was signed; or it cannot be written.
-    pub fn erase(&self, batches: &[EraseFrom], now: i64) -> Result<(), LedgerError> {
+    pub fn erase(
+        &self,
+        batches: &[EraseFrom],
+        now: i64,
+        begin: impl FnOnce() -> io::Result<()>,
+    ) -> Result<(), LedgerError> {
         let size = self.state().edge.size();
         let mut history = self.history(size)?;
         let (mut records, mut left) = (Vec::new(), Vec::new());
@@ -430,6 +436,7 @@ impl Ledger {
             }
             left.push((place.entry, Salts::Each(each)));
         }
+        begin().at(&self.inner.dir)?;
         records.into_iter().try_for_each(|record| self.record(Body::Erasure(record)))?;
         self.checkpoint(now)?;
         left.into_iter().try_for_each(|(entry, salts)| write_salts(&self.inner.dir, entry, &salts))

@@ -94,7 +94,7 @@ impl Store {
         Ok(Some(Compacted { from: old.iter().map(|segment| SegmentSummary::of(segment)).collect(), into }))
     }
 
-    fn still_there(&self, segments: &[Arc<Segment>]) -> bool {
+    pub(super) fn still_there(&self, segments: &[Arc<Segment>]) -> bool {
         let shown = lock(&self.inner.shown);
         let shown: BTreeSet<&str> = shown.segments.iter().map(|segment| segment.id()).collect();
         segments.iter().all(|segment| shown.contains(segment.id()))

@@ -46,8 +46,9 @@ impl Store {
         let inner = &*self.inner;
         // No compaction meanwhile.
         let _compaction = lock(&inner.unreadable);
-        let mut manifest = lock(&inner.manifest);
-        let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
+        if inner.read_only {
+            return Err(StoreError::ReadOnly);
+        }
         lock(&inner.writer).usable()?;
         let segments = lock(&inner.shown).segments.clone();
         let mut erased = 0;
@@ -57,7 +58,15 @@ impl Store {
                 continue;
             }
             erased += rows.len() as u64;
+            // Sealing goes on while this is written.
             let row = self.without(&old, &rows, derive, source)?;
+            let mut manifest = lock(&inner.manifest);
+            let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
+            if !self.still_there(std::slice::from_ref(&old)) {
+                // Retention was faster.
+                self.remove_files(vec![row]);
+                continue;
+            }
             if let Err(error) = self.announce(std::slice::from_ref(&row)) {
                 return Err(self.undo(vec![row], error));
             }
@@ -65,10 +74,15 @@ impl Store {
                 manifest::delete_segment(transaction, old.id())?;
                 manifest::insert_segment(transaction, &row)
             });
-            if let Err(error) = committed
-                && !self.is_committed(manifest, std::slice::from_ref(&row), &error)?
-            {
-                return Err(self.undo(vec![row], error));
+            if let Err(error) = committed {
+                match self.is_committed(manifest, std::slice::from_ref(&row), &error) {
+                    Ok(true) => {}
+                    Ok(false) => return Err(self.undo(vec![row], error)),
+                    Err(error) => {
+                        lock(&inner.writer).broken = Some(error.to_string());
+                        return Err(error);
+                    }
+                }
             }
             inner.options.step("committed")?;
             let new = Arc::new(Segment::new(&inner.dir, row));

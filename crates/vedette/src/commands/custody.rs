@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::Arc,
 };
@@ -34,8 +35,14 @@ pub fn evidence(args: EvidenceArgs) -> anyhow::Result<Outcome> {
     }
     // Before anything is exported: whoever cannot keep it must not have it.
     let partial = path.with_extension("partial");
-    let mut file = File::create(&partial).with_context(|| format!("cannot write {}", partial.display()))?;
-    let mut custodian = Custodian::open(&selection.data)?;
+    let mut options = File::options();
+    let file = options.write(true).create_new(true).mode(0o600).open(&partial);
+    let mut file = file.with_context(|| format!("cannot write {}", partial.display()))?;
+    let opened = Custodian::open(&selection.data);
+    if opened.is_err() {
+        fs::remove_file(&partial)?;
+    }
+    let mut custodian = opened?;
     let written = custodian.export(&selected, whole, &mut file).and_then(|bytes| {
         file.sync_all().with_context(|| format!("cannot write {}", partial.display()))?;
         Ok(bytes)
@@ -154,7 +161,9 @@ impl Custodian {
         let node = &folder.node;
         let rooms = Arc::new(Local::new(node.spool.clone(), node.store.clone(), node.engine.clone()));
         let keeper = Keeper::new(node, rooms, SelfJournal::new(&node.spool)?, runtime.handle().clone());
-        keeper.finish_erasure()?;
+        if let Err(error) = keeper.finish_erasure() {
+            tracing::error!("{error:#}");
+        }
         Ok(Custodian::Folder { folder: Box::new(folder), keeper, _runtime: runtime })
     }
 
@@ -220,7 +229,11 @@ impl Custodian {
                 Ok(())
             }
             Custodian::Folder { keeper, .. } => {
-                let action = action("hold.set", Some(hold.name.clone()));
+                let mut action = action("hold.set", Some(hold.name.clone()));
+                action.details.push(("reason", hold.reason.clone()));
+                action.details.extend(hold.source.clone().map(|source| ("source", source)));
+                action.details.extend(hold.from.clone().map(|from| ("from", from)));
+                action.details.extend(hold.to.clone().map(|to| ("to", to)));
                 (hold.by, hold.since) = (action.who.clone(), action.time.to_string());
                 keeper.hold(hold, action).map_err(refused)
             }

@@ -63,7 +63,10 @@ fn files_below(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
             let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
+            let kind = fs::symlink_metadata(&path)?.file_type();
+            // A backup has no links: one would lead to what is not of it.
+            anyhow::ensure!(kind.is_dir() || kind.is_file(), "{} is neither a file nor a folder", path.display());
+            if kind.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
     files.sort();

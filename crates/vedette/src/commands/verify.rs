@@ -38,6 +38,11 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<Outcome> {
     Ok(if report.problems.is_empty() { Outcome::Fine } else { Outcome::Findings })
 }
 
+/// What comes from a folder or a bundle must not move a terminal's cursor.
+fn plain(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
+}
+
 /// Whether a process has the ledger open.
 fn is_in_use(dir: &std::path::Path) -> bool {
     use rustix::fs::{FlockOperation, flock};
@@ -53,7 +58,7 @@ fn print(report: &Report, is_bundle: bool, format: Format) -> anyhow::Result<()>
         return output::line(&serde_json::to_string(&serde_json::json!({ "checked": report.facts }))?);
     }
     for problem in &report.problems {
-        output::line(&problem.to_string())?;
+        output::line(&plain(&problem.to_string()))?;
     }
     let facts = &report.facts;
     output::line(&format!("log {}: {}, root {}", facts.origin, output::counted(facts.entries, "entry"), facts.root))?;
@@ -86,6 +91,7 @@ fn print(report: &Report, is_bundle: bool, format: Format) -> anyhow::Result<()>
             events if events == of => format!("all {of} events"),
             events => format!("{events} of {of} events"),
         };
+        let name = plain(name);
         output::line(&format!("{name}: {count} from {source}-{first} to {source}-{last}"))?;
     }
     if let Some(anchored) = &facts.anchored {
@@ -96,6 +102,10 @@ fn print(report: &Report, is_bundle: bool, format: Format) -> anyhow::Result<()>
             jiff::Timestamp::from_second(anchored.before).map_or_else(|_| "?".into(), |time| time.to_string()),
             anchored.tsa,
         ))?;
+        if is_bundle {
+            let (there, of) = (facts.anchored_batches, output::counted(facts.proved_batches, "batch"));
+            output::line(&format!("these have {there} of the {of} with evidence"))?;
+        }
         if !facts.anchors_pinned {
             output::line(
                 "anchors: whose they are was not checked. Anybody can make some: put `tsa` lines into a policy",

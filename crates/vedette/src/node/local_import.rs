@@ -73,6 +73,9 @@ async fn import(State(intake): State<Intake>, Query(name): Query<Name>, body: By
     let spool = &intake.spool;
     let portion = decode(&body).ok_or((StatusCode::BAD_REQUEST, "the lengths do not fit the body".to_owned()))?;
     let refused = |refused: Refused| (StatusCode::SERVICE_UNAVAILABLE, refused.to_string());
+    if !name.source.starts_with("import:") {
+        return Err((StatusCode::BAD_REQUEST, "the source of an import is `import:<job>`".to_owned()));
+    }
     let source = spool.source(&name.source, "import", None).map_err(refused)?;
     let ticket = loop {
         match spool.append(&source, portion.records.clone()) {

@@ -4,9 +4,15 @@
 //! salts are forgotten; the segments are rewritten; the spool's copies go with their files. A crash on the way is made good
 //! at the next start.
 
-use std::{collections::BTreeSet, fs, io, path::Path, sync::PoisonError, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+    sync::PoisonError,
+    time::Instant,
+};
 
-use vedette_event::{EventId, SourceId};
+use vedette_event::{EventId, SourceId, Time};
 use vedette_ledger::EraseFrom;
 use vedette_server::{Action, CustodyError, Erased, Selection};
 
@@ -82,11 +88,7 @@ impl Keeper {
         let mut quoting = BTreeSet::new();
         for some in events.iter().collect::<Vec<_>>().chunks(SEARCHED_AT_ONCE) {
             let query = findings::about(some.iter().copied());
-            match self.find(&Selection { query, from: None, to: None }) {
-                Ok(found) => quoting.extend(found),
-                Err(CustodyError::Refused(_)) => {}
-                Err(error) => return Err(error),
-            }
+            quoting.extend(self.search(&Selection { query, from: None, to: None })?);
         }
         Ok(quoting.difference(events).map(EventId::to_string).collect())
     }
@@ -104,13 +106,21 @@ impl Keeper {
         action.details.push(("events", ids.join(" ")));
         self.record(&action)?;
         let under_way = self.dir.join(UNDER_WAY);
-        write_synced(&under_way, ids.join("\n").as_bytes()).map_err(failed)?;
-        self.carry_out(&plan.events, plan.batches)?;
+        // Only when everything was compared with what was signed: what cannot be erased must not be tried for ever.
+        let begin = || write_synced(&under_way, ids.join("\n").as_bytes());
+        self.carry_out(&plan.events, plan.batches, begin)?;
         fs::remove_file(&under_way).map_err(failed)?;
         Ok(plan.report)
     }
 
-    fn carry_out(&self, events: &BTreeSet<EventId>, batches: Batches) -> Result<()> {
+    fn carry_out(
+        &self,
+        events: &BTreeSet<EventId>,
+        batches: Batches,
+        begin: impl FnOnce() -> io::Result<()>,
+    ) -> Result<()> {
+        // The tail becomes segments, of which the events are taken out; then nothing of the spool is needed any more.
+        self.store.seal().map_err(failed)?;
         let from: Vec<EraseFrom> = batches
             .into_iter()
             .map(|((source, first_seq), originals)| {
@@ -123,9 +133,7 @@ impl Keeper {
                 }
             })
             .collect();
-        self.ledger.erase(&from, now().micros()).map_err(failed)?;
-        // The tail becomes segments, of which the events are taken out; then nothing of the spool is needed any more.
-        self.store.seal().map_err(failed)?;
+        self.ledger.erase(&from, now().micros(), begin).map_err(failed)?;
         let wanted: BTreeSet<(SourceId, u64)> = events.iter().map(|id| (id.source, id.seq)).collect();
         let source = |id, name: &str| {
             (self.sources)(id, name).unwrap_or_else(|| vedette_event::Source::new(id, name, "unknown"))
@@ -160,16 +168,46 @@ impl Keeper {
         self.end_interrupted().map_err(|error| anyhow::anyhow!("cannot end an erasure that was interrupted: {error}"))
     }
 
-    fn end_interrupted(&self) -> Result<()> {
+    /// A list that was left over is only a file: what it may not ask for, or what was put on hold since and is not in the log as
+    /// erased, stays.
+    fn keep_to_the_rules(&self, events: &mut BTreeSet<EventId>) -> Result<()> {
+        let (held, own) = (self.store.held(), self.journal.source());
+        let batches = self.batches_there(events)?;
+        let received: BTreeMap<EventId, Time> = batches
+            .iter()
+            .flat_map(|(name, events)| {
+                events.iter().map(|event| (EventId { source: name.0, seq: event.seq }, event.received))
+            })
+            .collect();
+        let history = self.ledger.history(self.size()).map_err(failed)?;
+        let mut refused = Vec::new();
+        for event in events.iter() {
+            let is_held = received.get(event).is_some_and(|received| held.event(event.source, *received).is_some());
+            let is_erased = history.erasure(event.source.0, event.seq).map_err(failed)?.is_some();
+            if event.source == own || is_held && !is_erased {
+                refused.push(*event);
+            }
+        }
+        for event in refused {
+            tracing::warn!(%event, "not erased: it is on hold, or of what people did here");
+            events.remove(&event);
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_interrupted(&self) -> Result<()> {
         let path = self.dir.join(UNDER_WAY);
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             text => text.map_err(failed)?,
         };
-        let events: BTreeSet<EventId> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        let mut events: BTreeSet<EventId> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        self.keep_to_the_rules(&mut events)?;
         tracing::info!(events = events.len(), "going on with an erasure that was interrupted");
         self.wait_until_sealed(&events)?;
-        self.carry_out(&events, self.batches(&events)?)?;
+        // What retention has deleted meanwhile is gone.
+        let batches = self.batches_there(&events)?;
+        self.carry_out(&events, batches, || Ok(()))?;
         fs::remove_file(&path).map_err(failed)
     }
 }

@@ -54,6 +54,7 @@ impl Keeper {
             to: selection.to.map(|time| time.to_string()),
             whole,
             events: events.len() as u64,
+            digest: evidence::digest(events.iter().map(|id| (id.source.0, id.seq))),
             custody: String::new(),
             sources: Vec::new(),
         };
@@ -64,6 +65,7 @@ impl Keeper {
         action.details.extend(statement.to.clone().map(|to| ("to", to)));
         action.details.push(("whole", whole.to_string()));
         action.details.push(("events", statement.events.to_string()));
+        action.details.push(("digest", statement.digest.clone()));
         let custody = self.record(&action)?;
         statement.custody = custody.to_string();
         events.insert(custody);
@@ -88,6 +90,13 @@ impl Keeper {
             let places = whole_log.batches(source.0, *first, *last).map_err(failed)?;
             needed = places.iter().map(|place| place.entry + 1).max().unwrap_or(0).max(needed);
         }
+        let mut erasures: BTreeMap<EventId, u64> = BTreeMap::new();
+        for event in events {
+            if let Some(entry) = whole_log.erasure(event.source.0, event.seq).map_err(failed)? {
+                erasures.insert(*event, entry);
+                needed = needed.max(entry + 1);
+            }
+        }
         let note = self.checkpoint_of(needed)?;
         let checkpoint: Checkpoint = note.text.parse().map_err(failed)?;
         let mut history = self.ledger.history(checkpoint.size).map_err(failed)?;
@@ -107,9 +116,20 @@ impl Keeper {
             }
             zip.add(&evidence::batches_member(source.0), lines.as_bytes())?;
         }
-        let known: BTreeSet<u32> = by_source.keys().map(|source| source.0).collect();
+        // An event that is erased now may have been there a moment ago: what the batches say counts.
+        for (event, entry) in &erasures {
+            let member = evidence::erasure_member(event.source.0, event.seq);
+            let bytes = history.entry(*entry).map_err(failed)?.to_vec();
+            last_epoch = last_epoch.max(Entry::parse(&bytes).map_err(failed)?.epoch);
+            zip.add(&member, evidence::entry_line(&bytes).as_bytes())?;
+            let path = history.inclusion_proof(*entry).map_err(failed)?;
+            let proof = Proof { extra: None, index: *entry, path, note: note.clone() };
+            zip.add(&format!("{member}.tlog-proof"), proof.to_string().as_bytes())?;
+        }
+        // Only the names that the batches go by.
+        let known: BTreeSet<_> = batches.iter().map(|(name, batch)| (name.0.0, batch.record.commitment)).collect();
         statement.sources = history.sources().map_err(failed)?;
-        statement.sources.retain(|named| known.contains(&named.source));
+        statement.sources.retain(|named| known.contains(&(named.source, named.commitment())));
         zip.add(evidence::STATEMENT, &serde_json::to_vec_pretty(&statement).map_err(failed)?)?;
         zip.add(evidence::CHECKPOINT, note.to_string().as_bytes())?;
         let mut keys = String::new();

@@ -26,6 +26,7 @@ use super::{Node, journal::SelfJournal};
 const MAX_EVENTS: usize = 100_000;
 /// Sealing takes a second; it may have to wait for the disk.
 const PATIENCE: Duration = Duration::from_secs(60);
+const INDEXED_SOON: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
 
 type Result<T> = std::result::Result<T, CustodyError>;
@@ -65,8 +66,16 @@ impl Keeper {
         }
     }
 
-    /// The events that a search finds.
+    /// The events that a search finds: at least one.
     fn find(&self, selection: &Selection) -> Result<BTreeSet<EventId>> {
+        let found = self.search(selection)?;
+        if found.is_empty() {
+            return Err(CustodyError::Refused("the search finds no event".into()));
+        }
+        Ok(found)
+    }
+
+    fn search(&self, selection: &Selection) -> Result<BTreeSet<EventId>> {
         let ask = Ask {
             query: selection.query.clone(),
             language: Language::Hunt,
@@ -90,7 +99,6 @@ impl Keeper {
             }
         }
         match found.len() {
-            0 => Err(CustodyError::Refused("the search finds no event".into())),
             count if count > MAX_EVENTS => Err(too_many()),
             _ => Ok(found),
         }
@@ -116,10 +124,32 @@ impl Keeper {
 
     /// The batches of events; of each all events.
     fn batches(&self, events: &BTreeSet<EventId>) -> Result<Batches> {
-        let history = self.ledger.history(self.size()).map_err(failed)?;
+        let (wanted, batches) = self.look_up(events)?;
+        match wanted.iter().find(|name| !batches.contains_key(name)) {
+            Some((source, first)) => {
+                Err(CustodyError::Failed(format!("the store does not have the batch {}-{first}", source.0)))
+            }
+            None => Ok(batches),
+        }
+    }
+
+    /// As [`batches`](Self::batches); those that were deleted are left out.
+    fn batches_there(&self, events: &BTreeSet<EventId>) -> Result<Batches> {
+        self.look_up(events).map(|(_, batches)| batches)
+    }
+
+    fn look_up(&self, events: &BTreeSet<EventId>) -> Result<(BTreeSet<BatchName>, Batches)> {
         let mut wanted = BTreeSet::new();
+        let deadline = Instant::now() + INDEXED_SOON;
         for event in events {
-            let place = history.batches(event.source.0, event.seq, event.seq).map_err(failed)?.pop();
+            let place = loop {
+                let history = self.ledger.history(self.size()).map_err(failed)?;
+                match history.batches(event.source.0, event.seq, event.seq).map_err(failed)?.pop() {
+                    // The index comes a moment after the checkpoint.
+                    None if Instant::now() < deadline => std::thread::sleep(LOOK),
+                    place => break place,
+                }
+            };
             let place = place.ok_or_else(|| CustodyError::Failed(format!("the ledger does not have event {event}")))?;
             wanted.insert((event.source, place.first_seq));
         }
@@ -128,12 +158,7 @@ impl Keeper {
             batches.insert(name, events);
             Ok::<_, StoreFailed>(())
         })?;
-        match wanted.iter().find(|name| !batches.contains_key(name)) {
-            Some((source, first)) => {
-                Err(CustodyError::Failed(format!("the store does not have the batch {}-{first}", source.0)))
-            }
-            None => Ok(batches),
-        }
+        Ok((wanted, batches))
     }
 
     /// Entries of the newest checkpoint.
@@ -190,6 +215,17 @@ impl Custody for Keeper {
         };
         // What is being erased is erased before, or kept.
         let _alone = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.end_interrupted()?;
+        if hold.from.zip(hold.to).is_some_and(|(from, to)| from >= to) {
+            return Err(CustodyError::Refused("the hold ends before it begins".into()));
+        }
+        let is_known = |name: &String| self.spool.ledger().iter().any(|(source, _)| *source.name == **name);
+        if let Some(unknown) = hold.source.as_ref().filter(|name| !is_known(name)) {
+            return Err(CustodyError::Refused(format!("there is no source `{unknown}`; `vedette sources` lists them")));
+        }
+        if self.store.holds().iter().any(|known| known.name == name) {
+            return Err(CustodyError::Conflict(format!("there is a hold `{name}` already")));
+        }
         self.record(&action)?;
         match self.store.hold(hold).map_err(failed)? {
             true => Ok(()),
