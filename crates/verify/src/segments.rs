@@ -44,6 +44,7 @@ pub(crate) struct Manifest {
     /// Numbers and names of sources, and the sequence number after the last event that is not in the spool only.
     sources: Vec<(u32, String, u64)>,
     damage: Option<String>,
+    is_absent: bool,
 }
 
 /// What the store has.
@@ -65,6 +66,10 @@ pub(crate) fn check(
 ) -> Found {
     let mut found = Found::default();
     let mut problem = |kind, what: String| report.add(Problem::new(kind, what).file(MANIFEST));
+    if manifest.is_absent && !log.segments.is_empty() {
+        // Also where the spool still has all of its events: it said what retention, holds and searches go by.
+        problem(Kind::Missing, "it is not there, and the log has segments".into());
+    }
     if let Some(damage) = manifest.damage {
         problem(Kind::Damaged, damage);
     }
@@ -124,7 +129,7 @@ pub(crate) fn manifest(dir: &Path) -> Manifest {
     let path = dir.join(MANIFEST);
     if !path.exists() {
         // Nothing was ever sealed, or it is gone: then its batches are missing.
-        return Manifest::default();
+        return Manifest { is_absent: true, ..Manifest::default() };
     }
     read_manifest(&path).unwrap_or_else(|error| Manifest { damage: Some(error.to_string()), ..Manifest::default() })
 }
@@ -150,7 +155,7 @@ fn read_manifest(path: &Path) -> rusqlite::Result<Manifest> {
         Ok(Row { runs: runs.get(&id).cloned().unwrap_or_default(), id, path })
     })?;
     let rows = segments.collect::<rusqlite::Result<_>>()?;
-    Ok(Manifest { rows, sources, damage: (damage != "ok").then_some(damage) })
+    Ok(Manifest { rows, sources, damage: (damage != "ok").then_some(damage), is_absent: false })
 }
 
 /// Without changing anything: not even the files that SQLite makes beside a database.

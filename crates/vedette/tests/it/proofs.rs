@@ -515,6 +515,22 @@ fn every_change_of_a_data_folder_is_found() {
     }
 }
 
+/// Also where the spool still has everything that the segments have.
+#[test]
+fn a_folder_without_its_manifest_is_found() {
+    let folder = folder();
+    let data = made_by_the_monitor(folder.path());
+    for name in ["manifest.sqlite", "manifest.sqlite-wal", "manifest.sqlite-shm"] {
+        let path = data.join("store").join(name);
+        if path.exists() {
+            fs::remove_file(path).expect("it goes");
+        }
+    }
+    let report = verify(&data);
+    let is_it = |problem: &Problem| problem.kind == Kind::Missing && problem.what.contains("the log has segments");
+    assert!(report.problems.iter().any(is_it), "{report:?}");
+}
+
 /// Bytes of a database that mean nothing may change; whatever is read from it may not.
 #[test]
 fn a_flipped_bit_in_the_manifest_is_found_or_means_nothing() {
