@@ -137,13 +137,13 @@ pub(crate) async fn list_holds(State(app): State<Arc<App>>) -> Result<Json<Holds
 
 /// Sets a legal hold: nothing that it covers is deleted by retention or erased.
 #[utoipa::path(post, path = "/api/v1/holds", operation_id = "setHold", tag = "custody", request_body = Hold,
-    responses((status = 204, description = "It is there"), (status = 401, body = Problem), (status = 403, body = Problem),
+    responses((status = 200, description = "It is there", body = Hold), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 409, description = "There is one of this name", body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn set_hold(
     State(app): State<Arc<App>>,
     principal: Principal,
     Body(mut hold): Body<Hold>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Json<Hold>, Problem> {
     if hold.name.is_empty()
         || hold.name.len() > 200
         || hold.name.contains(|char: char| char == '/' || char.is_control())
@@ -159,23 +159,27 @@ pub(crate) async fn set_hold(
     action.details.extend(hold.source.clone().map(|source| ("source", source)));
     action.details.extend(hold.from.clone().map(|from| ("from", from)));
     action.details.extend(hold.to.clone().map(|to| ("to", to)));
+    let set = hold.clone();
     blocking(move || Ok(app.custody.hold(hold, action)?)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(set))
 }
 
 /// Lifts a legal hold.
 #[utoipa::path(delete, path = "/api/v1/holds/{name}", operation_id = "liftHold", tag = "custody",
     params(("name" = String, Path, description = "The hold's name")),
-    responses((status = 204, description = "It is gone"), (status = 401, body = Problem), (status = 403, body = Problem),
+    responses((status = 200, description = "The holds that are left", body = Holds), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 409, description = "There is none of this name", body = Problem)))]
 pub(crate) async fn lift_hold(
     State(app): State<Arc<App>>,
     principal: Principal,
     Id(name): Id<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Json<Holds>, Problem> {
     let action = principal.action(app.now(), "hold.lift", Some(name.clone()));
-    blocking(move || Ok(app.custody.lift(&name, action)?)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let left = blocking(move || {
+        app.custody.lift(&name, action)?;
+        Ok(Holds { holds: app.custody.holds() })
+    });
+    left.await.map(Json)
 }
 
 fn selection(query: String, from: Option<&str>, to: Option<&str>) -> Result<Selection, Problem> {
