@@ -55,8 +55,7 @@ const PIECE: usize = 64 << 10;
 impl Digest {
     /// Of a batch without events so far.
     pub fn new(algorithm: Algorithm, seed: &Seed, first_seq: u64) -> Digest {
-        let mut pending = Vec::with_capacity(2 * PIECE);
-        pending.push(2);
+        let mut pending = vec![2];
         pending.extend(seed);
         pending.extend(first_seq.to_le_bytes());
         Digest { hasher: Hasher::new(algorithm), pending }

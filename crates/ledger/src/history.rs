@@ -9,7 +9,7 @@ use crate::{
     index::{Index, Place},
     log::{INDEX, SOURCES},
     salts::Salts,
-    sources::Named,
+    sources::{self, Named},
     tiles::{TileFolder, WIDTH},
     tree,
 };
@@ -136,9 +136,6 @@ impl History {
     /// # Errors
     /// The file cannot be read.
     pub fn sources(&self) -> Result<Vec<Named>, LedgerError> {
-        let path = self.dir.join(SOURCES);
-        let text = fs::read_to_string(&path).at(&path)?;
-        let read = |line: &str| serde_json::from_str(line).map_err(io::Error::from).at(&path);
-        text.lines().map(read).collect()
+        sources::read(&self.dir.join(SOURCES))
     }
 }

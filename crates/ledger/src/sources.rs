@@ -4,9 +4,11 @@
 //! beside the log, which is not served. So nobody can give a batch to another source afterwards, and the log
 //! shows no addresses.
 
+use std::{fs, io, path::Path};
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Algorithm, Hash, hash::hex};
+use crate::{Algorithm, Hash, LedgerError, error::IoContext, hash::hex};
 
 /// A source's line in `sources.jsonl`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,16 @@ pub struct Named {
     pub receiver: String,
     /// 32 random bytes in hexadecimal.
     pub salt: String,
+}
+
+/// The sources of a ledger, in the order in which they were named; none if there is no file.
+pub(crate) fn read(path: &Path) -> Result<Vec<Named>, LedgerError> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        text => text.at(path)?,
+    };
+    let damaged = |error: serde_json::Error| LedgerError::Damaged { path: path.to_owned(), what: error.to_string() };
+    text.lines().map(|line| serde_json::from_str(line).map_err(damaged)).collect()
 }
 
 impl Named {

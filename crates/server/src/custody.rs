@@ -27,7 +27,7 @@ pub trait Custody: Send + Sync {
     ///
     /// # Errors
     /// The search is wrong or finds too much; an event is on legal hold; or it cannot be done now.
-    fn erase(&self, selection: &Selection, action: Action) -> Result<Erased, CustodyError>;
+    fn erase(&self, selection: &Selection, reason: &str, action: Action) -> Result<Erased, CustodyError>;
 
     /// Copies the data folder as it is at one moment, and the keys of its ledger, into folders that are empty or not there. How
     /// many bytes of segments were copied.
@@ -39,7 +39,7 @@ pub trait Custody: Send + Sync {
     /// The legal holds, by name.
     fn holds(&self) -> Vec<Hold>;
 
-    /// Sets a hold.
+    /// Sets a hold, in the name of whose action it is.
     ///
     /// # Errors
     /// There is one of this name.

@@ -92,6 +92,17 @@ pub struct Ask {
     pub limit: usize,
 }
 
+impl Ask {
+    /// What is written down of it, before it is run.
+    pub fn details(&self) -> Vec<(&'static str, String)> {
+        let language = if self.language == Language::Sql { "sql" } else { "hunt" };
+        let mut details = vec![("query", self.query.clone()), ("language", language.to_owned())];
+        details.extend(self.from.map(|from| ("from", from.to_string())));
+        details.extend(self.to.map(|to| ("to", to.to_string())));
+        details
+    }
+}
+
 /// A piece of an answer, in the order columns, then rows and progress, then the summary.
 #[derive(Clone, Debug)]
 pub enum Piece {

@@ -29,10 +29,10 @@ use crate::{Kind, Policy, Problem, Report, anchors::Tokens};
 
 /// A member with lines of entries, or a small one, is at most so long.
 const MAX_MEMBER: u64 = 256 << 20;
+/// And a line of the events.
+const MAX_LINE: u64 = 64 << 20;
 /// What the bundle says of itself is short.
 const MAX_STATEMENT: u64 = 4 << 20;
-/// As is a line of the events.
-const MAX_LINE: u64 = 64 << 20;
 
 /// A source's batches without a gap, by the sequence number of their first events.
 type Chain = BTreeMap<u64, (BatchRecord, Vec<u8>)>;
@@ -177,11 +177,8 @@ impl Check<'_> {
             let what = format!("it is of the log {}", checkpoint.origin);
             return Err(problem(Kind::Forged, evidence::CHECKPOINT, what));
         }
-        let times: Vec<u64> =
-            self.policy.witnesses.iter().filter_map(|witness| witness.verify(&note).ok().flatten()).collect();
-        if times.len() < self.policy.quorum {
-            let (have, need) = (times.len(), self.policy.quorum);
-            let what = format!("{have} of the policy's witnesses have cosigned it; {need} are needed");
+        let (witnessed, missing) = self.policy.witnessed(&note);
+        if let Some(what) = missing {
             self.report.add(problem(Kind::Unwitnessed, evidence::CHECKPOINT, what));
         }
         let facts = &mut self.report.facts;
@@ -189,7 +186,7 @@ impl Check<'_> {
         facts.log_key = key.to_string();
         facts.pinned = self.policy.log.is_some();
         facts.root = hex(&checkpoint.root);
-        facts.witnessed = times.into_iter().max();
+        facts.witnessed = witnessed;
         Ok((note, checkpoint))
     }
 

@@ -139,19 +139,18 @@ fn witnessed(ledger: &Path, signed: &Checkpoint, policy: &Policy, report: &mut R
         return;
     }
     let file = format!("ledger/{WITNESSED}");
-    let read = || -> Result<(Checkpoint, Vec<u64>), String> {
+    let read = || -> Result<(Checkpoint, Note), String> {
         let note = Note::parse(&fs::read(ledger.join(WITNESSED)).map_err(|error| error.to_string())?);
         let note = note.map_err(|error| error.to_string())?;
-        let times = policy.witnesses.iter().filter_map(|witness| witness.verify(&note).ok().flatten()).collect();
-        Ok((note.text.parse().map_err(|error: vedette_ledger::FormatError| error.to_string())?, times))
+        Ok((note.text.parse().map_err(|error: vedette_ledger::FormatError| error.to_string())?, note))
     };
-    let (checkpoint, times) = match read() {
+    let (checkpoint, note) = match read() {
         Ok(read) => read,
         Err(what) => return report.add(Problem::new(Kind::Unwitnessed, what).file(file)),
     };
-    report.facts.witnessed = times.iter().max().copied();
-    if times.len() < policy.quorum {
-        let what = format!("{} of the policy's witnesses have cosigned it; {} are needed", times.len(), policy.quorum);
+    let missing;
+    (report.facts.witnessed, missing) = policy.witnessed(&note);
+    if let Some(what) = missing {
         return report.add(Problem::new(Kind::Unwitnessed, what).file(file));
     }
     if checkpoint.size > signed.size {

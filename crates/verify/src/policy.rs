@@ -6,7 +6,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use vedette_ledger::{
-    note::{KeyKind, VerifierKey},
+    note::{KeyKind, Note, VerifierKey},
     sealer::parse_hex,
     timestamp::Roots,
 };
@@ -37,6 +37,15 @@ pub struct PolicyError {
 }
 
 impl Policy {
+    /// The newest time at which a witness cosigned a note; and what is wrong if too few have.
+    pub(crate) fn witnessed(&self, note: &Note) -> (Option<u64>, Option<String>) {
+        let times = self.witnesses.iter().filter_map(|witness| witness.verify(note).ok().flatten());
+        let times: Vec<u64> = times.collect();
+        let missing = (times.len() < self.quorum)
+            .then(|| format!("{} of the policy's witnesses have cosigned it; {} are needed", times.len(), self.quorum));
+        (times.into_iter().max(), missing)
+    }
+
     /// Reads a policy.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ use crate::{
     note::{Note, Signature, VerifierKey},
     salts::{Hidden, Salts},
     sealer::Seal,
-    sources::Named,
+    sources,
     tiles::{self, TileFolder, WIDTH},
 };
 
@@ -178,7 +178,7 @@ impl Ledger {
             index,
             next: next.clone(),
             chains: heads.into_iter().map(|(source, head)| (source, head.chain)).collect(),
-            sources: read_sources(&dir.join(SOURCES))?,
+            sources: sources::read(&dir.join(SOURCES))?.into_iter().map(|named| (named.source, named)).collect(),
             unnamed: Vec::new(),
             epoch: certificate.epoch,
             certificate: (!is_certified).then_some(certificate.unsigned),
@@ -537,20 +537,6 @@ fn read_checkpoint(path: &Path, key: &VerifierKey) -> Result<Option<Checkpoint>,
         note.text.parse()
     };
     read().map(Some).map_err(|error| LedgerError::Damaged { path: path.to_owned(), what: error.to_string() })
-}
-
-fn read_sources(path: &Path) -> Result<HashMap<u32, Named>, LedgerError> {
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        text => text.at(path)?,
-    };
-    let read = |line: &str| -> serde_json::Result<(u32, Named)> {
-        let named: Named = serde_json::from_str(line)?;
-        Ok((named.source, named))
-    };
-    text.lines()
-        .map(|line| read(line).map_err(|error| LedgerError::Damaged { path: path.to_owned(), what: error.to_string() }))
-        .collect()
 }
 
 fn catch_up(index: &mut Index, folder: &TileFolder) -> Result<(), LedgerError> {

@@ -114,10 +114,13 @@ pub(crate) async fn erase_events(
     Body(body): Body<Erase>,
 ) -> Result<Json<Erased>, Problem> {
     let selection = selection(body.query, body.from.as_deref(), body.to.as_deref())?;
-    let mut action = principal.action(app.now(), "event.erase", None);
-    action.details.push(("reason", body.reason));
+    let action = principal.action(app.now(), "event.erase", None);
     let erased = blocking(move || {
-        Ok(if body.dry_run { app.custody.erasable(&selection)? } else { app.custody.erase(&selection, action)? })
+        Ok(if body.dry_run {
+            app.custody.erasable(&selection)?
+        } else {
+            app.custody.erase(&selection, &body.reason, action)?
+        })
     });
     erased.await.map(Json)
 }
@@ -154,11 +157,7 @@ pub(crate) async fn set_hold(
     time(hold.from.as_deref())?;
     time(hold.to.as_deref())?;
     (hold.by, hold.since) = (principal.name.clone(), app.now().to_string());
-    let mut action = principal.action(app.now(), "hold.set", Some(hold.name.clone()));
-    action.details.push(("reason", hold.reason.clone()));
-    action.details.extend(hold.source.clone().map(|source| ("source", source)));
-    action.details.extend(hold.from.clone().map(|from| ("from", from)));
-    action.details.extend(hold.to.clone().map(|to| ("to", to)));
+    let action = principal.action(app.now(), "hold.set", Some(hold.name.clone()));
     let set = hold.clone();
     blocking(move || Ok(app.custody.hold(hold, action)?)).await?;
     Ok(Json(set))

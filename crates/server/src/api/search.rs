@@ -174,11 +174,7 @@ pub(crate) async fn start(app: &Arc<App>, principal: &Principal, ask: Ask) -> Re
     let turn = tokio::time::timeout(PATIENCE, app.gates.searches.clone().acquire_owned()).await;
     let permit = turn.map_err(|_| busy())?.map_err(|_| busy())?;
     let mut action = principal.action(app.now(), "query.run", None);
-    action.details.push(("query", ask.query.clone()));
-    let language = if ask.language == Language::Sql { "sql" } else { "hunt" };
-    action.details.push(("language", language.to_owned()));
-    action.details.extend(ask.from.map(|from| ("from", from.to_string())));
-    action.details.extend(ask.to.map(|to| ("to", to.to_string())));
+    action.details = ask.details();
     let journal = app.clone();
     blocking(move || write_down(&journal, &action)).await?;
     Counters::add(&app.counters.queries);

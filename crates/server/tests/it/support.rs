@@ -181,7 +181,7 @@ impl Custody for FakeCustody {
         Ok(Erased { events: 1, ..Erased::default() })
     }
 
-    fn erase(&self, selection: &Selection, _: Action) -> Result<Erased, CustodyError> {
+    fn erase(&self, selection: &Selection, _: &str, _: Action) -> Result<Erased, CustodyError> {
         let held = || CustodyError::Conflict("event 1-1 is on legal hold".into());
         if self.holds().is_empty() { self.erasable(selection) } else { Err(held()) }
     }

@@ -61,9 +61,16 @@ impl Store {
                 return Err(error);
             }
         };
+        let from = old.iter().map(|segment| SegmentSummary::of(segment)).collect();
+        Ok(self.replace(&old, row)?.map(|new| Compacted { from, into: SegmentSummary::of(&new) }))
+    }
+
+    /// Puts a segment that is written in the place of others; none if one of these is not there any more.
+    pub(super) fn replace(&self, old: &[Arc<Segment>], row: manifest::SegmentRow) -> Result<Option<Arc<Segment>>> {
+        let inner = &*self.inner;
         let mut manifest = lock(&inner.manifest);
         let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
-        if !self.still_there(&old) {
+        if !self.still_there(old) {
             // Retention was faster.
             self.remove_files(vec![row]);
             return Ok(None);
@@ -87,14 +94,13 @@ impl Store {
         }
         inner.options.step("committed")?;
         let new = Arc::new(Segment::new(&inner.dir, row));
-        let into = SegmentSummary::of(&new);
-        lock(&inner.shown).replace(&old, Some(new));
+        lock(&inner.shown).replace(old, Some(new.clone()));
         inner.options.step("shown")?;
         old.iter().for_each(|segment| segment.drop_files());
-        Ok(Some(Compacted { from: old.iter().map(|segment| SegmentSummary::of(segment)).collect(), into }))
+        Ok(Some(new))
     }
 
-    pub(super) fn still_there(&self, segments: &[Arc<Segment>]) -> bool {
+    fn still_there(&self, segments: &[Arc<Segment>]) -> bool {
         let shown = lock(&self.inner.shown);
         let shown: BTreeSet<&str> = shown.segments.iter().map(|segment| segment.id()).collect();
         segments.iter().all(|segment| shown.contains(segment.id()))

@@ -60,34 +60,7 @@ impl Store {
             erased += rows.len() as u64;
             // Sealing goes on while this is written.
             let row = self.without(&old, &rows, derive, source)?;
-            let mut manifest = lock(&inner.manifest);
-            let manifest = manifest.as_mut().ok_or(StoreError::ReadOnly)?;
-            if !self.still_there(std::slice::from_ref(&old)) {
-                // Retention was faster.
-                self.remove_files(vec![row]);
-                continue;
-            }
-            if let Err(error) = self.announce(std::slice::from_ref(&row)) {
-                return Err(self.undo(vec![row], error));
-            }
-            let committed = manifest.write(|transaction| {
-                manifest::delete_segment(transaction, old.id())?;
-                manifest::insert_segment(transaction, &row)
-            });
-            if let Err(error) = committed {
-                match self.is_committed(manifest, std::slice::from_ref(&row), &error) {
-                    Ok(true) => {}
-                    Ok(false) => return Err(self.undo(vec![row], error)),
-                    Err(error) => {
-                        lock(&inner.writer).broken = Some(error.to_string());
-                        return Err(error);
-                    }
-                }
-            }
-            inner.options.step("committed")?;
-            let new = Arc::new(Segment::new(&inner.dir, row));
-            lock(&inner.shown).replace(std::slice::from_ref(&old), Some(new));
-            old.drop_files();
+            self.replace(std::slice::from_ref(&old), row)?;
         }
         Ok(erased)
     }

@@ -38,17 +38,13 @@ pub fn evidence(args: EvidenceArgs) -> anyhow::Result<Outcome> {
     let mut options = File::options();
     let file = options.write(true).create_new(true).mode(0o600).open(&partial);
     let mut file = file.with_context(|| format!("cannot write {}", partial.display()))?;
-    let opened = Custodian::open(&selection.data);
-    if opened.is_err() {
-        fs::remove_file(&partial)?;
-    }
-    let mut custodian = opened?;
-    let written = custodian.export(&selected, whole, &mut file).and_then(|bytes| {
+    let written = Custodian::open(&selection.data).and_then(|mut custodian| {
+        let bytes = custodian.export(&selected, whole, &mut file)?;
         file.sync_all().with_context(|| format!("cannot write {}", partial.display()))?;
-        Ok(bytes)
+        Ok((custodian, bytes))
     });
     match written {
-        Ok(bytes) => {
+        Ok((custodian, bytes)) => {
             fs::rename(&partial, &path)?;
             custodian.finish()?;
             output::line(&format!("{} ({bytes} bytes); check it with `vedette verify {0}`", path.display()))?;
@@ -204,9 +200,7 @@ impl Custodian {
             }
             Custodian::Folder { keeper, .. } if dry_run => keeper.erasable(selection).map_err(refused),
             Custodian::Folder { keeper, .. } => {
-                let mut action = action("event.erase", None);
-                action.details.push(("reason", reason.to_owned()));
-                keeper.erase(selection, action).map_err(refused)
+                keeper.erase(selection, reason, action("event.erase", None)).map_err(refused)
             }
         }
     }
@@ -221,7 +215,7 @@ impl Custodian {
         }
     }
 
-    fn hold(&mut self, mut hold: Hold) -> anyhow::Result<()> {
+    fn hold(&mut self, hold: Hold) -> anyhow::Result<()> {
         match self {
             Custodian::Server(client) => {
                 let body = serde_json::to_value(&hold)?;
@@ -229,12 +223,7 @@ impl Custodian {
                 Ok(())
             }
             Custodian::Folder { keeper, .. } => {
-                let mut action = action("hold.set", Some(hold.name.clone()));
-                action.details.push(("reason", hold.reason.clone()));
-                action.details.extend(hold.source.clone().map(|source| ("source", source)));
-                action.details.extend(hold.from.clone().map(|from| ("from", from)));
-                action.details.extend(hold.to.clone().map(|to| ("to", to)));
-                (hold.by, hold.since) = (action.who.clone(), action.time.to_string());
+                let action = action("hold.set", Some(hold.name.clone()));
                 keeper.hold(hold, action).map_err(refused)
             }
         }

@@ -8,7 +8,7 @@ use hyper::Method;
 use serde_json::{Map, Value, json};
 use vedette_event::{Diagnostic, Time};
 use vedette_query::Language;
-use vedette_server::{Ask, Local, Piece, Rooms, SearchError};
+use vedette_server::{Action, Ask, Local, Piece, Rooms, SearchError};
 
 use crate::{
     Outcome, Usage,
@@ -84,11 +84,7 @@ fn offline(dir: &Path, config: &Config, ask: Ask, view: &mut View) -> anyhow::Re
 
 /// What people search for is an event, as it is where a server answers.
 fn journal(node: &Node, ask: &Ask) -> anyhow::Result<()> {
-    let language = if ask.language == vedette_server::Language::Sql { "sql" } else { "hunt" };
-    let mut action = super::custody::action("query.run", None);
-    action.details = vec![("query", ask.query.clone()), ("language", language.to_owned())];
-    action.details.extend(ask.from.map(|from| ("from", from.to_string())));
-    action.details.extend(ask.to.map(|to| ("to", to.to_string())));
+    let action = Action { details: ask.details(), ..super::custody::action("query.run", None) };
     SelfJournal::new(&node.spool)?.enter(&action).map(drop).map_err(anyhow::Error::msg)
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use bytes::Bytes;
 use vedette_event::{EventId, Source, SourceId};
+use vedette_ledger::evidence;
 use vedette_server::{Action, Journal};
 use vedette_spool::Spool;
 
 use super::maintenance::now;
 
 /// The source of own actions.
-pub const SOURCE: &str = "vedette:self";
+pub const SOURCE: &str = evidence::OWN_SOURCE.0;
 
 /// Writes own actions into the spool.
 #[derive(Clone)]
@@ -26,7 +27,8 @@ impl SelfJournal {
     /// # Errors
     /// The spool takes no more sources.
     pub fn new(spool: &Spool) -> anyhow::Result<Self> {
-        let source = spool.source(SOURCE, "vedette", None).context("cannot register Vedette's own source")?;
+        let source =
+            spool.source(SOURCE, evidence::OWN_SOURCE.1, None).context("cannot register Vedette's own source")?;
         Ok(SelfJournal { spool: spool.clone(), source })
     }
 

@@ -48,7 +48,7 @@ impl Keeper {
         }
         self.wait_until_sealed(&events)?;
         let batches = self.batches(&events)?;
-        let held = self.store.held();
+        let (held, history) = (self.store.held(), self.history()?);
         let (mut report, mut held_by) = (Erased::default(), None);
         for (name, originals) in &batches {
             for event in originals {
@@ -56,7 +56,7 @@ impl Keeper {
                 if !events.contains(&id) {
                     continue;
                 }
-                if event.bytes.is_empty() && self.is_erased(id)? {
+                if event.bytes.is_empty() && history.erasure(id.source.0, id.seq).map_err(failed)?.is_some() {
                     events.remove(&id);
                 } else if let Some(hold) = held.event(name.0, event.received) {
                     report.held += 1;
@@ -70,19 +70,6 @@ impl Keeper {
         Ok(Plan { report, events, batches, held_by })
     }
 
-    fn is_erased(&self, id: EventId) -> Result<bool> {
-        let history = self.ledger.history(self.size()).map_err(failed)?;
-        let place = history.batches(id.source.0, id.seq, id.seq).map_err(failed)?.pop();
-        let Some(place) = place else { return Ok(false) };
-        Ok(match history.salts(place.entry).map_err(failed)? {
-            vedette_ledger::salts::Salts::Seed(_) => false,
-            vedette_ledger::salts::Salts::Each(each) => {
-                let index = (id.seq - place.first_seq) as usize;
-                matches!(each.get(index), Some(vedette_ledger::salts::Hidden::Leaf(_)))
-            }
-        })
-    }
-
     /// Findings have pieces of the events that they are about.
     fn quoted_by(&self, events: &BTreeSet<EventId>) -> Result<Vec<String>> {
         let mut quoting = BTreeSet::new();
@@ -93,7 +80,7 @@ impl Keeper {
         Ok(quoting.difference(events).map(EventId::to_string).collect())
     }
 
-    pub(super) fn erase_events(&self, selection: &Selection, mut action: Action) -> Result<Erased> {
+    pub(super) fn erase_events(&self, selection: &Selection, reason: &str, mut action: Action) -> Result<Erased> {
         let _alone = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
         self.end_interrupted()?;
         let plan = self.plan_erasure(selection)?;
@@ -101,6 +88,7 @@ impl Keeper {
             return Err(CustodyError::Conflict(held_by));
         }
         action.target = Some(format!("{} events", plan.report.events));
+        action.details.push(("reason", reason.to_owned()));
         let ids: Vec<String> = plan.events.iter().map(EventId::to_string).collect();
         // The query may name what is to be forgotten; the ids do not.
         action.details.push(("events", ids.join(" ")));
@@ -179,7 +167,7 @@ impl Keeper {
                 events.iter().map(|event| (EventId { source: name.0, seq: event.seq }, event.received))
             })
             .collect();
-        let history = self.ledger.history(self.size()).map_err(failed)?;
+        let history = self.history()?;
         let mut refused = Vec::new();
         for event in events.iter() {
             let is_held = received.get(event).is_some_and(|received| held.event(event.source, *received).is_some());

@@ -84,7 +84,7 @@ impl Keeper {
             let (_, last) = by_source.entry(event.source).or_insert((event.seq, event.seq));
             *last = event.seq;
         }
-        let whole_log = self.ledger.history(self.size()).map_err(failed)?;
+        let whole_log = self.history()?;
         let mut needed = 0;
         for (source, (first, last)) in &by_source {
             let places = whole_log.batches(source.0, *first, *last).map_err(failed)?;

@@ -14,7 +14,7 @@ use std::{
 use futures::StreamExt;
 use tokio::runtime::Handle;
 use vedette_event::{Derive, EventId, SourceId, Time};
-use vedette_ledger::Ledger;
+use vedette_ledger::{History, Ledger};
 use vedette_query::SourceLookup;
 use vedette_server::{Action, Ask, Custody, CustodyError, Erased, Hold, Language, Piece, Rooms, Selection};
 use vedette_spool::Spool;
@@ -23,7 +23,7 @@ use vedette_store::{BatchName, Original, Store};
 use super::{Node, journal::SelfJournal};
 
 /// So many events at once; more is more than one case.
-const MAX_EVENTS: usize = 100_000;
+const MAX_EVENTS: usize = vedette_ledger::evidence::MAX_EVENTS as usize;
 /// Sealing takes a second; it may have to wait for the disk.
 const PATIENCE: Duration = Duration::from_secs(60);
 const INDEXED_SOON: Duration = Duration::from_secs(5);
@@ -141,12 +141,15 @@ impl Keeper {
     fn look_up(&self, events: &BTreeSet<EventId>) -> Result<(BTreeSet<BatchName>, Batches)> {
         let mut wanted = BTreeSet::new();
         let deadline = Instant::now() + INDEXED_SOON;
+        let mut history = self.history()?;
         for event in events {
             let place = loop {
-                let history = self.ledger.history(self.size()).map_err(failed)?;
                 match history.batches(event.source.0, event.seq, event.seq).map_err(failed)?.pop() {
                     // The index comes a moment after the checkpoint.
-                    None if Instant::now() < deadline => std::thread::sleep(LOOK),
+                    None if Instant::now() < deadline => {
+                        std::thread::sleep(LOOK);
+                        history = self.history()?;
+                    }
                     place => break place,
                 }
             };
@@ -161,9 +164,9 @@ impl Keeper {
         Ok((wanted, batches))
     }
 
-    /// Entries of the newest checkpoint.
-    fn size(&self) -> u64 {
-        self.ledger.newest().size
+    /// The log as of the newest checkpoint.
+    fn history(&self) -> Result<History> {
+        self.ledger.history(self.ledger.newest().size).map_err(failed)
     }
 }
 
@@ -176,8 +179,8 @@ impl Custody for Keeper {
         self.plan_erasure(selection).map(|plan| plan.report)
     }
 
-    fn erase(&self, selection: &Selection, action: Action) -> Result<Erased> {
-        self.erase_events(selection, action)
+    fn erase(&self, selection: &Selection, reason: &str, action: Action) -> Result<Erased> {
+        self.erase_events(selection, reason, action)
     }
 
     fn back_up(&self, to: &Path, keys: &Path, action: Action) -> Result<u64> {
@@ -198,7 +201,11 @@ impl Custody for Keeper {
         self.store.holds().into_iter().map(show).collect()
     }
 
-    fn hold(&self, hold: Hold, action: Action) -> Result<()> {
+    fn hold(&self, hold: Hold, mut action: Action) -> Result<()> {
+        action.details.push(("reason", hold.reason.clone()));
+        action.details.extend(hold.source.clone().map(|source| ("source", source)));
+        action.details.extend(hold.from.clone().map(|from| ("from", from)));
+        action.details.extend(hold.to.clone().map(|to| ("to", to)));
         let time = |text: &Option<String>| -> Result<Option<Time>> {
             let parsed = text.as_deref().map(str::parse::<Time>).transpose();
             parsed.map_err(|error| CustodyError::Refused(error.to_string()))
@@ -210,7 +217,7 @@ impl Custody for Keeper {
             name: hold.name,
             reason: hold.reason,
             source: hold.source,
-            by: hold.by,
+            by: action.who.clone(),
             since: action.time,
         };
         // What is being erased is erased before, or kept.
