@@ -16,13 +16,18 @@ use std::{
 use hyper::Uri;
 use serde::Deserialize;
 use vedette_event::Diagnostic;
-use vedette_intake::receive::files::Multiline;
 use vedette_ledger::{
     FormatError,
     note::{KeyKind, VerifierKey},
 };
 
 use crate::{Usage, cli::DataArgs};
+
+mod receivers;
+mod secret;
+
+pub use receivers::{GelfTransport, Listener, Receivers, Switch, Transport, WebhookConfig};
+pub use secret::SecretRef;
 
 /// All settings, with the defaults of a machine that watches itself.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -70,127 +75,6 @@ impl Default for Console {
     fn default() -> Self {
         Console { listen: SocketAddr::from(([127, 0, 0, 1], 8443)), certificate: None, key: None }
     }
-}
-
-/// Where records come in.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Receivers {
-    /// Syslog listeners.
-    pub syslog: Vec<Syslog>,
-    /// HTTP listeners: Elasticsearch `_bulk` and `/ingest`.
-    pub http: Vec<Http>,
-    /// Files to follow.
-    pub files: Vec<Files>,
-    /// Follow the system's journal: `auto` (where one runs), `on`, `off`.
-    pub journald: Switch,
-    /// Follow this machine's usual log files.
-    pub local_files: bool,
-}
-
-impl Default for Receivers {
-    fn default() -> Self {
-        let syslog = |transport| Syslog {
-            transport,
-            listen: SocketAddr::from(([127, 0, 0, 1], 5514)),
-            certificate: None,
-            key: None,
-            client_ca: None,
-        };
-        Receivers {
-            syslog: vec![syslog(Transport::Udp), syslog(Transport::Tcp)],
-            http: vec![Http::default()],
-            files: Vec::new(),
-            journald: Switch::Auto,
-            local_files: true,
-        }
-    }
-}
-
-/// On, off, or wherever it makes sense.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Switch {
-    /// Where the machine has it.
-    #[default]
-    Auto,
-    /// Always.
-    On,
-    /// Never.
-    Off,
-}
-
-/// How syslog travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// Datagrams (RFC 5426).
-    Udp,
-    /// A stream (RFC 6587).
-    Tcp,
-    /// A TLS stream (RFC 5425).
-    Tls,
-}
-
-/// One syslog listener.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Syslog {
-    /// udp, tcp or tls.
-    pub transport: Transport,
-    /// Address to listen on.
-    pub listen: SocketAddr,
-    /// Certificate chain (PEM), for tls.
-    pub certificate: Option<PathBuf>,
-    /// Private key (PEM), for tls.
-    pub key: Option<PathBuf>,
-    /// Only clients whose certificate this authority signed.
-    pub client_ca: Option<PathBuf>,
-}
-
-/// One HTTP listener.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Http {
-    /// Address to listen on.
-    pub listen: SocketAddr,
-    /// The Elasticsearch version to report to clients that insist on one.
-    pub elasticsearch_version: String,
-    /// Certificate chain (PEM): speaks TLS if given.
-    pub certificate: Option<PathBuf>,
-    /// Private key (PEM).
-    pub key: Option<PathBuf>,
-    /// Require an API token with the scope `ingest`. Needs no setting beyond loopback: there it is always required.
-    pub token: bool,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Http {
-            listen: SocketAddr::from(([127, 0, 0, 1], 9200)),
-            elasticsearch_version: "8.19.0".into(),
-            certificate: None,
-            key: None,
-            token: false,
-        }
-    }
-}
-
-/// Files to follow.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Files {
-    /// Paths with `*`, `?`, `[…]`, `**`.
-    pub paths: Vec<String>,
-    /// The parser; otherwise chosen by content.
-    #[serde(default)]
-    pub parser: Option<String>,
-    /// A regular expression that matches the first line of each record.
-    #[serde(default)]
-    pub multiline_start: Option<String>,
-    /// Begin at the end of files that are there already.
-    #[serde(default)]
-    pub from_end: bool,
 }
 
 /// Parsers and rules.
@@ -363,42 +247,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
-        for syslog in &self.receivers.syslog {
-            let open = !syslog.listen.ip().is_loopback();
-            match syslog.transport {
-                Transport::Udp | Transport::Tcp if open => {
-                    return Err(format!(
-                        "syslog over {} on {} would take anybody's records in the clear; use `transport: tls` with `client_ca`, or loopback",
-                        if syslog.transport == Transport::Udp { "UDP" } else { "TCP" },
-                        syslog.listen
-                    ));
-                }
-                Transport::Tls if syslog.certificate.is_none() || syslog.key.is_none() => {
-                    return Err(format!("syslog over TLS on {} needs `certificate` and `key`", syslog.listen));
-                }
-                Transport::Tls if open && syslog.client_ca.is_none() => {
-                    return Err(format!(
-                        "syslog over TLS on {} is open to the network and needs `client_ca` (client certificates)",
-                        syslog.listen
-                    ));
-                }
-                _ => {}
-            }
-        }
-        for http in &self.receivers.http {
-            if http.certificate.is_some() != http.key.is_some() {
-                return Err(format!("the HTTP receiver on {} needs both `certificate` and `key`", http.listen));
-            }
-            if !http.listen.ip().is_loopback() && http.certificate.is_none() {
-                return Err(format!(
-                    "the HTTP receiver on {} is open to the network and needs `certificate` and `key`",
-                    http.listen
-                ));
-            }
-        }
-        for start in self.receivers.files.iter().filter_map(|files| files.multiline_start.as_deref()) {
-            Multiline::new(start).map_err(|error| format!("receivers.files: multiline_start: {error}"))?;
-        }
+        self.receivers.check()?;
         self.ledger.check()?;
         if let Some(anchor) = self.ledger.anchors.iter().find(|anchor| anchor.every_seconds == 0) {
             return Err(format!("ledger.anchors: {}: every_seconds is 0, without a pause", anchor.url));
@@ -491,7 +340,7 @@ pub fn data_dir(argument: Option<&Path>, config: Option<&Config>) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: expect_test::Expect) {
+    pub(super) fn check(text: &str, expected: expect_test::Expect) {
         let shown = match Config::parse("vedette.yml", text) {
             Ok(_) => "fine".to_owned(),
             Err(diagnostic) => diagnostic.to_string(),
@@ -563,26 +412,6 @@ mod tests {
             expect_test::expect![
                 "vedette.yml:1:20: ledger.anchors[0]: missing field `ca` (docs/configuration.md lists every key with its default)"
             ],
-        );
-    }
-
-    #[test]
-    fn open_receivers_need_protection() {
-        check(
-            "receivers:\n  syslog:\n    - {transport: udp, listen: '0.0.0.0:514'}\n",
-            expect_test::expect![
-                "vedette.yml: syslog over UDP on 0.0.0.0:514 would take anybody's records in the clear; use `transport: tls` with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"
-            ],
-        );
-        check(
-            "receivers:\n  http:\n    - {listen: '0.0.0.0:9200'}\n",
-            expect_test::expect![
-                "vedette.yml: the HTTP receiver on 0.0.0.0:9200 is open to the network and needs `certificate` and `key` (docs/configuration.md lists every key with its default)"
-            ],
-        );
-        check(
-            "receivers:\n  syslog:\n    - {transport: tls, listen: '127.0.0.1:6514', certificate: c.pem, key: k.pem}\n",
-            expect_test::expect!["fine"],
         );
     }
 }

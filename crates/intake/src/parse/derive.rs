@@ -1,6 +1,9 @@
 //! From a record's bytes to an event: envelope → candidates → steps → batch.
 
-use std::{borrow::Cow, cell::RefCell};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+};
 
 use jiff::tz::TimeZone;
 use vedette_event::{BatchBuilder, Derive, Source, Time, Value};
@@ -23,6 +26,8 @@ thread_local! {
 
 /// Records beyond this are kept, but not parsed. Far above what the spool admits (1 MiB) and a query re-reads.
 const MAX_RECORD: usize = 64 << 20;
+/// A record within a record within a record: a container's line of an application's JSON, shipped by an agent.
+const MAX_DEPTH: u8 = 4;
 
 impl Derive for Parsers {
     fn derive(&self, source: &Source, seq: u64, received: Time, raw: &[u8], batch: &mut BatchBuilder) {
@@ -60,12 +65,14 @@ struct Run<'a> {
     context: Context<'a>,
     /// What the configuration says.
     wanted: Candidates,
+    /// How many records within records were opened.
+    depth: Cell<u8>,
 }
 
 impl Parsers {
     fn parse(&self, source: &Source, text: &str, draft: &mut Draft) -> Option<&Parser> {
         let context = Context { vocabulary: &self.vocabulary, zone: &self.zone, moves: &self.moves };
-        let mut run = Run { parsers: self, context, wanted: Candidates::default() };
+        let mut run = Run { parsers: self, context, wanted: Candidates::default(), depth: Cell::new(0) };
         self.selector.by_source(source, &mut run.wanted);
         let whole = Span::new(0..text.len());
         let parser = run.record(draft, whole);
@@ -127,6 +134,28 @@ impl<'a> Run<'a> {
 
     /// A message out of a syslog or journald envelope.
     fn content(&self, draft: &mut Draft, content: Content) -> Option<&'a Parser> {
+        let mut owner = None;
+        if let Some(parser) = self.message(draft, content, &self.wanted, &mut owner) {
+            return Some(parser);
+        }
+        // The envelope is understood, the message is not: it keeps the data set of its program.
+        if let Some(owner) = owner {
+            assign(draft, &self.parsers.parsers[usize::from(owner)].defaults);
+        }
+        let mut last = Candidates::default();
+        self.parsers.selector.format(Format::AnySyslog).into_iter().for_each(|parser| last.add(parser));
+        self.try_all(draft, &last)
+    }
+
+    /// A message without its envelope. If no parser takes it, it is in the draft as `message`, and `owner` is the first parser that
+    /// its program has.
+    fn message(
+        &self,
+        draft: &mut Draft,
+        content: Content,
+        wanted: &Candidates,
+        owner: &mut Option<u16>,
+    ) -> Option<&'a Parser> {
         let known = self.context.vocabulary.known;
         let selector = &self.parsers.selector;
         let message = content.message;
@@ -150,28 +179,56 @@ impl<'a> Run<'a> {
         }
         draft.push(super::draft::Name::Sym(known.message), Val::Str(message), false);
         let mut candidates = Candidates::default();
-        self.wanted.as_slice().iter().for_each(|parser| candidates.add(*parser));
+        wanted.as_slice().iter().for_each(|parser| candidates.add(*parser));
         self.by_shape(draft, message, &mut candidates);
         let before = candidates.as_slice().len();
         if let Some(program) = content.program {
             selector.by_program(draft.str(program), &mut candidates);
         }
-        let owner = candidates.as_slice().get(before).copied();
+        *owner = candidates.as_slice().get(before).copied();
         if let Some(parser) = self.try_all(draft, &candidates) {
             return Some(parser);
         }
         let mut others = Candidates::default();
         selector.by_text(draft.str(message), &mut others);
-        if let Some(parser) = self.try_all(draft, &others) {
-            return Some(parser);
+        self.try_all(draft, &others)
+    }
+
+    /// What a parser has claimed may carry a record of its own: the parser that takes that one further, if there is one.
+    fn carried(&self, draft: &mut Draft, parser: &Parser) -> Option<&'a Parser> {
+        let known = self.context.vocabulary.known;
+        let carried = draft.text_of(parser.carries?)?;
+        if self.depth.get() >= MAX_DEPTH {
+            return None;
         }
-        // The envelope is understood, the message is not: it keeps the data set of its program.
-        if let Some(owner) = owner {
-            assign(draft, &self.parsers.parsers[usize::from(owner)].defaults);
+        self.depth.set(self.depth.get() + 1);
+        let checkpoint = draft.checkpoint();
+        draft.remove(parser.carries?);
+        draft.remove(known.message);
+        let found = self.inner(draft, carried);
+        if found.is_none() {
+            draft.rollback(checkpoint);
         }
-        let mut last = Candidates::default();
-        selector.format(Format::AnySyslog).into_iter().for_each(|parser| last.add(parser));
-        self.try_all(draft, &last)
+        found
+    }
+
+    fn inner(&self, draft: &mut Draft, carried: Span) -> Option<&'a Parser> {
+        let known = self.context.vocabulary.known;
+        let checkpoint = draft.checkpoint();
+        let first = draft.str(carried).trim_start().bytes().next();
+        if first.is_some_and(|first| first == b'<' || first.is_ascii_alphanumeric()) {
+            // What the message says of itself counts for more than what its carrier says.
+            for sym in [known.host, known.process_name, known.process_pid] {
+                draft.remove(sym);
+            }
+            if let Some(content) = syslog::read(draft, self.context.vocabulary, self.context.zone, carried) {
+                return self.content(draft, content);
+            }
+            draft.rollback(checkpoint);
+        }
+        let program = draft.text_of(known.process_name);
+        let content = Content { message: carried, program };
+        self.message(draft, content, &Candidates::default(), &mut None)
     }
 
     /// CEF and XML show themselves in their first bytes.
@@ -192,7 +249,7 @@ impl<'a> Run<'a> {
             let parser = &self.parsers.parsers[usize::from(*index)];
             let checkpoint = draft.checkpoint();
             if parser.steps.iter().try_for_each(|step| step.run(draft, self.context)).is_ok() {
-                return Some(parser);
+                return Some(self.carried(draft, parser).unwrap_or(parser));
             }
             draft.rollback(checkpoint);
         }

@@ -10,7 +10,7 @@ use super::{
     select::Selector,
     spec::{ParserFile, Select},
     steps::{Assignments, Compiler, Step},
-    vocabulary::Vocabulary,
+    vocabulary::{Sym, Vocabulary},
 };
 
 /// A parser, ready to run.
@@ -24,6 +24,8 @@ pub(crate) struct Parser {
     /// Module and data set; given to a record that the parser claims unless a step says otherwise.
     pub defaults: Assignments,
     pub steps: Vec<Step>,
+    /// The field whose text is a record of its own, which other parsers may take further.
+    pub carries: Option<Sym>,
     pub samples: Vec<super::spec::Sample>,
 }
 
@@ -86,6 +88,7 @@ pub(crate) fn load(dirs: &[PathBuf]) -> (Parsers, Vec<Diagnostic>) {
                     text: source.text.into(),
                     defaults: [module, dataset].into_iter().flatten().collect(),
                     steps,
+                    carries: spec.carries.map(|field| vocabulary.intern(&field)),
                     samples: spec.samples,
                 });
                 selects.push((spec.parser, spec.select));

@@ -98,6 +98,8 @@ pub(crate) struct ParserFile {
     pub dataset: Option<String>,
     #[serde(default)]
     pub select: Select,
+    /// The field whose text is a record of its own.
+    pub carries: Option<String>,
     #[serde(default)]
     pub steps: Vec<StepSpec>,
     #[serde(default)]

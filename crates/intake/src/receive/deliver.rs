@@ -39,14 +39,34 @@ pub(crate) fn is_passing(reason: Reason) -> bool {
     matches!(reason, Reason::Busy | Reason::DiskFull | Reason::WriteFailed)
 }
 
+/// Where records are that could not be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Whoever sent them was not told that they are stored, and still has them.
+    WithSender,
+    /// Nobody has them any more.
+    Nowhere,
+}
+
+impl Left {
+    pub(crate) fn count(self, spool: &Spool, source: &Source, reason: Reason, count: u64) {
+        match self {
+            _ if count == 0 => {}
+            Left::WithSender => spool.refuse(source, reason, count),
+            Left::Nowhere => spool.shed(source, reason, count),
+        }
+    }
+}
+
 /// Appends and waits until the records are durable, for senders that can be made to wait: while the spool
 /// is busy or the disk full, it tries again. Records that the spool finds too long are counted as refused.
-/// Returns false when shutdown came first; the records are then counted as shed.
+/// Returns false when shutdown came first; the records are then counted by what `left` says.
 pub(crate) async fn store_patiently(
     spool: &Spool,
     source: &Arc<Source>,
     records: Vec<Bytes>,
     counters: &Counters,
+    left: Left,
     shutdown: &CancellationToken,
 ) -> bool {
     let mut portions = vec![records];
@@ -65,7 +85,7 @@ pub(crate) async fn store_patiently(
                     () = tokio::time::sleep(backoff.next()) => {}
                     () = shutdown.cancelled() => {
                         for portion in portions {
-                            spool.shed(source, refused.reason, portion.len() as u64);
+                            left.count(spool, source, refused.reason, portion.len() as u64);
                         }
                         return false;
                     }

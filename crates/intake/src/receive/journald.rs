@@ -24,7 +24,7 @@ use vedette_spool::Spool;
 
 use super::{
     Counters, ReceiveError,
-    deliver::{MAX_PORTION, store_patiently},
+    deliver::{Left, MAX_PORTION, store_patiently},
     files::Start,
     lines::{Line, Lines},
     state_file,
@@ -239,7 +239,10 @@ impl JournalReceiver {
         let known = usize::try_from(self.replay).unwrap_or(usize::MAX).min(records.len());
         records.drain(..known);
         let count = records.len() as u64;
-        if count > 0 && !store_patiently(&self.spool, &self.source, records, &self.config.counters, shutdown).await {
+        let counters = &self.config.counters;
+        if count > 0
+            && !store_patiently(&self.spool, &self.source, records, counters, Left::WithSender, shutdown).await
+        {
             return Ok(false);
         }
         self.replay -= known as u64;

@@ -57,7 +57,7 @@ async fn serve(folder: &Folder, said: Option<Arc<Said>>, limits: Limits) -> Sock
     let options = http::Options { acknowledge, limits, ..http::Options::default() };
     let spool = || folder.spool.clone();
     let router = http::elasticsearch(spool(), options.clone()).merge(http::ndjson(spool(), options.clone()));
-    let receiver = http::bind(loopback(), router, None, options).await.unwrap();
+    let receiver = http::bind(loopback(), http::Version::Http1, router, None, options).await.unwrap();
     let address = receiver.address();
     tokio::spawn(receiver.run(CancellationToken::new()));
     address

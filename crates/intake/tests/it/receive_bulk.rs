@@ -18,7 +18,7 @@ const BULK: &str = "bulk:127.0.0.1";
 
 async fn serve(folder: &Folder, options: http::Options) -> SocketAddr {
     let router = http::elasticsearch(folder.spool.clone(), options.clone());
-    let receiver = http::bind(loopback(), router, None, options).await.unwrap();
+    let receiver = http::bind(loopback(), http::Version::Http1, router, None, options).await.unwrap();
     let address = receiver.address();
     tokio::spawn(receiver.run(CancellationToken::new()));
     address

@@ -10,7 +10,7 @@ use crate::support::{Folder, http as request, loopback};
 
 async fn serve(folder: &Folder, options: http::Options) -> SocketAddr {
     let router = http::ndjson(folder.spool.clone(), options.clone());
-    let receiver = http::bind(loopback(), router, None, options).await.unwrap();
+    let receiver = http::bind(loopback(), http::Version::Http1, router, None, options).await.unwrap();
     let address = receiver.address();
     tokio::spawn(receiver.run(CancellationToken::new()));
     address

@@ -12,11 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use vedette_event::Reason;
-use vedette_intake::receive::{
-    Limits, ReceiveError,
-    syslog::{self, Config, bind_tcp, bind_tls, bind_udp},
-    tls::TlsFiles,
-};
+use vedette_intake::receive::{Config, Limits, ReceiveError, datagram, stream, tls::TlsFiles};
 use vedette_spool::Options;
 
 use crate::support::{Folder, loopback};
@@ -29,7 +25,7 @@ const TLS: &str = "syslog-tls:127.0.0.1";
 
 async fn tcp(folder: &Folder, limits: Limits) -> (std::net::SocketAddr, CancellationToken, Running, Config) {
     let config = Config { limits, ..Config::new(loopback()) };
-    let receiver = bind_tcp(config.clone(), folder.spool.clone()).await.unwrap();
+    let receiver = stream::bind(stream::Protocol::Syslog, config.clone(), None, folder.spool.clone()).await.unwrap();
     let (address, shutdown) = (receiver.address(), CancellationToken::new());
     let running = tokio::spawn(receiver.run(shutdown.clone()));
     (address, shutdown, running, config)
@@ -170,7 +166,7 @@ async fn a_busy_spool_stops_reading_and_loses_nothing() {
 async fn udp_datagrams_become_records() {
     let folder = Folder::new();
     let config = Config { limits: Limits { line_bytes: 1000, ..Limits::default() }, ..Config::new(loopback()) };
-    let receiver = bind_udp(config, folder.spool.clone()).await.unwrap();
+    let receiver = datagram::bind(datagram::Protocol::Syslog, config, folder.spool.clone()).await.unwrap();
     let (address, shutdown) = (receiver.address(), CancellationToken::new());
     let running = tokio::spawn(receiver.run(shutdown.clone()));
     let client = UdpSocket::bind(loopback()).await.unwrap();
@@ -196,7 +192,7 @@ async fn udp_datagrams_become_records() {
 #[tokio::test]
 async fn udp_sheds_and_counts_when_the_spool_is_full() {
     let folder = Folder::with(Options { max_spool_bytes: 1, ..Options::default() });
-    let receiver = bind_udp(Config::new(loopback()), folder.spool.clone()).await.unwrap();
+    let receiver = datagram::bind(datagram::Protocol::Syslog, Config::new(loopback()), folder.spool.clone()).await.unwrap();
     let (address, shutdown) = (receiver.address(), CancellationToken::new());
     tokio::spawn(receiver.run(shutdown.clone()));
     let client = UdpSocket::bind(loopback()).await.unwrap();
@@ -263,7 +259,7 @@ async fn tls_with_client_certificates() {
     let folder = Folder::new();
     let certificates = certificates();
     let config = Config::new(loopback());
-    let receiver = bind_tls(config.clone(), &certificates.files, folder.spool.clone()).await.unwrap();
+    let receiver = stream::bind(stream::Protocol::Syslog, config.clone(), Some(&certificates.files), folder.spool.clone()).await.unwrap();
     let (address, shutdown) = (receiver.address(), CancellationToken::new());
     tokio::spawn(receiver.run(shutdown.clone()));
     let name = ServerName::try_from("localhost").unwrap();
@@ -291,11 +287,11 @@ async fn tls_with_client_certificates() {
 #[tokio::test]
 async fn what_cannot_be_listened_on_is_said() {
     let folder = Folder::new();
-    let taken = bind_tcp(Config::new(loopback()), folder.spool.clone()).await.unwrap();
-    let error = bind_tcp(Config::new(taken.address()), folder.spool.clone()).await.err().unwrap();
+    let taken = stream::bind(stream::Protocol::Syslog, Config::new(loopback()), None, folder.spool.clone()).await.unwrap();
+    let error = stream::bind(stream::Protocol::Syslog, Config::new(taken.address()), None, folder.spool.clone()).await.err().unwrap();
     assert!(error.to_string().contains("cannot listen on 127.0.0.1:"), "{error}");
     let files =
         TlsFiles { certificates: "/nonexistent.pem".into(), key: "/nonexistent.key".into(), client_authorities: None };
-    let error = syslog::bind_tls(Config::new(loopback()), &files, folder.spool.clone()).await.err().unwrap();
+    let error = stream::bind(stream::Protocol::Syslog, Config::new(loopback()), Some(&files), folder.spool.clone()).await.err().unwrap();
     assert!(error.to_string().starts_with("/nonexistent.pem: "), "{error}");
 }

@@ -169,8 +169,8 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         token.is_some_and(|token| token.scopes.allows(Scope::Ingest))
     };
     let acknowledge = Arc::new(Acknowledgements(proof.clone()));
-    let receivers =
-        receivers::open(&config.receivers, &node.dir, &node.spool, Arc::new(authorize), acknowledge).await?;
+    let senders = receivers::Senders { authorize: Arc::new(authorize), acknowledge };
+    let receivers = receivers::open(&config.receivers, &node.dir, &node.spool, &senders).await?;
     // Before `ready` is said: whoever reads that may stop it at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     announce(console, &receivers, &accounts, &certificate)?;
@@ -248,6 +248,9 @@ fn announce(
     }
     for what in &receivers.following {
         writeln!(out, "following {what}")?;
+    }
+    for why in &receivers.left_out {
+        writeln!(out, "note {why}")?;
     }
     writeln!(out, "ready")?;
     out.flush()?;

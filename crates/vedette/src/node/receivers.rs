@@ -1,6 +1,6 @@
 //! Opens every configured receiver, and runs them.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context;
 use tokio::task::JoinSet;
@@ -8,16 +8,18 @@ use tokio_util::sync::CancellationToken;
 use vedette_intake::{
     parse::Parsers,
     receive::{
-        ReceiveError,
+        Config, ReceiveError,
+        datagram::{self, UdpReceiver},
         files::{self, Multiline, Pattern, Start},
-        http, journald,
-        syslog::{self, StreamReceiver, UdpReceiver},
+        http::{self, Version},
+        journald,
+        stream::{self, Protocol, StreamReceiver},
         tls::{self, TlsFiles},
     },
 };
 use vedette_spool::Spool;
 
-use crate::config::{Receivers, Switch, Syslog, Transport};
+use crate::config::{self, GelfTransport, Listener, Receivers, Switch, Transport};
 
 /// Log files that a Debian-like machine has. Plain syslog files are followed only where no journal runs,
 /// since the journal has the same records.
@@ -46,48 +48,55 @@ pub fn unknown_parsers<'a>(config: &'a Receivers, parsers: &Parsers) -> Vec<&'a 
 }
 
 /// Receivers that are bound but do not run yet.
+#[derive(Default)]
 pub struct OpenReceivers {
     open: Vec<Open>,
     /// What listens where.
     pub listening: Vec<(String, SocketAddr)>,
     /// What is followed, for people.
     pub following: Vec<String>,
+    /// Listeners that nobody asked for and that another program keeps from their ports, for people.
+    pub left_out: Vec<String>,
+}
+
+/// Who may send over HTTP, and who knows what became of it.
+pub struct Senders {
+    /// Who may send.
+    pub authorize: Arc<dyn http::Authorize>,
+    /// How far records have come.
+    pub acknowledge: Arc<dyn http::Acknowledge>,
 }
 
 /// Binds every configured receiver.
 ///
 /// # Errors
 /// An address is taken, a certificate cannot be read, a pattern is wrong.
-pub async fn open(
-    config: &Receivers,
-    dir: &Path,
-    spool: &Spool,
-    authorize: Arc<dyn http::Authorize>,
-    acknowledge: Arc<dyn http::Acknowledge>,
-) -> anyhow::Result<OpenReceivers> {
-    let mut all = OpenReceivers { open: Vec::new(), listening: Vec::new(), following: Vec::new() };
-    for listener in &config.syslog {
-        all.syslog(listener, spool).await.with_context(|| format!("cannot receive syslog on {}", listener.listen))?;
+pub async fn open(config: &Receivers, dir: &Path, spool: &Spool, senders: &Senders) -> anyhow::Result<OpenReceivers> {
+    let mut all = OpenReceivers::default();
+    all.syslog(config, spool).await?;
+    let relp = config.relp();
+    for at in &relp.all {
+        all.stream("relp", Protocol::Relp, at, relp.by_default, spool).await?;
     }
-    for listener in &config.http {
-        let required = listener.token || !listener.listen.ip().is_loopback();
-        let options = http::Options {
-            authorize: required.then(|| authorize.clone()),
-            acknowledge: Some(acknowledge.clone()),
-            elasticsearch_version: listener.elasticsearch_version.clone(),
-            ..Default::default()
-        };
-        let router =
-            http::elasticsearch(spool.clone(), options.clone()).merge(http::ndjson(spool.clone(), options.clone()));
-        let acceptor = match tls_files(listener.certificate.as_deref(), listener.key.as_deref(), None) {
-            Some(files) => Some(tls::acceptor(&files)?),
-            None => None,
-        };
-        let receiver = http::bind(listener.listen, router, acceptor, options)
-            .await
-            .with_context(|| format!("cannot receive HTTP on {}", listener.listen))?;
-        all.listening.push(("http".into(), receiver.address()));
-        all.open.push(Open::Http(receiver));
+    all.http(config, spool, senders).await?;
+    let lumberjack = config.lumberjack();
+    for at in &lumberjack.all {
+        all.stream("lumberjack", Protocol::Lumberjack, at, lumberjack.by_default, spool).await?;
+    }
+    let gelf = config.gelf();
+    for listener in &gelf.all {
+        match listener.transport {
+            GelfTransport::Udp => {
+                all.datagrams("gelf-udp", datagram::Protocol::Gelf, listener.at.listen, gelf.by_default, spool).await?;
+            }
+            GelfTransport::Tcp => all.stream("gelf-tcp", Protocol::Gelf, &listener.at, gelf.by_default, spool).await?,
+        }
+    }
+    let fluent = config.fluent();
+    for listener in &fluent.all {
+        let shared_key = listener.shared_key.as_ref().map(config::SecretRef::reveal).transpose();
+        let shared_key = shared_key.map_err(|error| anyhow::anyhow!("receivers.fluent: {error}"))?.map(Arc::from);
+        all.stream("fluent", Protocol::Fluent { shared_key }, &listener.at, fluent.by_default, spool).await?;
     }
     let journal = match config.journald {
         Switch::On => true,
@@ -110,31 +119,116 @@ pub async fn open(
 }
 
 impl OpenReceivers {
-    async fn syslog(&mut self, listener: &Syslog, spool: &Spool) -> Result<(), ReceiveError> {
-        let config = syslog::Config::new(listener.listen);
-        let (name, open, address) = match listener.transport {
-            Transport::Udp => {
-                let receiver = syslog::bind_udp(config, spool.clone()).await?;
-                let address = receiver.address();
-                ("syslog-udp", Open::Udp(receiver), address)
+    async fn syslog(&mut self, config: &Receivers, spool: &Spool) -> anyhow::Result<()> {
+        let syslog = config.syslog();
+        for listener in &syslog.all {
+            let (at, by_default) = (&listener.at, syslog.by_default);
+            match listener.transport {
+                Transport::Udp => {
+                    self.datagrams("syslog-udp", datagram::Protocol::Syslog, at.listen, by_default, spool).await?;
+                }
+                Transport::Tcp => self.stream("syslog-tcp", Protocol::Syslog, at, by_default, spool).await?,
+                Transport::Tls => self.stream("syslog-tls", Protocol::Syslog, at, by_default, spool).await?,
             }
-            Transport::Tcp => {
-                let receiver = syslog::bind_tcp(config, spool.clone()).await?;
-                let address = receiver.address();
-                ("syslog-tcp", Open::Stream(receiver), address)
-            }
-            Transport::Tls => {
-                let files =
-                    tls_files(listener.certificate.as_deref(), listener.key.as_deref(), listener.client_ca.as_deref())
-                        .ok_or_else(|| ReceiveError::Tls("no certificate and key are configured".into()))?;
-                let receiver = syslog::bind_tls(config, &files, spool.clone()).await?;
-                let address = receiver.address();
-                ("syslog-tls", Open::Stream(receiver), address)
-            }
-        };
-        self.listening.push((name.into(), address));
-        self.open.push(open);
+        }
         Ok(())
+    }
+
+    async fn http(&mut self, config: &Receivers, spool: &Spool, senders: &Senders) -> anyhow::Result<()> {
+        let webhooks = config.webhooks.iter().map(config::WebhookConfig::open).collect::<Result<Vec<_>, _>>();
+        let webhooks = webhooks.map_err(|error| anyhow::anyhow!(error))?;
+        let (http, grpc) = (config.http(), config.otlp_grpc());
+        // What the listeners share, so that a limit is one limit, and a delivery is taken once wherever it comes.
+        let mut routers: Vec<(bool, String, axum::Router)> = Vec::new();
+        for (listener, version, by_default) in http
+            .all
+            .iter()
+            .map(|listener| (listener, Version::Http1, http.by_default))
+            .chain(grpc.all.iter().map(|listener| (listener, Version::Http2, grpc.by_default)))
+        {
+            let options = http::Options {
+                authorize: listener.asks_for_token().then(|| senders.authorize.clone()),
+                acknowledge: Some(senders.acknowledge.clone()),
+                elasticsearch_version: listener.elasticsearch_version.clone(),
+                ..Default::default()
+            };
+            let (name, router) = match version {
+                Version::Http2 => ("otlp-grpc", http::otlp_grpc(spool.clone(), options.clone())),
+                Version::Http1 => {
+                    let alike = (listener.asks_for_token(), listener.elasticsearch_version.clone());
+                    let known = routers.iter().find(|known| (known.0, &known.1) == (alike.0, &alike.1));
+                    let router = match known {
+                        Some((_, _, router)) => router.clone(),
+                        None => {
+                            let router = http::every_protocol(spool, &options, webhooks.clone());
+                            routers.push((alike.0, alike.1, router.clone()));
+                            router
+                        }
+                    };
+                    ("http", router)
+                }
+            };
+            let acceptor = listener.tls().as_ref().map(tls::acceptor).transpose()?;
+            let bound = http::bind(listener.listen, version, router, acceptor, options).await;
+            if let Some(receiver) = self.bound(name, listener.listen, by_default, bound)? {
+                self.listening.push((name.into(), receiver.address()));
+                self.open.push(Open::Http(receiver));
+            }
+        }
+        Ok(())
+    }
+
+    async fn stream(
+        &mut self,
+        name: &str,
+        protocol: Protocol,
+        at: &Listener,
+        by_default: bool,
+        spool: &Spool,
+    ) -> anyhow::Result<()> {
+        let tls: Option<TlsFiles> = at.tls();
+        let bound = stream::bind(protocol, Config::new(at.listen), tls.as_ref(), spool.clone()).await;
+        if let Some(receiver) = self.bound(name, at.listen, by_default, bound)? {
+            self.listening.push((name.into(), receiver.address()));
+            self.open.push(Open::Stream(receiver));
+        }
+        Ok(())
+    }
+
+    async fn datagrams(
+        &mut self,
+        name: &str,
+        protocol: datagram::Protocol,
+        listen: SocketAddr,
+        by_default: bool,
+        spool: &Spool,
+    ) -> anyhow::Result<()> {
+        let bound = datagram::bind(protocol, Config::new(listen), spool.clone()).await;
+        if let Some(receiver) = self.bound(name, listen, by_default, bound)? {
+            self.listening.push((name.into(), receiver.address()));
+            self.open.push(Open::Udp(receiver));
+        }
+        Ok(())
+    }
+
+    /// A listener that was asked for must be there; one that was not may be left out where its port is taken.
+    fn bound<T>(
+        &mut self,
+        name: &str,
+        listen: SocketAddr,
+        by_default: bool,
+        bound: Result<T, ReceiveError>,
+    ) -> anyhow::Result<Option<T>> {
+        match bound {
+            Ok(receiver) => Ok(Some(receiver)),
+            Err(ReceiveError::Bind { error, .. }) if by_default && error.kind() == io::ErrorKind::AddrInUse => {
+                let why = format!("{name} does not listen on {listen}: another program does");
+                tracing::warn!("{why}");
+                self.left_out.push(why);
+                Ok(None)
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot receive {name} on {listen}")),
+        }
     }
 
     fn files(&mut self, config: &Receivers, journal: bool, dir: &Path, spool: &Spool) -> anyhow::Result<()> {
@@ -177,12 +271,4 @@ impl OpenReceivers {
         }
         tasks
     }
-}
-
-fn tls_files(certificate: Option<&Path>, key: Option<&Path>, authorities: Option<&Path>) -> Option<TlsFiles> {
-    Some(TlsFiles {
-        certificates: certificate?.to_owned(),
-        key: key?.to_owned(),
-        client_authorities: authorities.map(Path::to_owned),
-    })
 }

@@ -26,6 +26,13 @@ receivers:
     - {transport: tcp, listen: "127.0.0.1:0"}
   http:
     - {listen: "127.0.0.1:0"}
+  relp: [{listen: "127.0.0.1:0"}]
+  otlp_grpc: [{listen: "127.0.0.1:0"}]
+  lumberjack: [{listen: "127.0.0.1:0"}]
+  fluent: [{listen: "127.0.0.1:0"}]
+  gelf:
+    - {transport: udp, listen: "127.0.0.1:0"}
+    - {transport: tcp, listen: "127.0.0.1:0"}
 "#;
 
 /// The binary under test.

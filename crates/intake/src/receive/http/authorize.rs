@@ -17,9 +17,8 @@ impl<F: Fn(&HeaderMap, Option<SocketAddr>) -> bool + Send + Sync> Authorize for 
     }
 }
 
-/// The token that a request shows, in any of the ways that clients of the Elasticsearch API can be told to:
-/// `Bearer T`, `ApiKey T`, `ApiKey base64(id:T)`, or `Basic base64(user:T)`. The caller compares it in
-/// constant time.
+/// The token that a request shows, in any of the ways that the field's clients can be told to: `Bearer T`, `ApiKey T`,
+/// `ApiKey base64(id:T)`, `Splunk T`, or `Basic base64(user:T)`. The caller compares it in constant time.
 pub fn presented_token(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, credentials) = value.split_once(' ')?;
@@ -29,7 +28,7 @@ pub fn presented_token(headers: &HeaderMap) -> Option<String> {
         Some(decoded.split_once(':')?.1.to_owned())
     };
     match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => Some(credentials.to_owned()),
+        "bearer" | "splunk" => Some(credentials.to_owned()),
         "apikey" => Some(after_colon().unwrap_or_else(|| credentials.to_owned())),
         "basic" => after_colon(),
         _ => None,
@@ -46,6 +45,7 @@ mod tests {
             ("Bearer s3cret", Some("s3cret")),
             ("bearer  s3cret ", Some("s3cret")),
             ("ApiKey s3cret", Some("s3cret")),
+            ("Splunk s3cret", Some("s3cret")),
             ("ApiKey aWQ6czNjcmV0", Some("s3cret")),
             ("Basic ZWxhc3RpYzpzM2NyZXQ=", Some("s3cret")),
             ("Basic ???", None),

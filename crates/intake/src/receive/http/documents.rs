@@ -3,14 +3,19 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 use vedette_event::{Reason, Source};
+use tokio::time::Instant;
 use vedette_spool::{Spool, Ticket};
 
-use crate::receive::{Counters, deliver::MAX_PORTION};
+use crate::receive::{
+    Counters,
+    deliver::{Backoff, MAX_PORTION, is_passing},
+};
 
 /// What became of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +88,25 @@ pub(super) struct Documents {
     portion: BytesMut,
     /// Where each document of the portion ends, and its place in `fates`.
     ends: Vec<(usize, u32)>,
-    pending: VecDeque<(Vec<u32>, Ticket)>,
+    pending: VecDeque<Pending>,
+    /// Portions that the spool did not take yet.
+    deferred: VecDeque<Portion>,
+    /// Until when those are offered again.
+    deadline: Option<Instant>,
     fates: Vec<Fate>,
     refused: BTreeMap<Reason, u64>,
+}
+
+/// Documents, and their places in `fates`.
+struct Portion {
+    records: Vec<Bytes>,
+    places: Vec<u32>,
+}
+
+/// A portion that is on its way to the disk.
+struct Pending {
+    portion: Portion,
+    ticket: Ticket,
 }
 
 impl Documents {
@@ -98,9 +119,18 @@ impl Documents {
             portion: BytesMut::new(),
             ends: Vec::new(),
             pending: VecDeque::new(),
+            deferred: VecDeque::new(),
+            deadline: None,
             fates: Vec::new(),
             refused: BTreeMap::new(),
         }
+    }
+
+    /// For protocols whose replies know no single documents: while the spool cannot take a portion, it is offered again for so
+    /// long, since a sender who is told to try later sends the stored ones a second time.
+    pub(super) fn patiently(mut self, patience: Duration) -> Self {
+        self.deadline = Some(Instant::now() + patience);
+        self
     }
 
     pub(super) fn source(&self) -> &Arc<Source> {
@@ -174,19 +204,26 @@ impl Documents {
         }
         self.counters.records.add(records.len() as u64);
         self.counters.bytes.add(bytes.len() as u64);
-        self.append(records, places);
+        self.append(Portion { records, places });
     }
 
-    fn append(&mut self, records: Vec<Bytes>, places: Vec<u32>) {
-        match self.spool.append(&self.source, records.clone()) {
-            Ok(ticket) => self.pending.push_back((places, ticket)),
+    fn append(&mut self, portion: Portion) {
+        match self.spool.append(&self.source, portion.records.clone()) {
+            Ok(ticket) => self.pending.push_back(Pending { portion, ticket }),
             // One of them is over the spool's own limit: find it by itself.
-            Err(refused) if refused.reason == Reason::TooLarge && records.len() > 1 => {
-                for (record, place) in records.into_iter().zip(places) {
-                    self.append(vec![record], vec![place]);
+            Err(refused) if refused.reason == Reason::TooLarge && portion.records.len() > 1 => {
+                for (record, place) in portion.records.into_iter().zip(portion.places) {
+                    self.append(Portion { records: vec![record], places: vec![place] });
                 }
             }
-            Err(refused) => self.refuse_all(&places, refused.reason),
+            Err(refused) => self.not_taken(portion, refused.reason),
+        }
+    }
+
+    fn not_taken(&mut self, portion: Portion, reason: Reason) {
+        match self.deadline {
+            Some(deadline) if is_passing(reason) && Instant::now() < deadline => self.deferred.push_back(portion),
+            _ => self.refuse_all(&portion.places, reason),
         }
     }
 
@@ -199,15 +236,26 @@ impl Documents {
 
     /// Waits for the oldest portions until at most `left` are unknown.
     pub(super) async fn settle(&mut self, left: usize) {
-        while self.pending.len() > left {
-            let Some((places, ticket)) = self.pending.pop_front() else { return };
-            match ticket.wait().await {
-                Ok(receipt) => {
-                    for (place, seq) in places.iter().zip(receipt.first_seq..) {
-                        self.fates[*place as usize] = Fate::Stored(seq);
+        let mut backoff = Backoff::new();
+        loop {
+            while self.pending.len() > left || (!self.deferred.is_empty() && !self.pending.is_empty()) {
+                let Some(Pending { portion, ticket }) = self.pending.pop_front() else { return };
+                match ticket.wait().await {
+                    Ok(receipt) => {
+                        for (place, seq) in portion.places.iter().zip(receipt.first_seq..) {
+                            self.fates[*place as usize] = Fate::Stored(seq);
+                        }
                     }
+                    Err(refused) => self.not_taken(portion, refused.reason),
                 }
-                Err(refused) => self.refuse_all(&places, refused.reason),
+            }
+            if self.deferred.is_empty() {
+                return;
+            }
+            self.counters.waits.add(1);
+            tokio::time::sleep(backoff.next()).await;
+            for portion in std::mem::take(&mut self.deferred) {
+                self.append(portion);
             }
         }
     }
@@ -215,7 +263,8 @@ impl Documents {
     /// The request failed as a whole: what is not yet handed over is refused with it.
     pub(super) fn abandon(&mut self, reason: Reason) {
         self.portion.clear();
-        let places: Vec<u32> = self.ends.drain(..).map(|(_, place)| place).collect();
+        let mut places: Vec<u32> = self.ends.drain(..).map(|(_, place)| place).collect();
+        places.extend(self.deferred.drain(..).flat_map(|portion| portion.places));
         self.refuse_all(&places, reason);
     }
 }
@@ -223,7 +272,7 @@ impl Documents {
 impl Drop for Documents {
     /// Also when the client goes away and the request is dropped half-way, the account is right.
     fn drop(&mut self) {
-        if !self.ends.is_empty() {
+        if !self.ends.is_empty() || !self.deferred.is_empty() {
             self.abandon(Reason::Truncated);
         }
         for (reason, count) in std::mem::take(&mut self.refused) {

@@ -22,8 +22,6 @@ use super::{
     documents::{Bad, Documents, Fate, check_object, refusal},
     request::{self, BodyCutter, Failure, Fatal, Shared},
 };
-use crate::receive::connections::Place;
-
 /// The reply is sent in pieces of about this size.
 const REPLY_PIECE: usize = 32 << 10;
 
@@ -132,23 +130,16 @@ async fn route(shared: &Arc<Shared>, peer: Option<SocketAddr>, request: Request)
 async fn bulk(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, request: Request) -> Response {
     let began = Instant::now();
     let limits = &shared.options.limits;
-    let (place, source) = match admitted(shared, peer) {
+    let (place, source) = match shared.admit(peer) {
         Ok(admitted) => admitted,
         Err(refused) => return busy(&refused),
     };
     let (parts, body) = request.into_parts();
-    let bulk = Bulk::new(shared.documents(source), &percent_decoded(index), limits.document_bytes, limits.documents);
+    let bulk = Bulk::new(shared.documents(source), &request::percent_decoded(index), limits.document_bytes, limits.documents);
     match request::store(shared, place, &parts, body, bulk).await {
         Ok((bulk, reached)) => acknowledge::tell(bulk_reply(bulk.into_reading(), began), reached),
         Err(failure) => refused(&failure),
     }
-}
-
-/// A place for the request, and its source.
-fn admitted(shared: &Shared, peer: Option<SocketAddr>) -> Result<(Place, Arc<Source>), String> {
-    let place = shared.enter(peer)?;
-    let source = shared.peer_source(peer).map_err(|refused| refused.to_string())?;
-    Ok((place, source))
 }
 
 fn refused(failure: &Failure) -> Response {
@@ -263,7 +254,7 @@ impl BodyCutter for Whole {
 }
 
 async fn document(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, request: Request) -> Response {
-    let (place, source) = match admitted(shared, peer) {
+    let (place, source) = match shared.admit(peer) {
         Ok(admitted) => admitted,
         Err(refused) => return busy(&refused),
     };
@@ -277,7 +268,7 @@ async fn document(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, r
     let fate = documents.fates().first().copied().unwrap_or(Fate::Waiting);
     let (status, outcome) = item(documents.source(), fate);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let index = Value::from(percent_decoded(index));
+    let index = Value::from(request::percent_decoded(index));
     let text = match fate {
         Fate::Stored(_) => format!(r#"{{"_index":{index},{outcome}}}"#),
         _ => format!(r#"{{{outcome},"status":{}}}"#, status.as_u16()),
@@ -302,18 +293,4 @@ fn error(status: StatusCode, kind: &str, reason: &str) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
-}
-
-/// `%2E` and the like in an index name.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let decoded = (*first == b'%')
-            .then(|| std::str::from_utf8(after.get(..2)?).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok()))
-            .flatten();
-        bytes.push(decoded.unwrap_or(*first));
-        rest = if decoded.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,6 +1,7 @@
-//! HTTP receivers: the Elasticsearch `_bulk` API ([`elasticsearch`]) and plain NDJSON ([`ndjson`]).
+//! HTTP receivers: the Elasticsearch `_bulk` API ([`elasticsearch`]), plain NDJSON ([`ndjson`]), Splunk's event collector
+//! ([`splunk`]), OTLP ([`otlp`], [`otlp_grpc`]), Loki ([`loki`]), GELF ([`gelf`]) and [`webhooks`].
 //!
-//! Both are axum routers, so that the binary may put them on one listener or several; [`serve`] runs one
+//! All are axum routers, so that the binary may put them on one listener or several; [`serve`] runs one
 //! with the bounds that a public listener needs. A body is decompressed, cut into documents and handed to
 //! the spool while it arrives, and the reply waits until every document's fate is known.
 
@@ -10,17 +11,42 @@ mod body;
 mod bulk;
 mod documents;
 mod elasticsearch;
+mod gelf;
+mod loki;
+mod message;
 mod ndjson;
+mod otlp;
+mod protobuf;
 mod request;
 mod serve;
+mod splunk;
+mod webhook;
 
 use std::sync::Arc;
 
 pub use acknowledge::{Acknowledge, Level};
 pub use authorize::{Authorize, presented_token};
+use axum::Router;
 pub use elasticsearch::elasticsearch;
+pub use gelf::gelf;
+pub use loki::loki;
 pub use ndjson::ndjson;
-pub use serve::{HttpReceiver, bind};
+pub use otlp::{otlp, otlp_grpc};
+pub use serve::{HttpReceiver, Version, bind};
+pub use splunk::splunk;
+use vedette_spool::Spool;
+pub use webhook::{Algorithm, Check, Encoding, Secret, Signed, Webhook, webhooks};
+
+/// Every protocol over HTTP/1.1 on one router: their paths do not meet.
+pub fn every_protocol(spool: &Spool, options: &Options, webhooks: Vec<Webhook>) -> Router {
+    elasticsearch(spool.clone(), options.clone())
+        .merge(ndjson(spool.clone(), options.clone()))
+        .merge(splunk(spool.clone(), options.clone()))
+        .merge(otlp(spool.clone(), options.clone()))
+        .merge(loki(spool.clone(), options.clone()))
+        .merge(gelf(spool.clone(), options.clone()))
+        .merge(self::webhooks(spool, options, webhooks))
+}
 
 use super::{Counters, Limits};
 

@@ -64,6 +64,11 @@ impl Shared {
         is_allowed
     }
 
+    /// Why the spool takes nothing now, if it does not.
+    pub(super) fn is_refusing(&self) -> Option<Reason> {
+        self.spool.status().refusing
+    }
+
     /// A place among the requests that are read at a time, if there is one for this peer.
     pub(super) fn enter(&self, peer: Option<SocketAddr>) -> Result<Place, &'static str> {
         let limits = &self.options.limits;
@@ -100,6 +105,13 @@ impl Shared {
         Some(acknowledge.wait(documents.source().id, next_seq, level, limits.acknowledge_time).await)
     }
 
+    /// The peer's place among the requests, and its source.
+    pub(super) fn admit(&self, peer: Option<SocketAddr>) -> Result<(Place, Arc<Source>), String> {
+        let place = self.enter(peer)?;
+        let source = self.peer_source(peer).map_err(|refused| refused.to_string())?;
+        Ok((place, source))
+    }
+
     pub(super) fn documents(&self, source: Arc<Source>) -> Documents {
         let counters = self.options.counters.clone();
         Documents::new(self.spool.clone(), source, counters, self.options.limits.chunk_bytes)
@@ -115,6 +127,11 @@ pub(super) trait BodyCutter: Sink {
 
     /// The body has ended, and nothing was wrong with it.
     fn finish(&mut self);
+
+    /// Takes some of the documents that are only known at the end; false when there are no more.
+    fn unpack(&mut self) -> bool {
+        false
+    }
 }
 
 /// Why a request is refused as a whole.
@@ -161,6 +178,9 @@ pub(super) async fn store<C: BodyCutter>(
         return Err(Failure { status, reason, stored: documents.stored() });
     }
     counters.requests.add(1);
+    while cutter.unpack() {
+        cutter.documents().settle(PORTIONS_IN_FLIGHT).await;
+    }
     cutter.documents().hand_over();
     cutter.documents().settle(0).await;
     let reached = match asked {
@@ -204,4 +224,18 @@ async fn read<C: BodyCutter>(
         }),
     };
     Ok((cutter, fatal))
+}
+
+/// `%2E` and the like, in a path or a query.
+pub(super) fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let decoded = (*first == b'%')
+            .then(|| std::str::from_utf8(after.get(..2)?).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok()))
+            .flatten();
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }

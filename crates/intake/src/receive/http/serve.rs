@@ -3,12 +3,15 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
-use hyper::{body::Incoming, server::conn::http1};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -22,6 +25,20 @@ use crate::receive::{
 /// Heads longer than this are refused by hyper.
 const MAX_HEAD: usize = 64 << 10;
 
+/// What a client of HTTP/2 says first (RFC 9113 §3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Calls of one connection at a time.
+const MAX_STREAMS: u32 = 32;
+
+/// Which HTTP a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, without an upgrade: what gRPC speaks.
+    Http2,
+}
+
 /// A bound HTTP listener.
 pub struct HttpReceiver {
     listener: Listener,
@@ -29,22 +46,24 @@ pub struct HttpReceiver {
 }
 
 struct Http {
+    version: Version,
     router: Router,
     options: Options,
 }
 
-/// Listens for HTTP/1.1 and serves `router`, with TLS when an acceptor is given.
+/// Listens for HTTP and serves `router`, with TLS when an acceptor is given.
 ///
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn bind(
     address: SocketAddr,
+    version: Version,
     router: Router,
     acceptor: Option<TlsAcceptor>,
     options: Options,
 ) -> Result<HttpReceiver, ReceiveError> {
     let listener = Listener::bind(address, acceptor).await?;
-    Ok(HttpReceiver { listener, http: Arc::new(Http { router, options }) })
+    Ok(HttpReceiver { listener, http: Arc::new(Http { version, router, options }) })
 }
 
 impl HttpReceiver {
@@ -87,28 +106,69 @@ impl Serve for Http {
             request.extensions_mut().insert(ConnectInfo(peer));
             router.clone().oneshot(request.map(Body::new))
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            // Also how long a connection may rest between two requests.
-            .header_read_timeout(self.options.limits.message_time)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                match tokio::time::timeout(self.options.limits.grace, connection).await {
-                    Ok(ended) => ended,
-                    Err(_) => return End::Closed,
-                }
+        let service = TowerToHyperService::new(service);
+        match self.version {
+            Version::Http1 => {
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    // Also how long a connection may rest between two requests.
+                    .header_read_timeout(self.options.limits.message_time)
+                    .max_buf_size(MAX_HEAD)
+                    .serve_connection(TokioIo::new(stream), service);
+                let mut connection = std::pin::pin!(connection);
+                let ended = tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = shutdown.cancelled() => {
+                        connection.as_mut().graceful_shutdown();
+                        match tokio::time::timeout(self.options.limits.grace, connection).await {
+                            Ok(ended) => ended,
+                            Err(_) => return End::Closed,
+                        }
+                    }
+                };
+                how_it_ended(ended, peer)
             }
-        };
-        match ended {
-            Err(error) if error.is_timeout() => return End::TooSlow,
-            Err(error) => tracing::debug!(%peer, %error, "HTTP connection ended"),
-            Ok(()) => {}
+            Version::Http2 => {
+                let mut stream = stream;
+                let mut preface = [0; PREFACE.len()];
+                let message_time = self.options.limits.message_time;
+                // Hyper would wait for it for ever.
+                match tokio::time::timeout(message_time, stream.read_exact(&mut preface)).await {
+                    Err(_) => return End::TooSlow,
+                    Ok(Ok(_)) if preface == *PREFACE => {}
+                    Ok(_) => return End::Closed,
+                }
+                let (reader, writer) = tokio::io::split(stream);
+                let stream = tokio::io::join(std::io::Cursor::new(preface).chain(reader), writer);
+                let connection = http2::Builder::new(TokioExecutor::new())
+                    .timer(TokioTimer::new())
+                    .max_concurrent_streams(MAX_STREAMS)
+                    .max_header_list_size(MAX_HEAD as u32)
+                    .keep_alive_interval(message_time)
+                    .keep_alive_timeout(message_time)
+                    .serve_connection(TokioIo::new(stream), service);
+                let mut connection = std::pin::pin!(connection);
+                let ended = tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = shutdown.cancelled() => {
+                        connection.as_mut().graceful_shutdown();
+                        match tokio::time::timeout(self.options.limits.grace, connection).await {
+                            Ok(ended) => ended,
+                            Err(_) => return End::Closed,
+                        }
+                    }
+                };
+                how_it_ended(ended, peer)
+            }
         }
-        End::Closed
     }
+}
+
+fn how_it_ended(ended: hyper::Result<()>, peer: SocketAddr) -> End {
+    match ended {
+        Err(error) if error.is_timeout() => return End::TooSlow,
+        Err(error) => tracing::debug!(%peer, %error, "HTTP connection ended"),
+        Ok(()) => {}
+    }
+    End::Closed
 }

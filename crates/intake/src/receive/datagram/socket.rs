@@ -1,4 +1,4 @@
-//! Syslog over UDP: one datagram, one record.
+//! One UDP socket: what arrived is taken in portions and handed to the spool.
 
 use std::{
     collections::HashMap,
@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use vedette_event::{Reason, Source};
 use vedette_spool::{Refused, Spool};
 
-use super::{Config, drops::KernelDrops};
-use crate::receive::{ReceiveError, deliver::Peers, framing::trim_datagram};
+use super::{Datagrams, Found, Protocol, drops::KernelDrops};
+use crate::receive::{Config, ReceiveError, deliver::Peers};
 
 /// Datagrams taken per wake-up before the spool is fed.
 const DRAIN: usize = 1024;
@@ -29,6 +29,7 @@ const DROPS_INTERVAL: Duration = Duration::from_secs(1);
 pub struct UdpReceiver {
     socket: UdpSocket,
     address: SocketAddr,
+    datagrams: Datagrams,
     peers: Peers,
     spool: Spool,
     config: Config,
@@ -38,7 +39,7 @@ pub struct UdpReceiver {
 type Loss = Option<(Arc<Source>, u64, Reason)>;
 
 impl UdpReceiver {
-    pub(super) fn bind(config: Config, spool: Spool) -> Result<Self, ReceiveError> {
+    pub(super) fn bind(protocol: Protocol, config: Config, spool: Spool) -> Result<Self, ReceiveError> {
         let bind = || {
             let socket = std::net::UdpSocket::bind(config.address)?;
             socket.set_nonblocking(true)?;
@@ -50,8 +51,9 @@ impl UdpReceiver {
             Ok((socket.local_addr()?, socket))
         };
         let (address, socket) = bind().map_err(|error| ReceiveError::Bind { address: config.address, error })?;
-        let peers = Peers::new(spool.clone(), "syslog-udp", config.parser.as_deref());
-        Ok(UdpReceiver { socket, address, peers, spool, config })
+        let peers = Peers::new(spool.clone(), protocol.receiver(), config.parser.as_deref());
+        let datagrams = protocol.datagrams(&config.limits);
+        Ok(UdpReceiver { socket, address, datagrams, peers, spool, config })
     }
 
     /// The bound address.
@@ -60,11 +62,11 @@ impl UdpReceiver {
     }
 
     /// Receives until shutdown. Records that the spool cannot take are shed and counted, as are those
-    /// that the kernel dropped (under `syslog-udp:other`, for their senders are unknown).
+    /// that the kernel dropped (under `<receiver>:other`, for their senders are unknown).
     ///
     /// # Errors
     /// When the socket breaks.
-    pub async fn run(self, shutdown: CancellationToken) -> Result<(), ReceiveError> {
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), ReceiveError> {
         let mut drops = KernelDrops::of(&self.socket);
         if drops.is_none() {
             tracing::warn!(address = %self.address, "this system does not tell how many datagrams the kernel drops; such losses are not counted");
@@ -77,7 +79,10 @@ impl UdpReceiver {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(loss) = waiting.next(), if !waiting.is_empty() => self.settle(loss),
-                _ = tick.tick() => self.count_drops(&mut drops),
+                _ = tick.tick() => {
+                    self.count_drops(&mut drops);
+                    self.give_up_late(false);
+                }
                 ready = self.socket.readable() => {
                     ready.map_err(|error| self.broken(error))?;
                     self.drain(&mut buffer, &mut waiting)?;
@@ -87,6 +92,7 @@ impl UdpReceiver {
         // What has already arrived is still ours.
         self.drain(&mut buffer, &mut waiting)?;
         self.count_drops(&mut drops);
+        self.give_up_late(true);
         while let Some(loss) = waiting.next().await {
             self.settle(loss);
         }
@@ -95,7 +101,7 @@ impl UdpReceiver {
 
     /// Takes what has arrived, at most [`DRAIN`] datagrams, and appends it per peer.
     fn drain(
-        &self,
+        &mut self,
         buffer: &mut BytesMut,
         waiting: &mut FuturesUnordered<BoxFuture<'static, Loss>>,
     ) -> Result<(), ReceiveError> {
@@ -105,12 +111,10 @@ impl UdpReceiver {
                 *buffer = BytesMut::with_capacity(BUFFER);
             }
             match self.socket.try_recv_buf_from(buffer) {
-                Ok((_, peer)) => match trim_datagram(buffer.split()) {
-                    Some(record) if record.len() > self.config.limits.line_bytes => {
-                        self.lose(peer.ip(), Reason::TooLarge, 1);
-                    }
-                    Some(record) => arrived.entry(peer.ip()).or_default().push(record),
-                    None => {}
+                Ok((_, peer)) => match self.datagrams.take(peer.ip(), buffer.split()) {
+                    Found::Record(record) => arrived.entry(peer.ip()).or_default().push(record),
+                    Found::Lost(reason) => self.lose(peer.ip(), reason, 1),
+                    Found::Nothing => {}
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // A peer's ICMP answer to something we never sent; the socket is fine.
@@ -136,6 +140,13 @@ impl UdpReceiver {
             }
         }
         Ok(())
+    }
+
+    /// Messages whose missing parts will not come.
+    fn give_up_late(&mut self, all: bool) {
+        for peer in self.datagrams.late(all) {
+            self.lose(peer, Reason::Truncated, 1);
+        }
     }
 
     fn append(&self, source: &Source, records: Vec<Bytes>) -> Result<vedette_spool::Ticket, Refused> {

@@ -1,0 +1,243 @@
+//! GELF over UDP ([Graylog Extended Log Format](https://go2docs.graylog.org/current/getting_in_log_data/gelf.html)): a message is
+//! JSON, plain or compressed (gzip, zlib), in one datagram or in up to 128 chunks that come in any order within five seconds.
+//!
+//! A chunk is `1e 0f`, eight bytes of message id, its number, their count, and its bytes.
+
+use std::{
+    collections::HashMap,
+    io::Write,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use flate2::write::{MultiGzDecoder, ZlibDecoder};
+use vedette_event::Reason;
+
+use super::Found;
+
+const MAGIC: [u8; 2] = [0x1e, 0x0f];
+const HEAD: usize = 12;
+const MAX_CHUNKS: u8 = 128;
+/// All chunks of a message must come within this time.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What unfinished messages may take together, and how many there may be of one peer.
+const MAX_WAITING_BYTES: usize = 16 << 20;
+const MAX_WAITING_OF_PEER: usize = 256;
+
+/// Messages that are not whole yet.
+pub(super) struct Gelf {
+    limit: usize,
+    waiting: HashMap<(IpAddr, [u8; 8]), Waiting>,
+    of_peer: HashMap<IpAddr, usize>,
+    bytes: usize,
+}
+
+struct Waiting {
+    since: Instant,
+    chunks: Vec<Option<Bytes>>,
+    missing: usize,
+    bytes: usize,
+}
+
+impl Gelf {
+    pub(super) fn new(limit: usize) -> Self {
+        Gelf { limit, waiting: HashMap::new(), of_peer: HashMap::new(), bytes: 0 }
+    }
+
+    pub(super) fn take(&mut self, peer: IpAddr, datagram: Bytes) -> Found {
+        match datagram.starts_with(&MAGIC) {
+            true => self.chunk(peer, &datagram),
+            false => self.message(&datagram),
+        }
+    }
+
+    fn chunk(&mut self, peer: IpAddr, datagram: &Bytes) -> Found {
+        let Some((head, _)) = datagram.split_first_chunk::<HEAD>() else { return Found::Lost(Reason::Malformed) };
+        let [_, _, id @ .., number, count] = *head;
+        if count == 0 || count > MAX_CHUNKS || number >= count {
+            return Found::Lost(Reason::Malformed);
+        }
+        let bytes = datagram.slice(HEAD..);
+        let key = (peer, id);
+        if !self.waiting.contains_key(&key) {
+            let of_peer = self.of_peer.entry(peer).or_default();
+            if *of_peer >= MAX_WAITING_OF_PEER {
+                return Found::Lost(Reason::Busy);
+            }
+            *of_peer += 1;
+            let chunks = vec![None; usize::from(count)];
+            let waiting = Waiting { since: Instant::now(), chunks, missing: usize::from(count), bytes: 0 };
+            self.waiting.insert(key, waiting);
+        }
+        let Some(waiting) = self.waiting.get_mut(&key) else { return Found::Nothing };
+        if waiting.chunks.len() != usize::from(count) {
+            self.forget(key);
+            return Found::Lost(Reason::Malformed);
+        }
+        let place = &mut waiting.chunks[usize::from(number)];
+        if place.is_some() {
+            // Sent twice.
+            return Found::Nothing;
+        }
+        waiting.bytes += bytes.len();
+        self.bytes += bytes.len();
+        waiting.missing -= 1;
+        // A copy: a slice would keep the whole buffer that datagrams are received into.
+        *place = Some(Bytes::copy_from_slice(&bytes));
+        if waiting.missing == 0 {
+            let Some(whole) = self.forget(key) else { return Found::Nothing };
+            let message: Vec<u8> = whole.chunks.iter().flatten().flat_map(|chunk| chunk.iter().copied()).collect();
+            return self.message(&message);
+        }
+        // The compressed message is smaller than the message.
+        let (is_long, is_full) = (waiting.bytes > self.limit, self.bytes > MAX_WAITING_BYTES);
+        if is_long || is_full {
+            self.forget(key);
+            return Found::Lost(if is_long { Reason::TooLarge } else { Reason::Busy });
+        }
+        Found::Nothing
+    }
+
+    fn forget(&mut self, key: (IpAddr, [u8; 8])) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&key)?;
+        self.bytes -= waiting.bytes;
+        if let Some(of_peer) = self.of_peer.get_mut(&key.0) {
+            *of_peer -= 1;
+            if *of_peer == 0 {
+                self.of_peer.remove(&key.0);
+            }
+        }
+        Some(waiting)
+    }
+
+    /// Whose messages did not become whole in time, or (`all`) are not whole now; they are given up.
+    pub(super) fn late(&mut self, all: bool) -> Vec<IpAddr> {
+        let is_late = |waiting: &Waiting| all || waiting.since.elapsed() > PATIENCE;
+        let late: Vec<_> = self.waiting.iter().filter(|(_, waiting)| is_late(waiting)).map(|(key, _)| *key).collect();
+        for key in &late {
+            self.forget(*key);
+        }
+        late.into_iter().map(|(peer, _)| peer).collect()
+    }
+
+    /// A whole message, perhaps compressed.
+    fn message(&self, bytes: &[u8]) -> Found {
+        let mut limited = Limited { bytes: Vec::new(), limit: self.limit };
+        let inflated = match bytes {
+            [0x1f, 0x8b, ..] => {
+                let mut decoder = MultiGzDecoder::new(&mut limited);
+                decoder.write_all(bytes).and_then(|()| decoder.try_finish())
+            }
+            [first, second, ..] if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0 => {
+                let mut decoder = ZlibDecoder::new(&mut limited);
+                decoder.write_all(bytes).and_then(|()| decoder.try_finish())
+            }
+            _ => limited.write_all(bytes),
+        };
+        let is_long = limited.bytes.len() > self.limit;
+        match inflated {
+            _ if is_long => Found::Lost(Reason::TooLarge),
+            Err(_) => Found::Lost(Reason::Malformed),
+            Ok(()) => {
+                let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+                let message = &limited.bytes[limited.bytes.iter().take_while(|byte| is_padding(byte)).count()..];
+                match message.iter().rposition(|byte| !is_padding(byte)) {
+                    None => Found::Nothing,
+                    Some(last) => Found::Record(Bytes::copy_from_slice(&message[..=last])),
+                }
+            }
+        }
+    }
+}
+
+/// Takes one byte more than the limit, and no more.
+struct Limited {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = (self.limit + 1).saturating_sub(self.bytes.len());
+        if room == 0 && !bytes.is_empty() {
+            return Err(std::io::Error::other("limit exceeded"));
+        }
+        let taken = room.min(bytes.len());
+        self.bytes.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use flate2::{
+        Compression,
+        write::{GzEncoder, ZlibEncoder},
+    };
+
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn chunk(id: u8, number: u8, count: u8, bytes: &[u8]) -> Bytes {
+        [&MAGIC[..], &[id; 8], &[number, count], bytes].concat().into()
+    }
+
+    fn zlib(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn plain_and_compressed() {
+        let text = b"{\"version\":\"1.1\"}";
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(text).unwrap();
+        let mut gelf = Gelf::new(100);
+        for datagram in [text.to_vec(), gzip.finish().unwrap(), zlib(text), [&text[..], b"\n\0"].concat()] {
+            assert_eq!(gelf.take(PEER, datagram.into()), Found::Record(Bytes::from_static(text)));
+        }
+        assert_eq!(gelf.take(PEER, zlib(&[b'x'; 101]).into()), Found::Lost(Reason::TooLarge));
+        assert_eq!(gelf.take(PEER, vec![b'x'; 101].into()), Found::Lost(Reason::TooLarge));
+        assert_eq!(gelf.take(PEER, zlib(text)[..10].to_vec().into()), Found::Lost(Reason::Malformed));
+        assert_eq!(gelf.take(PEER, Bytes::new()), Found::Nothing);
+    }
+
+    #[test]
+    fn chunks_in_any_order() {
+        let mut gelf = Gelf::new(100);
+        assert_eq!(gelf.take(PEER, chunk(1, 2, 3, b"c")), Found::Nothing);
+        assert_eq!(gelf.take(PEER, chunk(2, 0, 2, b"x")), Found::Nothing);
+        assert_eq!(gelf.take(PEER, chunk(1, 0, 3, b"a")), Found::Nothing);
+        assert_eq!(gelf.take(PEER, chunk(1, 0, 3, b"a")), Found::Nothing);
+        assert_eq!(gelf.take(PEER, chunk(1, 1, 3, b"b")), Found::Record(Bytes::from_static(b"abc")));
+        assert_eq!(gelf.take(PEER, chunk(2, 0, 3, b"x")), Found::Lost(Reason::Malformed));
+        assert_eq!((gelf.waiting.len(), gelf.of_peer.len(), gelf.bytes), (0, 0, 0));
+        for (number, count) in [(0, 0), (3, 3), (0, 129)] {
+            assert_eq!(gelf.take(PEER, chunk(3, number, count, b"x")), Found::Lost(Reason::Malformed));
+        }
+        assert_eq!(gelf.take(PEER, Bytes::from_static(b"\x1e\x0fshort")), Found::Lost(Reason::Malformed));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_given_up() {
+        let mut gelf = Gelf::new(10);
+        assert_eq!(gelf.take(PEER, chunk(1, 0, 2, b"0123456789a")), Found::Lost(Reason::TooLarge));
+        for id in 0..=255 {
+            assert_eq!(gelf.take(PEER, chunk(id, 0, 2, b"a")), Found::Nothing);
+        }
+        let more = [&MAGIC[..], &[1, 2, 3, 4, 5, 6, 7, 8, 0, 2], b"x"].concat();
+        assert_eq!(gelf.take(PEER, more.into()), Found::Lost(Reason::Busy));
+        assert!(gelf.late(false).is_empty());
+        assert_eq!(gelf.late(true).len(), 256);
+        assert_eq!((gelf.waiting.len(), gelf.of_peer.len(), gelf.bytes), (0, 0, 0));
+    }
+}

@@ -1,0 +1,152 @@
+//! gRPC, as far as one call with one message needs it
+//! ([gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)): a message is one byte that says whether it is
+//! compressed, four of length, and its bytes; how a call ended is in the trailers.
+//!
+//! Not by a library: so a call goes the way of every other request, with the same limits, account and acknowledgement.
+
+use std::{convert::Infallible, io::Write, net::SocketAddr, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use http_body_util::{BodyExt, Full};
+
+use super::{
+    super::message::MAX_MESSAGE,
+    Outcome, proto,
+};
+use crate::receive::http::{
+    documents::refusal,
+    message::Message,
+    request::{self, Shared},
+};
+
+/// Bytes before a message.
+const HEAD: usize = 5;
+
+const OK: u16 = 0;
+const UNIMPLEMENTED: u16 = 12;
+const UNAVAILABLE: u16 = 14;
+
+/// The code of a refusal ([codes](https://github.com/grpc/grpc/blob/master/doc/statuscodes.md)).
+pub(super) fn code(status: StatusCode) -> u16 {
+    match status {
+        StatusCode::BAD_REQUEST => 3,
+        StatusCode::UNAUTHORIZED => 16,
+        StatusCode::FORBIDDEN => 7,
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE => 3,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => UNAVAILABLE,
+        StatusCode::NOT_FOUND => UNIMPLEMENTED,
+        _ => 13,
+    }
+}
+
+pub(super) async fn export(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    if !is_grpc(request.headers()) {
+        let mut response = Response::new(Body::from("this address speaks gRPC; OTLP over HTTP is at /v1/logs elsewhere"));
+        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return response;
+    }
+    if !shared.is_allowed(request.headers(), peer) {
+        return ended(code(StatusCode::UNAUTHORIZED), "a valid token is required");
+    }
+    let (place, source) = match shared.admit(peer) {
+        Ok(admitted) => admitted,
+        Err(reason) => return ended(UNAVAILABLE, &reason),
+    };
+    let (parts, body) = request.into_parts();
+    let documents = shared.documents(source).patiently(shared.options.limits.acknowledge_time);
+    let message = Message::new(documents, shared.options.limits.document_bytes, unpack);
+    match request::store(&shared, place, &parts, body, message).await {
+        Ok((message, _)) => {
+            let outcome = Outcome::of(&message.into_documents());
+            match outcome.again {
+                Some(reason) => ended(UNAVAILABLE, refusal(reason)),
+                None => answered(proto::response(outcome.rejected, outcome.reason)),
+            }
+        }
+        Err(failure) => ended(code(failure.status), &failure.reason),
+    }
+}
+
+/// Whatever else is called.
+pub(super) async fn unknown() -> Response {
+    ended(UNIMPLEMENTED, "only logs are taken here (LogsService/Export)")
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    kind == "application/grpc" || kind.starts_with("application/grpc+proto") || kind.starts_with("application/grpc;")
+}
+
+/// One framed message, perhaps compressed.
+fn unpack(framed: &[u8]) -> Result<Vec<Bytes>, String> {
+    let Some((head, message)) = framed.split_first_chunk::<HEAD>() else {
+        return Err("there is no message in the call".to_owned());
+    };
+    let [compressed, length @ ..] = *head;
+    if u32::from_be_bytes(length) as usize != message.len() {
+        return Err("the call's message has another length than it says".to_owned());
+    }
+    match compressed {
+        0 => proto::unpack(message),
+        1 => proto::unpack(&inflate(message)?),
+        _ => Err("the message's compression flag is neither 0 nor 1".to_owned()),
+    }
+}
+
+/// gzip is all that the OTLP specification asks for.
+fn inflate(message: &[u8]) -> Result<Vec<u8>, String> {
+    struct Bounded(Vec<u8>);
+    impl Write for Bounded {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if self.0.len() + bytes.len() > MAX_MESSAGE {
+                return Err(std::io::Error::other(format!("the message is larger than {MAX_MESSAGE} bytes")));
+            }
+            self.0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut decoder = MultiGzDecoder::new(Bounded(Vec::new()));
+    decoder.write_all(message).and_then(|()| decoder.try_finish()).map_err(|error| format!("gzip: {error}"))?;
+    decoder.finish().map(|bounded| bounded.0).map_err(|error| format!("gzip: {error}"))
+}
+
+/// A reply with a message, and trailers that say that all went well.
+fn answered(message: Vec<u8>) -> Response {
+    let mut framed = Vec::with_capacity(HEAD + message.len());
+    framed.push(0);
+    framed.extend_from_slice(&(message.len() as u32).to_be_bytes());
+    framed.extend_from_slice(&message);
+    let trailers = HeaderMap::from_iter([(header::HeaderName::from_static("grpc-status"), HeaderValue::from(OK))]);
+    let body = Full::new(Bytes::from(framed)).with_trailers(async move { Some(Ok::<_, Infallible>(trailers)) });
+    let mut response = Response::new(Body::new(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// A reply without a message: the status is in the head.
+fn ended(code: u16, reason: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from(code));
+    let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'%';
+    let encoded: String = reason
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect();
+    if let Ok(message) = HeaderValue::from_str(&encoded) {
+        headers.insert("grpc-message", message);
+    }
+    response
+}

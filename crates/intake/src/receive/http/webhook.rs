@@ -1,0 +1,279 @@
+//! Webhooks: `POST /webhooks/<name>`, believed by its signature.
+//!
+//! What a service sends becomes a document: its JSON as it is, and before it `webhook` with the name and what the headers say.
+//! A delivery is taken once: its id (or, without one, its signature) is remembered, and where the service signs a time, an old
+//! one is refused.
+
+mod seen;
+mod signature;
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, Path, Request, State},
+    http::{HeaderMap, StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use seen::Seen;
+use serde_json::{json, value::RawValue};
+pub use signature::{Algorithm, Check, Encoding, Secret, Signed};
+use signature::{Refusal, Shown};
+use vedette_event::Reason;
+use vedette_spool::Spool;
+
+use super::{
+    Options, acknowledge,
+    body::Sink,
+    documents::{Documents, Fate, check_object, refusal},
+    request::{self, BodyCutter, Fatal, Shared},
+};
+use crate::receive::json_text::{name, text};
+
+/// A webhook that may be called.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Its name, in the path.
+    pub name: String,
+    /// How callers show that they know the secret.
+    pub check: Check,
+    /// How far a signed time may be from ours, and how long ids are remembered where no time is signed.
+    pub window: Duration,
+    /// Where the events are, if a delivery carries several: a path such as `data.events`.
+    pub events: Option<String>,
+    /// The parser of its events; otherwise parsers are chosen by content.
+    pub parser: Option<String>,
+}
+
+struct Hook {
+    webhook: Webhook,
+    shared: Arc<Shared>,
+    seen: Mutex<Seen>,
+}
+
+type Hooks = Arc<HashMap<String, Hook>>;
+
+/// A router with the webhooks. Sources are `webhook:<name>`.
+pub fn webhooks(spool: &Spool, options: &Options, webhooks: Vec<Webhook>) -> Router {
+    let hook = |webhook: Webhook| {
+        let options = Options { parser: webhook.parser.clone(), ..options.clone() };
+        let shared = Shared::new(spool.clone(), "webhook", options);
+        (webhook.name.clone(), Hook { webhook, shared, seen: Mutex::default() })
+    };
+    let hooks: Hooks = Arc::new(webhooks.into_iter().map(hook).collect());
+    Router::new().route("/webhooks/{name}", get(verify).post(deliver)).with_state(hooks)
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+fn said(status: StatusCode, reason: &str) -> Response {
+    (status, Json(json!({"error": reason}))).into_response()
+}
+
+/// Some services ask whether an address is theirs before they send to it (Okta's one-time verification).
+async fn verify(State(hooks): State<Hooks>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some(hook) = hooks.get(&name) else { return said(StatusCode::NOT_FOUND, "there is no such webhook") };
+    match headers.get("x-okta-verification-challenge").and_then(|value| value.to_str().ok()) {
+        Some(challenge) if hook.webhook.check == Check::Okta(hook.webhook.check.secret().clone()) => {
+            Json(json!({"verification": challenge})).into_response()
+        }
+        _ => said(StatusCode::METHOD_NOT_ALLOWED, "this webhook takes POST"),
+    }
+}
+
+async fn deliver(State(hooks): State<Hooks>, Path(name): Path<String>, request: Request) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let Some(hook) = hooks.get(&name) else { return said(StatusCode::NOT_FOUND, "there is no such webhook") };
+    let place = match hook.shared.enter(peer) {
+        Ok(place) => place,
+        Err(reason) => return said(StatusCode::TOO_MANY_REQUESTS, reason),
+    };
+    let source = match hook.shared.peers.named(&name) {
+        Ok(source) => source,
+        Err(refused) => return said(StatusCode::TOO_MANY_REQUESTS, &refused.to_string()),
+    };
+    let (parts, body) = request.into_parts();
+    let limits = &hook.shared.options.limits;
+    let documents = hook.shared.documents(source).patiently(limits.acknowledge_time);
+    let delivery = Delivery {
+        hook,
+        parts: &parts,
+        documents,
+        bytes: Vec::new(),
+        limit: limits.document_bytes,
+        answer: None,
+        id: None,
+        fatal: None,
+    };
+    let (delivery, reached) = match request::store(&hook.shared, place, &parts, body, delivery).await {
+        Ok(stored) => stored,
+        Err(failure) => return said(failure.status, &failure.reason),
+    };
+    if let Some(answer) = delivery.answer {
+        return Json(json!({"challenge": answer})).into_response();
+    }
+    let refused = delivery.documents.fates().iter().find_map(|fate| match fate {
+        Fate::Stored(_) => None,
+        Fate::Refused(reason) => Some(*reason),
+        Fate::Waiting | Fate::Bad(_) => Some(Reason::Malformed),
+    });
+    let stored = delivery.documents.stored();
+    if stored == 0
+        && let Some(id) = &delivery.id
+    {
+        // It will come again.
+        hook.seen.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
+    }
+    match refused {
+        None => acknowledge::tell(Json(json!({"stored": stored})).into_response(), reached),
+        Some(Reason::TooLarge) => said(StatusCode::PAYLOAD_TOO_LARGE, refusal(Reason::TooLarge)),
+        Some(Reason::Malformed) => said(StatusCode::BAD_REQUEST, refusal(Reason::Malformed)),
+        Some(reason) => said(StatusCode::SERVICE_UNAVAILABLE, refusal(reason)),
+    }
+}
+
+/// One delivery, whose signature is known to be right only at its end.
+struct Delivery<'a> {
+    hook: &'a Hook,
+    parts: &'a Parts,
+    documents: Documents,
+    bytes: Vec<u8>,
+    limit: usize,
+    /// What is to be answered instead of storing anything (Slack's verification of an address).
+    answer: Option<String>,
+    id: Option<seen::Id>,
+    fatal: Option<Fatal>,
+}
+
+impl Delivery<'_> {
+    fn fail(&mut self, status: StatusCode, reason: &str, counted: Reason) {
+        self.fatal = Some(Fatal { status, reason: reason.to_owned(), counted });
+    }
+
+    fn check(&mut self) -> Result<(), Refusal> {
+        let webhook = &self.hook.webhook;
+        let shown: Shown = webhook.check.shown(&self.parts.headers, &self.bytes)?;
+        let now = now();
+        let window = webhook.window.as_secs() as i64;
+        if let Some(time) = shown.time
+            && (time - now).abs() > window
+        {
+            return Err(Refusal::Stale);
+        }
+        let mut seen = self.hook.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // A time that is still in the window may be in our future by as much.
+        if !seen.is_new(shown.id, now, 2 * window) {
+            return Err(Refusal::Repeated);
+        }
+        self.id = Some(shown.id);
+        Ok(())
+    }
+
+    fn unpack(&mut self) -> Result<(), String> {
+        let bytes = std::mem::take(&mut self.bytes);
+        let bytes = bytes.trim_ascii();
+        check_object(bytes).map_err(super::documents::Bad::reason)?;
+        if let Check::Slack(_) = self.hook.webhook.check
+            && let Ok(Verification { kind: "url_verification", challenge }) = serde_json::from_slice(bytes)
+        {
+            self.answer = Some(challenge.into_owned());
+            return Ok(());
+        }
+        let mut before = b"{\"webhook\":{".to_vec();
+        name("name", &mut before);
+        text(self.hook.webhook.name.as_bytes(), &mut before);
+        for (header, key) in [
+            ("x-github-event", "event"),
+            ("x-github-delivery", "delivery"),
+            ("webhook-id", "delivery"),
+            ("user-agent", "user_agent"),
+        ] {
+            if let Some(value) = self.parts.headers.get(header) {
+                name(key, &mut before);
+                text(value.as_bytes(), &mut before);
+            }
+        }
+        before.push(b'}');
+        let events = match &self.hook.webhook.events {
+            None => vec![Bytes::copy_from_slice(bytes)],
+            Some(path) => events(bytes, path)?,
+        };
+        for event in events {
+            let members = event.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
+            let comma: &[u8] = if members.trim_ascii_start().starts_with(b"}") { b"" } else { b"," };
+            let document = [&before, comma, members].concat();
+            match document.len() > self.limit {
+                true => self.documents.refuse(Fate::Refused(Reason::TooLarge)),
+                false => self.documents.add(&document),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Verification<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    challenge: std::borrow::Cow<'a, str>,
+}
+
+/// The objects in the list at a path.
+fn events(bytes: &[u8], path: &str) -> Result<Vec<Bytes>, String> {
+    let wrong = || format!("there is no list of objects at `{path}`");
+    let mut here: &RawValue = serde_json::from_slice(bytes).map_err(|_| wrong())?;
+    for part in path.split('.') {
+        let members: HashMap<String, &RawValue> = serde_json::from_str(here.get()).map_err(|_| wrong())?;
+        here = members.get(part).copied().ok_or_else(wrong)?;
+    }
+    let list: Vec<&RawValue> = serde_json::from_str(here.get()).map_err(|_| wrong())?;
+    let object = |event: &&RawValue| Bytes::copy_from_slice(event.get().as_bytes());
+    match list.iter().all(|event| event.get().starts_with('{')) {
+        true => Ok(list.iter().map(object).collect()),
+        false => Err(wrong()),
+    }
+}
+
+impl Sink for Delivery<'_> {
+    fn take(&mut self, bytes: &[u8]) {
+        if self.bytes.len() + bytes.len() > self.limit {
+            return self.fail(StatusCode::PAYLOAD_TOO_LARGE, "the delivery is longer than the limit", Reason::TooLarge);
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+impl BodyCutter for Delivery<'_> {
+    fn documents(&mut self) -> &mut Documents {
+        &mut self.documents
+    }
+
+    fn fatal(&self) -> Option<Fatal> {
+        self.fatal.clone()
+    }
+
+    fn finish(&mut self) {
+        match self.check() {
+            Err(refusal) => {
+                let (status, reason) = refusal.said();
+                tracing::warn!(webhook = self.hook.webhook.name, reason, "a delivery is refused");
+                self.fail(status, reason, Reason::Malformed);
+            }
+            Ok(()) => {
+                if let Err(reason) = self.unpack() {
+                    self.fail(StatusCode::BAD_REQUEST, &reason, Reason::Malformed);
+                }
+            }
+        }
+    }
+}
