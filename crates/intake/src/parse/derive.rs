@@ -231,11 +231,12 @@ impl<'a> Run<'a> {
         self.message(draft, content, &Candidates::default(), &mut None)
     }
 
-    /// CEF and XML show themselves in their first bytes.
+    /// CEF, LEEF and XML show themselves in their first bytes.
     fn by_shape(&self, draft: &Draft, span: Span, candidates: &mut Candidates) {
         let text = draft.str(span);
         let format = match text.trim_start() {
             text if text.starts_with("CEF:") => Format::Cef,
+            text if text.starts_with("LEEF:") => Format::Leef,
             text if text.starts_with("<Event") || text.starts_with("<?xml") => Format::XmlEvent,
             _ => return,
         };

@@ -70,6 +70,8 @@ pub(crate) struct Slot {
     pub value: Val,
     /// It came out of the record itself (a JSON key, a key=value pair), and not from a mapping step.
     pub own: bool,
+    /// Length of the name of the outermost JSON list that has a new element beginning with this field; 0 for none.
+    pub element: u16,
 }
 
 /// Which budgets an event hit.
@@ -243,7 +245,7 @@ impl Draft {
             self.limits.fields = true;
             return;
         }
-        self.slots.push(Slot { name, value, own });
+        self.slots.push(Slot { name, value, own, element: 0 });
         if let Name::Sym(sym) = name {
             self.places[sym.index()].add(self.slots.len() - 1);
         }

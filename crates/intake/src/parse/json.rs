@@ -27,7 +27,7 @@ pub(crate) struct Sink<'a> {
 pub(crate) fn flatten(text: &str, span: Span, vocabulary: &Vocabulary, path: &mut String, sink: &mut Sink<'_>) -> bool {
     let range = span.range();
     let mut scanner =
-        Scanner { text, bytes: &text.as_bytes()[..range.end], at: range.start, vocabulary, path, sink, key: None };
+        Scanner { text, bytes: &text.as_bytes()[..range.end], at: range.start, vocabulary, path, sink, key: None, element: 0 };
     scanner.space();
     if scanner.peek() != Some(b'{') {
         return false;
@@ -49,6 +49,8 @@ struct Scanner<'a, 's> {
     sink: &'a mut Sink<'s>,
     /// The current name as a piece of the text, where it is one.
     key: Option<Span>,
+    /// For the next field: [`Slot::element`].
+    element: u16,
 }
 
 /// A string: a piece of the text, or (with an escape in it) of the text to come.
@@ -123,8 +125,11 @@ impl Scanner<'_, '_> {
             return Some(());
         }
         let key = self.key;
+        let len = self.path.len() as u16;
         loop {
             self.key = key;
+            // Of lists within lists that begin an element with one field, the outermost counts.
+            self.element = if self.element == 0 { len } else { self.element.min(len) };
             self.value(depth)?;
             self.space();
             match self.peek()? {
@@ -193,7 +198,8 @@ impl Scanner<'_, '_> {
                 Span::new(start..start + self.path.len())
             })),
         };
-        self.sink.slots.push(Slot { name, value, own: true });
+        let element = std::mem::take(&mut self.element);
+        self.sink.slots.push(Slot { name, value, own: true, element });
     }
 
     fn digits(&mut self) -> Option<usize> {

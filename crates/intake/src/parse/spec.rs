@@ -122,7 +122,7 @@ pub(crate) struct Select {
     /// Globs over the source's name (`file:/var/log/nginx/*.log`).
     #[serde(default)]
     pub sources: Vec<String>,
-    /// A built-in recognition: `xml-event` or `cef`.
+    /// A built-in recognition: `xml-event`, `cef` or `leef`.
     #[serde(default)]
     pub formats: Vec<Format>,
 }
@@ -133,6 +133,7 @@ pub(crate) struct Select {
 pub(crate) enum Format {
     XmlEvent,
     Cef,
+    Leef,
     /// Any JSON object that no other parser claims.
     AnyJson,
     /// Any message in a syslog or journald envelope that no other parser understands.
@@ -167,6 +168,8 @@ pub(crate) struct StepSpec {
     pub json: Option<From>,
     pub csv: Option<Csv>,
     pub cef: Option<From>,
+    pub leef: Option<From>,
+    pub entries: Option<Entries>,
     pub windows: Option<Nothing>,
     pub auditd: Option<Nothing>,
     pub date: Option<Date>,
@@ -240,9 +243,12 @@ pub(crate) struct KeyValue {
     /// Between key and value.
     #[serde(default = "equals")]
     pub separator: String,
+    /// Within quotes, `\"` stands for `"`, `\\` for `\`, and `\n`, `\r`, `\t` for what they stand for in C.
+    #[serde(default)]
+    pub escapes: bool,
 }
 
-/// `json` and `cef`: the field that holds it.
+/// `json`, `cef` and `leef`: the field that holds it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct From {
@@ -252,6 +258,20 @@ pub(crate) struct From {
     pub prefix: String,
     #[serde(default = "yes")]
     pub required: bool,
+}
+
+/// `entries`: a JSON list of names and values, `[{"name":"a","value":1},…]`, as fields.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entries {
+    /// The list's name.
+    pub list: String,
+    /// Within an element: what becomes the field's name.
+    pub key: String,
+    /// Within an element: what becomes its value; the first of these that is there.
+    pub value: OneOrMany<String>,
+    /// Before every name.
+    pub to: String,
 }
 
 /// `csv`: columns by position.

@@ -55,10 +55,10 @@ pub(crate) fn read(draft: &mut Draft, vocabulary: &Vocabulary, span: Span) -> bo
     true
 }
 
-type Pair = (std::ops::Range<usize>, std::ops::Range<usize>);
+pub(super) type Pair = (std::ops::Range<usize>, std::ops::Range<usize>);
 
 /// Values may hold spaces: one ends where the next ` key=` begins.
-fn pairs(text: &str) -> Vec<Pair> {
+pub(super) fn pairs(text: &str) -> Vec<Pair> {
     let bytes = text.as_bytes();
     let mut keys: Vec<(usize, usize)> = Vec::new();
     for at in memchr::memchr_iter(b'=', bytes) {

@@ -1,7 +1,8 @@
-//! What comes around a message: the syslog header, journald's JSON, CEF's header.
+//! What comes around a message: the syslog header, journald's JSON, the headers of CEF and LEEF.
 
 pub(crate) mod cef;
 pub(crate) mod journald;
+pub(crate) mod leef;
 pub(crate) mod syslog;
 
 use super::draft::Span;

@@ -183,11 +183,13 @@ fn rfc3164(
     // Cisco marks an unsynchronised clock with `*` or `.`.
     let stamp = text.trim_start_matches(['*', '.']);
     let marks = text.len() - stamp.len();
-    let found = match date::syslog(stamp) {
-        Some(found) => Some(found),
-        // Without <PRI>, only what rsyslog writes: a `T` between date and time.
-        None => date::iso(stamp).filter(|(_, len)| *len > 10 && (has_priority || stamp.as_bytes()[10] == b'T')),
-    };
+    let bsd = date::syslog(stamp);
+    // Without <PRI>, only what rsyslog writes: a `T` between date and time, a host, a tag. Many programs' own
+    // logs begin with such a date.
+    let needs_tag = bsd.is_none() && !has_priority;
+    let found = bsd.or_else(|| {
+        date::iso(stamp).filter(|(_, len)| *len > 10 && (has_priority || stamp.as_bytes()[10] == b'T'))
+    });
     if let Some((clock, len)) = found {
         let behind = marks + len;
         time = clock.resolve(draft.received, zone);
@@ -207,6 +209,9 @@ fn rfc3164(
         return None;
     }
     let tag = tag(text, at);
+    if needs_tag && tag.is_none() {
+        return None;
+    }
     let message = span.part(tag.as_ref().map_or(at, |tag| tag.behind)..text.len());
     let program = tag.as_ref().map(|tag| span.part(tag.program.clone()));
     let process = tag.and_then(|tag| tag.process).map(|process| span.part(process));
@@ -246,8 +251,8 @@ fn tag(text: &str, at: usize) -> Option<Tag> {
     {
         end += 1;
     }
-    // `CEF:0|…` is content, not a tag.
-    if end == at || text[at..].starts_with("CEF:") {
+    // `CEF:0|…` and `LEEF:1.0|…` are content, not a tag.
+    if end == at || text[at..].starts_with("CEF:") || text[at..].starts_with("LEEF:") {
         return None;
     }
     let mut behind = end;

@@ -139,6 +139,7 @@ impl Compiler<'_> {
                 prefix: kv.prefix.as_str().into(),
                 pairs: kv.pairs.as_deref().map(Into::into),
                 separator: kv.separator.as_str().into(),
+                escapes: kv.escapes,
             });
         }
         if let Some(json) = &spec.json {
@@ -158,6 +159,27 @@ impl Compiler<'_> {
                 return Err(Refusal::new(cef.prefix.clone(), "cef has no prefix: its fields are named `cef.…`"));
             }
             actions.push(Action::Cef { field: self.sym(&cef.field)?, required: cef.required });
+        }
+        if let Some(leef) = &spec.leef {
+            if !leef.prefix.is_empty() {
+                return Err(Refusal::new(leef.prefix.clone(), "leef has no prefix: its fields are named `leef.…`"));
+            }
+            actions.push(Action::Leef { field: self.sym(&leef.field)?, required: leef.required });
+        }
+        if let Some(entries) = spec.entries.clone() {
+            let values: Vec<Box<str>> = entries.value.into_vec().into_iter().map(Into::into).collect();
+            let is_name = |name: &str| !name.is_empty() && name.trim() == name && !name.ends_with('.');
+            let are_names = is_name(&entries.list) && is_name(&entries.key) && is_name(&entries.to);
+            if !are_names || values.is_empty() || !values.iter().all(|value| is_name(value)) {
+                return Err(Refusal::new("entries", "entries needs the names of a list, a key, values, and a field")
+                    .hint("entries: {list: events.parameters, key: name, value: [value, intValue], to: my.parameters}"));
+            }
+            actions.push(Action::Entries {
+                list: entries.list.into(),
+                key: entries.key.into(),
+                values,
+                to: entries.to.into(),
+            });
         }
         Ok(())
     }

@@ -46,10 +46,12 @@ pub(crate) struct Step {
 #[derive(Debug)]
 enum Action {
     Grok { field: Sym, patterns: Vec<(Pattern, Assignments)>, required: bool },
-    KeyValue { field: Sym, prefix: Box<str>, pairs: Option<Box<str>>, separator: Box<str> },
+    KeyValue { field: Sym, prefix: Box<str>, pairs: Option<Box<str>>, separator: Box<str>, escapes: bool },
     Json { field: Sym, prefix: Box<str>, required: bool },
     Csv { field: Sym, separator: char, columns: Vec<Option<Sym>> },
     Cef { field: Sym, required: bool },
+    Leef { field: Sym, required: bool },
+    Entries { list: Box<str>, key: Box<str>, values: Vec<Box<str>>, to: Box<str> },
     Windows,
     Auditd,
     Date { field: Sym, formats: Vec<super::date::Format>, zone: Option<TimeZone>, keep: bool },
@@ -98,8 +100,8 @@ impl Step {
         }
         match &self.action {
             Action::Grok { field, patterns, required } => text::grok(draft, *field, patterns, *required)?,
-            Action::KeyValue { field, prefix, pairs, separator } => {
-                text::key_value(draft, context.vocabulary, *field, prefix, pairs.as_deref(), separator);
+            Action::KeyValue { field, prefix, pairs, separator, escapes } => {
+                text::key_value(draft, context.vocabulary, *field, prefix, pairs.as_deref(), separator, *escapes);
             }
             Action::Json { field, prefix, required } => {
                 let done = draft.text_of(*field).is_some_and(|span| draft.flatten(span, context.vocabulary, prefix));
@@ -114,6 +116,16 @@ impl Step {
                 if !done && *required {
                     return Err(NotMine);
                 }
+            }
+            Action::Leef { field, required } => {
+                let done =
+                    draft.text_of(*field).is_some_and(|span| envelope::leef::read(draft, context.vocabulary, span));
+                if !done && *required {
+                    return Err(NotMine);
+                }
+            }
+            Action::Entries { list, key, values, to } => {
+                values::entries(draft, context.vocabulary, list, key, values, to);
             }
             Action::Windows => windows::normalise(draft, context.vocabulary, context.moves)?,
             Action::Auditd => auditd::normalise(draft, context.vocabulary)?,

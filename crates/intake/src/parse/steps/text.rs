@@ -61,10 +61,18 @@ pub(crate) fn pairs(text: &str, between: Option<&str>, separator: &str) -> Vec<P
         let value = key_end + separator.len();
         let (end, next) = match text[value..].chars().next() {
             Some(quote @ ('"' | '\'')) => match closing(&text[value + 1..], quote) {
-                Some(len) => {
+                Some(len) if ends(&text[value + len + 2..], between) => {
                     found.push((key_start..key_end, value + 1..value + 1 + len));
                     at = value + len + 2;
                     continue;
+                }
+                // Not the whole value is quoted: the quotes belong to it.
+                Some(_) => {
+                    let end = match between {
+                        Some(between) => find(&text[value..], between).map_or(text.len(), |found| value + found),
+                        None => text.len(),
+                    };
+                    (end, end)
                 }
                 None => (text.len(), text.len()),
             },
@@ -82,6 +90,11 @@ pub(crate) fn pairs(text: &str, between: Option<&str>, separator: &str) -> Vec<P
         at = next.max(value);
     }
     found
+}
+
+/// True if a quoted value may end before `rest`: always, unless a separator of its own ends values.
+fn ends(rest: &str, between: Option<&str>) -> bool {
+    between.is_none_or(|between| rest.trim_start().is_empty() || rest.trim_start().starts_with(between.trim_start()))
 }
 
 /// Where `piece`, mostly a single character, is in `text`.
@@ -112,14 +125,44 @@ pub(super) fn key_value(
     prefix: &str,
     between: Option<&str>,
     separator: &str,
+    escapes: bool,
 ) {
     let Some(span) = draft.text_of(field) else { return };
     let span = draft.cut(span);
     for (key, value) in pairs(draft.str(span), between, separator) {
         let key = draft.str(span.part(key)).to_owned();
         let name = draft.name(vocabulary, &[prefix, &key]);
-        draft.push(name, Val::Str(span.part(value)), true);
+        let is_quoted = value.start > 0 && matches!(draft.str(span).as_bytes()[value.start - 1], b'"' | b'\'');
+        let mut value = span.part(value);
+        if escapes && is_quoted && draft.str(value).contains('\\') {
+            let plain = unescape(draft.str(value));
+            value = draft.append(&plain);
+        }
+        draft.push(name, Val::Str(value), true);
     }
+}
+
+/// Without the escapes of a quoted value; a backslash before any other character stays.
+fn unescape(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        let escaped = match chars.clone().next() {
+            Some(next @ ('"' | '\'' | '\\')) => Some(next),
+            Some('n') => Some('\n'),
+            Some('r') => Some('\r'),
+            Some('t') => Some('\t'),
+            _ => None,
+        };
+        match escaped.filter(|_| char == '\\') {
+            Some(escaped) => {
+                chars.next();
+                plain.push(escaped);
+            }
+            None => plain.push(char),
+        }
+    }
+    plain
 }
 
 pub(super) fn csv(draft: &mut Draft, field: Sym, separator: char, columns: &[Option<Sym>]) -> Result<(), NotMine> {
@@ -197,6 +240,9 @@ mod tests {
             ),
             (r#"a="unclosed"#, None, "=", "a:\"unclosed"),
             ("a: 1, b: 2", Some(", "), ": ", "a:1|b:2"),
+            (r#"a="x", b="y, z", c="#, Some(", "), "=", "a:x|b:y, z|c:"),
+            (r#"a="x" y; b=1"#, Some(";"), "=", r#"a:"x" y|b:1"#),
+            ("a=\"x\"\tb=1", Some("\t"), "=", "a:x|b:1"),
             ("===", None, "=", ""),
             ("ä=ö", None, "=", "ä:ö"),
         ] {
@@ -205,6 +251,19 @@ mod tests {
                 .map(|(key, value)| format!("{}:{}", &text[key], &text[value]))
                 .collect();
             assert_eq!(found.join("|"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn escapes_within_quotes() {
+        for (text, expected) in [
+            (r#"say \"no\""#, r#"say "no""#),
+            (r"C:\dir", r"C:\dir"),
+            (r"C:\new", "C:\new"),
+            (r"a\\b\x", r"a\b\x"),
+            ("ends with \\", "ends with \\"),
+        ] {
+            assert_eq!(unescape(text), expected, "{text}");
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{Assignments, Part, Table, Template, assign};
 use crate::parse::{
     address::{self, Address},
     date::Format,
-    draft::{Digits, Draft, Name, Val},
+    draft::{Digits, Draft, Name, Slot, Span, Val},
     spec::{Literal, Type},
     vocabulary::{Sym, Vocabulary},
 };
@@ -167,7 +167,58 @@ pub(super) fn prefix(draft: &mut Draft, vocabulary: &Vocabulary, template: &Temp
         }
         let name = draft.prefixed(at, &prefix, vocabulary);
         draft.rename_at(at, name);
+        // The list's name grows with the field's.
+        let element = &mut draft.slots[at].element;
+        if *element > 0 {
+            *element = element.saturating_add(prefix.len() as u16);
+        }
     }
+}
+
+/// The elements of a JSON list, each a name and a value, as fields.
+pub(super) fn entries(
+    draft: &mut Draft,
+    vocabulary: &Vocabulary,
+    list: &str,
+    key: &str,
+    values: &[Box<str>],
+    to: &str,
+) {
+    let mut name: Option<Span> = None;
+    let mut found: Vec<(usize, Val)> = Vec::new();
+    for at in 0..draft.slots.len() {
+        let Slot { value, element, .. } = draft.slots[at];
+        let inside = draft.name_at(at, vocabulary).strip_prefix(list).and_then(|rest| rest.strip_prefix('.'));
+        let Some(inside) = inside else { continue };
+        let is_key = inside == key;
+        let place = values.iter().position(|value| **value == *inside);
+        if (1..=list.len()).contains(&usize::from(element)) {
+            entry(draft, vocabulary, to, name.take(), &mut found);
+        }
+        if is_key && name.is_none() {
+            name = draft.as_text(value);
+        }
+        if let Some(place) = place
+            && value != Val::Null
+        {
+            found.push((place, value));
+        }
+    }
+    entry(draft, vocabulary, to, name, &mut found);
+}
+
+/// One element: its values become fields of its name.
+fn entry(draft: &mut Draft, vocabulary: &Vocabulary, to: &str, name: Option<Span>, found: &mut Vec<(usize, Val)>) {
+    let first = found.iter().map(|(place, _)| *place).min();
+    if let (Some(name), Some(first)) = (name, first) {
+        // A name that people can type into a query.
+        let name = draft.str(name).trim().replace(char::is_whitespace, "_");
+        if !name.is_empty() {
+            let name = draft.name(vocabulary, &[to, ".", &name]);
+            found.iter().filter(|(place, _)| *place == first).for_each(|(_, value)| draft.push(name, *value, false));
+        }
+    }
+    found.clear();
 }
 
 pub(super) fn lookup(draft: &mut Draft, table: &Table) {
