@@ -1,6 +1,6 @@
 //! A whole data folder.
 
-use std::{collections::HashMap, path::Path};
+use std::{cell::Cell, collections::HashMap, path::Path};
 
 use crate::{
     Kind, Policy, Problem, Report,
@@ -67,8 +67,20 @@ fn look(dir: &Path, policy: &Policy, is_live: bool, progress: &mut dyn FnMut(u64
         let first = wanted.entry(record.source).or_insert(u64::MAX);
         *first = (*first).min(record.first_seq);
     }
-    let is_wanted = |source, seq| wanted.get(&source).is_some_and(|first| seq >= *first);
+    let mut logged: HashMap<u32, u64> = found.next_seqs.clone();
+    for record in log.batches.values().map(|(_, record)| record) {
+        let next_seq = logged.entry(record.source).or_default();
+        *next_seq = (*next_seq).max(last_seq(record) + 1);
+    }
+    let waiting = Cell::new(0);
+    let is_wanted = |source, seq| {
+        if logged.get(&source).is_none_or(|next_seq| seq >= *next_seq) {
+            waiting.set(waiting.get() + 1);
+        }
+        wanted.get(&source).is_some_and(|first| seq >= *first)
+    };
     let mut events = spool::read(dir, is_wanted, &mut report);
+    report.facts.waiting = waiting.get();
     let mut seeds = Seeds { dir, bundle: None };
     for (entry, record) in unsealed {
         let (first, count, last) = (record.first_seq, u64::from(record.count), last_seq(record));

@@ -135,6 +135,9 @@ pub struct Facts {
     pub events: u64,
     /// Of these, events that are still in the spool only.
     pub in_spool: u64,
+    /// Events in the spool that no entry of the log is about: they came after the last batch of their source, and nothing is proved
+    /// of them yet.
+    pub waiting: u64,
     /// Segments that are what was signed.
     pub segments: u64,
     /// Events that were deleted by a signed deletion.

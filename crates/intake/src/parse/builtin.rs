@@ -56,6 +56,11 @@ pub(crate) const PARSERS: &[(&str, &str)] = files![
     "apache-access.yml",
     "apache-error.yml",
     "logfmt.yml",
+    "hec.yml",
+    "otlp.yml",
+    "loki.yml",
+    "gelf.yml",
+    "fluent.yml",
     "json.yml",
     "syslog.yml",
 ];

@@ -23,6 +23,7 @@ pub(crate) enum Format {
     UnixMs,
     /// Microseconds since the epoch.
     UnixUs,
+    UnixNs,
     /// A strptime pattern.
     Custom(Box<str>),
 }
@@ -38,6 +39,7 @@ impl Format {
             "unix" => Format::Unix,
             "unix_ms" => Format::UnixMs,
             "unix_us" => Format::UnixUs,
+            "unix_ns" => Format::UnixNs,
             custom if custom.contains('%') => Format::Custom(custom.into()),
             _ => return None,
         })
@@ -54,6 +56,7 @@ impl Format {
             Format::Unix => epoch(text, SECOND),
             Format::UnixMs => epoch(text, 1_000),
             Format::UnixUs => epoch(text, 1),
+            Format::UnixNs => text.parse::<i64>().ok().map(|nanos| Time::from_micros(nanos.div_euclid(1000))),
             Format::Custom(format) => custom(format, text, received, zone),
         }
     }
@@ -399,6 +402,7 @@ mod tests {
             ("unix", "1364481363.243", "2013-03-28T14:36:03.243000Z"),
             ("unix_ms", "1688991075000", "2023-07-10T12:11:15.000000Z"),
             ("unix_us", "1688991075000001", "2023-07-10T12:11:15.000001Z"),
+            ("unix_ns", "1688991075000001999", "2023-07-10T12:11:15.000001Z"),
             ("%d.%m.%Y %H:%M:%S", "21.11.2026 04:11:52", "2026-11-21T04:11:52.000000Z"),
             ("%d.%m. %H:%M", "24.12. 04:11", "2025-12-24T04:11:00.000000Z"),
             ("%Y%m%d%H%M%S %z", "20261121041152 +0200", "2026-11-21T02:11:52.000000Z"),

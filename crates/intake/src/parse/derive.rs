@@ -16,7 +16,7 @@ use super::{
     load::Parser,
     select::Candidates,
     spec::Format,
-    steps::{Context, assign},
+    steps::{Context, assign, lift},
 };
 
 thread_local! {
@@ -196,20 +196,40 @@ impl<'a> Run<'a> {
 
     /// What a parser has claimed may carry a record of its own: the parser that takes that one further, if there is one.
     fn carried(&self, draft: &mut Draft, parser: &Parser) -> Option<&'a Parser> {
-        let known = self.context.vocabulary.known;
-        let carried = draft.text_of(parser.carries?)?;
-        if self.depth.get() >= MAX_DEPTH {
+        if parser.carries.is_empty() || self.depth.get() >= MAX_DEPTH {
             return None;
         }
         self.depth.set(self.depth.get() + 1);
+        let known = self.context.vocabulary.known;
         let checkpoint = draft.checkpoint();
-        draft.remove(parser.carries?);
-        draft.remove(known.message);
-        let found = self.inner(draft, carried);
+        let text = parser.carries.iter().find_map(|field| Some((*field, draft.text_of(*field)?)));
+        let found = match text {
+            Some((field, text)) => {
+                draft.remove(field);
+                draft.remove(known.message);
+                self.inner(draft, text)
+            }
+            None => {
+                let names = parser.carries.iter().map(|field| self.context.vocabulary.name(*field));
+                let lifted = names.into_iter().any(|name| lift(draft, self.context.vocabulary, name));
+                lifted.then(|| self.object(draft, parser)).flatten()
+            }
+        };
         if found.is_none() {
             draft.rollback(checkpoint);
         }
         found
+    }
+
+    /// An object that was carried and whose fields are the event's now.
+    fn object(&self, draft: &mut Draft, carrier: &Parser) -> Option<&'a Parser> {
+        let mut found = Candidates::default();
+        self.parsers.selector.by_json(draft, 0, &mut found);
+        let mut candidates = Candidates::default();
+        let is_other = |index: &&u16| self.parsers.parsers[usize::from(**index)].name != carrier.name;
+        found.as_slice().iter().filter(is_other).for_each(|index| candidates.add(*index));
+        self.parsers.selector.format(Format::AnyJson).into_iter().for_each(|parser| candidates.add(parser));
+        self.try_all(draft, &candidates)
     }
 
     fn inner(&self, draft: &mut Draft, carried: Span) -> Option<&'a Parser> {

@@ -24,8 +24,8 @@ pub(crate) struct Parser {
     /// Module and data set; given to a record that the parser claims unless a step says otherwise.
     pub defaults: Assignments,
     pub steps: Vec<Step>,
-    /// The field whose text is a record of its own, which other parsers may take further.
-    pub carries: Option<Sym>,
+    /// The fields of which the first that is there is a record of its own, which other parsers may take further.
+    pub carries: Vec<Sym>,
     pub samples: Vec<super::spec::Sample>,
 }
 
@@ -88,7 +88,13 @@ pub(crate) fn load(dirs: &[PathBuf]) -> (Parsers, Vec<Diagnostic>) {
                     text: source.text.into(),
                     defaults: [module, dataset].into_iter().flatten().collect(),
                     steps,
-                    carries: spec.carries.map(|field| vocabulary.intern(&field)),
+                    carries: spec
+                        .carries
+                        .map(super::spec::OneOrMany::into_vec)
+                        .unwrap_or_default()
+                        .iter()
+                        .map(|field| vocabulary.intern(field))
+                        .collect(),
                     samples: spec.samples,
                 });
                 selects.push((spec.parser, spec.select));

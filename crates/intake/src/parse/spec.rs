@@ -98,8 +98,8 @@ pub(crate) struct ParserFile {
     pub dataset: Option<String>,
     #[serde(default)]
     pub select: Select,
-    /// The field whose text is a record of its own.
-    pub carries: Option<String>,
+    /// The fields of which the first that is there is a record of its own.
+    pub carries: Option<OneOrMany<String>>,
     #[serde(default)]
     pub steps: Vec<StepSpec>,
     #[serde(default)]
@@ -186,6 +186,8 @@ pub(crate) struct StepSpec {
     pub convert: Option<Pairs<Type>>,
     pub split: Option<Split>,
     pub prefix: Option<String>,
+    pub lift: Option<OneOrMany<String>>,
+    pub require: Option<When>,
     pub steps: Option<Vec<StepSpec>>,
 }
 

@@ -74,6 +74,10 @@ fn print(report: &Report, is_bundle: bool, format: Format) -> anyhow::Result<()>
             facts.deleted,
         ))?;
     }
+    if facts.waiting > 0 {
+        let events = output::counted(facts.waiting, "event");
+        output::line(&format!("{events} in the spool came after what the log has: nothing is proved of them yet"))?;
+    }
     if facts.erasing > 0 {
         let events = output::counted(facts.erasing, "event");
         output::line(&format!("the erasure of {events} was interrupted; the next start goes on with it"))?;

@@ -15,7 +15,7 @@ use vedette_ledger::{anchors::AnchorFile, timestamp::Roots};
 use vedette_verify::{Kind, Policy, Report};
 
 use crate::{
-    harness::{RECEIVERS, Running, folder, json_lines, run, stdout, wait_until},
+    harness::{RECEIVERS, Running, folder, json_lines, must, run, stdout, wait_until},
     proofs::{copy, edit, files, second_opinion},
 };
 
@@ -48,10 +48,6 @@ struct Authority {
 fn openssl(dir: &Path, arguments: &[&str]) -> Output {
     let output = Command::new("openssl").current_dir(dir).args(arguments).output();
     output.expect("`scripts/needs test` installs openssl")
-}
-
-fn must(output: &Output) {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 const CONFIG: &str = "\

@@ -4,10 +4,10 @@ use std::{collections::HashSet, fmt::Write as _, fs, path::Path, process::Comman
 
 use crate::harness::{Client, OTHERS, RECEIVERS, Running, folder, root};
 
-const RECORDS: usize = 10_000;
+pub const RECORDS: usize = 10_000;
 
 /// Lines that name themselves: `vedette-<tag>-00042`.
-fn lines(tag: &str) -> String {
+pub fn lines(tag: &str) -> String {
     (0..RECORDS).fold(String::new(), |mut text, n| {
         writeln!(text, "vedette-{tag}-{n:05} something happened").expect("a string takes every write");
         text
@@ -15,7 +15,7 @@ fn lines(tag: &str) -> String {
 }
 
 /// Waits for all records of a tag, then checks that each is there exactly once.
-fn all_once(running: &Running, tag: &str) {
+pub fn all_once(running: &Running, tag: &str) {
     let filter = format!("vedette-{tag}-* {OTHERS}");
     running.wait_for_count(&filter, RECORDS as u64);
     let mut seen = HashSet::new();
@@ -27,7 +27,7 @@ fn all_once(running: &Running, tag: &str) {
     assert_eq!(seen.len(), RECORDS);
 }
 
-fn rsyslog(folder: &Path, modules: &str, action: &str, tag: &str) -> Client {
+pub fn rsyslog(folder: &Path, modules: &str, action: &str, tag: &str) -> Client {
     let input = folder.join("input.log");
     fs::write(&input, lines(tag)).expect("writable");
     let work = folder.join("work");

@@ -54,6 +54,11 @@ pub fn stdout(output: &Output, code: i32) -> String {
     out
 }
 
+/// A program of others must end well.
+pub fn must(output: &Output) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// JSON lines.
 pub fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()

@@ -17,5 +17,7 @@ mod imports;
 mod journal;
 mod proofs;
 mod sealer_deaths;
+mod shippers;
 mod stopped_pipeline;
+mod webhooks;
 mod witnessing;

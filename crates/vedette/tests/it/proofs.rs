@@ -229,6 +229,8 @@ fn rewrite(dir: &Path, random: &mut Random, change: impl FnOnce(&mut Stolen, usi
     first_event(&batch)
 }
 
+const DELETE_BATCH: &str = "delete a batch from the log, with its key";
+
 const MUTATIONS: &[(&str, Mutation)] = &[
     ("flip a bit in the rows of a segment", |dir, random| {
         flip(random.choose::<PathBuf>(&with_extension(dir, "store/segments", "parquet")), random);
@@ -384,7 +386,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
             log.change(index, |batch| batch.received_min -= 3_600_000_000);
         })
     }),
-    ("delete a batch from the log, with its key", |dir, random| {
+    (DELETE_BATCH, |dir, random| {
         rewrite(dir, random, |log, index, _| {
             log.entries.remove(index);
         })
@@ -497,14 +499,18 @@ fn every_change_of_a_data_folder_is_found() {
             copy(&original, &changed);
             let place = mutation(&changed, &mut random);
             let report = verify(&changed);
-            assert!(!report.problems.is_empty(), "not found: {name}, round {round}");
-            if SHOWN_BY_THE_LOG.contains(name) && round < 20 {
+            // A source's last batch, whose events are still in the spool: nothing is lost, they count as new.
+            let is_waiting = *name == DELETE_BATCH
+                && report.problems.is_empty()
+                && report.facts.waiting > facts.waiting;
+            assert!(is_waiting || !report.problems.is_empty(), "not found: {name}, round {round}");
+            if SHOWN_BY_THE_LOG.contains(name) && round < 20 && !is_waiting {
                 assert!(
                     !second_opinion(&changed).is_empty(),
                     "not found by the second verifier: {name}, round {round}"
                 );
             }
-            if let Some(place) = place {
+            if let Some(place) = place.filter(|_| !is_waiting) {
                 with_place += 1;
                 placed += u32::from(report.problems.iter().any(|problem| names(problem, place)));
             }
@@ -561,7 +567,8 @@ fn a_flipped_bit_in_the_manifest_is_found_or_means_nothing() {
         flip(&changed.join("store/manifest.sqlite"), &mut random);
         let report = verify(&changed);
         if report.problems.is_empty() {
-            assert_eq!(manifest(&changed).ok().as_ref(), Some(&expected), "round {round}");
+            let read = manifest(&changed);
+            assert!(read.as_ref() == Ok(&expected), "round {round}: {:?}", read.map(|text| text.len()));
         } else {
             found += 1;
         }

@@ -270,6 +270,13 @@ impl Compiler<'_> {
         if let Some(prefix) = spec.prefix {
             actions.push(Action::Prefix(self.template(&prefix)?));
         }
+        if let Some(names) = spec.lift {
+            let names = names.into_vec().into_iter().map(|name| name.trim_end_matches('.').into());
+            actions.push(Action::Lift(names.collect()));
+        }
+        if let Some(when) = spec.require {
+            actions.push(Action::Require(self.condition(when)?));
+        }
         if let Some(steps) = spec.steps {
             actions.push(Action::Steps(self.steps(steps)?));
         }

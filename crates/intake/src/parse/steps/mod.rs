@@ -9,6 +9,7 @@ mod values;
 
 pub(super) use compile::Compiler;
 use condition::Condition;
+pub(crate) use values::lift;
 use jiff::tz::TimeZone;
 
 use super::{
@@ -68,6 +69,8 @@ enum Action {
     Convert(Vec<(Sym, Type)>),
     Split { field: Sym, separator: Box<str>, into: Option<Sym>, to: Vec<Sym> },
     Prefix(Template),
+    Lift(Vec<Box<str>>),
+    Require(Condition),
     Steps(Vec<Step>),
 }
 
@@ -145,6 +148,9 @@ impl Step {
             Action::Convert(pairs) => values::convert(draft, pairs),
             Action::Split { field, separator, into, to } => values::split(draft, *field, separator, *into, to),
             Action::Prefix(template) => values::prefix(draft, context.vocabulary, template),
+            Action::Lift(names) => names.iter().for_each(|name| drop(lift(draft, context.vocabulary, name))),
+            Action::Require(condition) if !condition.holds(draft) => return Err(NotMine),
+            Action::Require(_) => {}
             Action::Steps(steps) => steps.iter().try_for_each(|step| step.run(draft, context))?,
         }
         Ok(())

@@ -175,6 +175,32 @@ pub(super) fn prefix(draft: &mut Draft, vocabulary: &Vocabulary, template: &Temp
     }
 }
 
+/// Takes the record's own fields below a name out of it: `a.b` becomes `b`. Whether there were any.
+pub(crate) fn lift(draft: &mut Draft, vocabulary: &Vocabulary, name: &str) -> bool {
+    let mut found = false;
+    for at in 0..draft.slots.len() {
+        if !draft.slots[at].own {
+            continue;
+        }
+        let Some(inner) = draft
+            .name_at(at, vocabulary)
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .filter(|inner| !inner.is_empty())
+            .map(str::to_owned)
+        else {
+            continue;
+        };
+        found = true;
+        let inner = draft.name(vocabulary, &[&inner]);
+        draft.rename_at(at, inner);
+        // The list's name shrinks with the field's.
+        let element = &mut draft.slots[at].element;
+        *element = element.saturating_sub(name.len() as u16 + 1);
+    }
+    found
+}
+
 /// The elements of a JSON list, each a name and a value, as fields.
 pub(super) fn entries(
     draft: &mut Draft,

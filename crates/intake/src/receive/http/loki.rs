@@ -29,7 +29,7 @@ use crate::receive::json_text::{name, text};
 
 /// A router with `POST /loki/api/v1/push` and what clients ask before it. Sources are `loki:<address>`.
 pub fn loki(spool: Spool, options: Options) -> Router {
-    let shared = Shared::new(spool, "loki", Options { parser: Some("loki".to_owned()), ..options });
+    let shared = Shared::new(spool, "loki", options);
     Router::new()
         .route("/loki/api/v1/push", post(push))
         .route("/api/prom/push", post(push))

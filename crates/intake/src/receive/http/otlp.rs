@@ -42,7 +42,7 @@ pub fn otlp_grpc(spool: Spool, options: Options) -> Router {
 }
 
 fn shared(spool: Spool, options: Options) -> Arc<Shared> {
-    Shared::new(spool, "otlp", Options { parser: Some("otlp".to_owned()), ..options })
+    Shared::new(spool, "otlp", options)
 }
 
 /// How a request is written.

@@ -76,7 +76,7 @@ impl Channels {
 
 /// A router with the collector's paths. Sources are `hec:<address>`.
 pub fn splunk(spool: Spool, options: Options) -> Router {
-    let shared = Shared::new(spool, "hec", Options { parser: Some("hec".to_owned()), ..options });
+    let shared = Shared::new(spool, "hec", options);
     let collector = Arc::new(Collector { shared, channels: Mutex::default() });
     Router::new()
         .route("/services/collector", post(events).options(async || ""))

@@ -1,0 +1,76 @@
+// Sends lines that name themselves with a client of the field.
+//
+// usage: node shippers.mjs CLIENT HOST PORT TAG COUNT
+
+import { createRequire } from "node:module";
+import { setTimeout as sleep } from "node:timers/promises";
+
+// The packages lie where `scripts/needs test` puts them, not beside this file.
+const require = createRequire(`${process.env.NODE_CLIENTS ?? import.meta.dirname}/package.json`);
+const [client, host, port, tag, countText] = process.argv.slice(2);
+const count = Number(countText);
+const line = (number) => `vedette-${tag}-${String(number).padStart(5, "0")} something happened`;
+
+const clients = {
+  async winston_splunk() {
+    const winston = require("winston");
+    const SplunkStreamEvent = require("winston-splunk-httplogger");
+    const splunk = { host, port: Number(port), token: "unused", protocol: "http", maxBatchCount: 500, batchInterval: 200, maxRetries: 5 };
+    const transport = new SplunkStreamEvent({ splunk });
+    const logger = winston.createLogger({ transports: [transport] });
+    for (let number = 0; number < count; number++) logger.info(line(number));
+    await sleep(500);
+    await new Promise((resolve) => (transport.server ?? transport).flush?.(resolve) ?? resolve());
+    await sleep(3000);
+  },
+  async winston_loki() {
+    const winston = require("winston");
+    const LokiTransport = require("winston-loki");
+    const transport = new LokiTransport({ host: `http://${host}:${port}`, labels: { app: "shippers" }, json: false, interval: 1 });
+    const logger = winston.createLogger({ transports: [transport] });
+    for (let number = 0; number < count; number++) logger.info(line(number));
+    await transport.flush();
+    await sleep(3000);
+  },
+  async pino_loki() {
+    const pino = require("pino");
+    const target = require.resolve("pino-loki");
+    const transport = pino.transport({ target, options: { host: `http://${host}:${port}`, labels: { app: "shippers" }, interval: 1 } });
+    const logger = pino(transport);
+    for (let number = 0; number < count; number++) logger.info(line(number));
+    await new Promise((resolve) => logger.flush(resolve));
+    await new Promise((resolve) => { transport.on("close", resolve); transport.end(); });
+  },
+  async pino_otlp() {
+    process.env.OTEL_EXPORTER_OTLP_LOGS_PROTOCOL = "http";
+    process.env.OTEL_EXPORTER_OTLP_LOGS_ENDPOINT = `http://${host}:${port}/v1/logs`;
+    const pino = require("pino");
+    const target = require.resolve("pino-opentelemetry-transport");
+    const options = { logRecordProcessorOptions: { recordProcessorType: "batch", exporterOptions: { protocol: "http" }, processorConfig: { maxQueueSize: 2 * count } } };
+    const transport = pino.transport({ target, options });
+    const logger = pino(transport);
+    for (let number = 0; number < count; number++) logger.info(line(number));
+    await new Promise((resolve) => logger.flush(resolve));
+    await new Promise((resolve) => { transport.on("close", resolve); transport.end(); });
+  },
+  async gelf_pro() {
+    const gelf = require("gelf-pro");
+    gelf.setConfig({ adapterName: "tcp", adapterOptions: { host, port: Number(port) } });
+    for (let number = 0; number < count; number++) {
+      await new Promise((resolve, reject) => gelf.info(line(number), {}, (error) => (error ? reject(error) : resolve())));
+    }
+  },
+  async fluent() {
+    const fluent = require("fluent-logger");
+    // With acknowledgements.
+    const sender = fluent.createFluentSender("app", { host, port: Number(port), timeout: 30, requireAckResponse: true, eventMode: "PackedForward", flushInterval: 100 });
+    let failed;
+    sender.on("error", (error) => (failed = error));
+    for (let number = 0; number < count; number++) sender.emit("web", { message: line(number) });
+    await new Promise((resolve) => sender.end(undefined, undefined, resolve));
+    if (failed) throw failed;
+  },
+};
+
+await clients[client]();
+process.exit(0);
