@@ -26,8 +26,16 @@ pub(crate) struct Sink<'a> {
 /// holds a part that the caller discards. `path` is the prefix of all names.
 pub(crate) fn flatten(text: &str, span: Span, vocabulary: &Vocabulary, path: &mut String, sink: &mut Sink<'_>) -> bool {
     let range = span.range();
-    let mut scanner =
-        Scanner { text, bytes: &text.as_bytes()[..range.end], at: range.start, vocabulary, path, sink, key: None, element: 0 };
+    let mut scanner = Scanner {
+        text,
+        bytes: &text.as_bytes()[..range.end],
+        at: range.start,
+        vocabulary,
+        path,
+        sink,
+        key: None,
+        element: 0,
+    };
     scanner.space();
     if scanner.peek() != Some(b'{') {
         return false;

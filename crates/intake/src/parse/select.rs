@@ -14,14 +14,21 @@ use super::{
 
 /// How much of a line is searched for the pieces that parsers ask for.
 const LOOK: usize = 4096;
-/// Most parsers tried on one record.
-const MAX_CANDIDATES: usize = 8;
+/// Most parsers tried on one record: more than there are that select by text, so that a line which names many
+/// sources cannot hide from its own.
+const MAX_CANDIDATES: usize = 64;
 
 /// A short ordered list of parsers, without an allocation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Candidates {
     list: [u16; MAX_CANDIDATES],
     len: usize,
+}
+
+impl Default for Candidates {
+    fn default() -> Self {
+        Candidates { list: [0; MAX_CANDIDATES], len: 0 }
+    }
 }
 
 impl Candidates {

@@ -63,6 +63,16 @@ fn mistakes_in_parser_files_are_refused_with_file_line_and_hint() {
         ("parser: A B\nversion: 1\nabout: x\n", ":1: `A B` is not a parser name"),
         ("parser: a\nversion: 1\nabout: x\nselect: {contains: [x]}\n", "too short to select by"),
         ("parser: a\nabout: x\n", "missing field `version`"),
+        (
+            "parser: a\nversion: 1\nabout: x\nsteps:\n  - entries: {list: a, key: b, value: [], to: c}\n",
+            ":5: entries needs the names of a list",
+        ),
+        (
+            "parser: a\nversion: 1\nabout: x\nsteps:\n  - entries: {list: a, key: b, value: c, to: d.}\n",
+            ":5: entries needs the names of a list",
+        ),
+        ("parser: a\nversion: 1\nabout: x\nsteps:\n  - entries: {list: a, key: b, to: c}\n", "missing field `value`"),
+        ("parser: a\nversion: 1\nabout: x\nsteps:\n  - leef: {prefix: my}\n", ":5: leef has no prefix"),
     ] {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("a.yml"), yaml).expect("written");
@@ -109,6 +119,88 @@ fn the_configured_parser_is_tried_first() {
     assert_eq!(batch.event(0).get("event.dataset"), Some(Value::Str("nginx.access")));
     let batch = derive(parsers, &source("test:1"), line);
     assert_eq!(batch.event(0).get("event.dataset"), Some(Value::Str("apache.access")));
+}
+
+#[test]
+fn entries_are_made_of_lists_of_names_and_values() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(
+        dir.path().join("list.yml"),
+        "parser: list\nversion: 1\nabout: x\nselect: {json: [[marker]]}\nsteps:\n  - entries: {list: a.list, key: name, value: [value, flag, many], to: out}\n",
+    )
+    .expect("written");
+    let (parsers, diagnostics) = Parsers::load(&[dir.path().to_owned()]);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    for (list, expected) in [
+        (r#"{"list":[{"name":"x","value":"1"},{"name":"y","flag":true}]}"#, r#"out.x="1" out.y=true"#),
+        // The order within an element is the writer's.
+        (r#"{"list":[{"value":"1","name":"x"},{"flag":true,"name":"y"}]}"#, r#"out.x="1" out.y=true"#),
+        // An element that lacks one of the two does not borrow it from its neighbour.
+        (r#"{"list":[{"name":"x"},{"value":"2"},{"name":"z","value":3}]}"#, "out.z=3"),
+        (r#"{"list":[{},{"name":"x","value":null},{"other":1}]}"#, ""),
+        // The first value name that is there counts, with all its values.
+        (
+            r#"{"list":[{"name":"x","many":["a","b"]},{"many":[1],"name":"y","value":"v"}]}"#,
+            r#"out.x="a" out.x="b" out.y="v""#,
+        ),
+        // A list in a list: each outer element begins anew.
+        (r#"[{"list":[{"name":"x"}]},{"list":[{"value":"1"},{"name":"y","value":"2"}]}]"#, r#"out.y="2""#),
+        (r#"{"list":[{"deep":[{"name":"no"}],"name":"x","value":"1"}]}"#, r#"out.x="1""#),
+        // No list at all: one element.
+        (r#"{"list":{"name":"x y","value":"1"}}"#, r#"out.x_y="1""#),
+        (r#"{"list":[{"name":"  ","value":"1"},{"name":7,"value":"2"}]}"#, r#"out.7="2""#),
+        (r#"{"listing":[{"name":"x","value":"1"}]}"#, ""),
+    ] {
+        let batch = derive(&parsers, &source("test:1"), format!(r#"{{"marker":1,"a":{list}}}"#).as_bytes());
+        let event = batch.event(0);
+        assert_eq!(event.parser().map(|id| &**id), Some("list@1"), "{list}");
+        let got: Vec<String> = event
+            .fields()
+            .filter(|field| field.name.starts_with("out."))
+            .map(|field| format!("{}={}", field.name, field.value.to_json()))
+            .collect();
+        assert_eq!(got.join(" "), expected, "{list}");
+    }
+}
+
+#[test]
+fn a_date_alone_makes_no_syslog_header() {
+    for (line, host) in [
+        ("2026-11-21T04:11:52Z web1 foo[7]: hello", Some("web1")),
+        ("2026-11-21T04:11:52Z 42 [Other] hello", None),
+        ("2026-11-21T04:11:52Z INFO something happened", None),
+        ("<13>2026-11-21T04:11:52Z web1 something happened", Some("web1")),
+        ("Nov 21 04:11:52 web1 something happened", Some("web1")),
+    ] {
+        let batch = derive(parsers(), &source("test:1"), line.as_bytes());
+        assert_eq!(batch.event(0).get("host.name"), host.map(Value::Str), "{line}");
+    }
+}
+
+#[test]
+fn a_line_that_names_many_sources_does_not_hide_from_its_own() {
+    let line = "2026-11-21 04:11:52.123 UTC [811] eve@shop LOG:  statement: select 'devid=FG %ASA- ,TRAFFIC, firewall,info \
+                [Note]  query:  [AF_INET] TCP_  ] unbound[  [kea-dhcp4. module=libcontainerd runtime=io.containerd. level=  LEEF: '";
+    let batch = derive(parsers(), &source("test:1"), line.as_bytes());
+    assert_eq!(batch.event(0).get("event.dataset"), Some(Value::Str("postgresql.log")));
+}
+
+#[test]
+fn every_parser_has_a_sample_that_it_must_refuse() {
+    // Those that claim whatever their program, channel or format has.
+    let broad =
+        ["windows", "zeek", "suricata", "cloudtrail", "sshd", "sudo", "su", "login", "cron", "systemd", "auditd"];
+    let broad =
+        [broad.as_slice(), &["kernel", "pam", "dpkg", "apt", "nginx-access", "nginx-error", "apache-access"]].concat();
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/parsers");
+    for entry in std::fs::read_dir(dir).expect("the parsers' folder") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");
+        let yaml: serde_json::Value = serde_norway::from_str(&text).expect("YAML");
+        let Some(name) = yaml.get("parser").and_then(serde_json::Value::as_str) else { continue };
+        let samples = yaml.get("samples").and_then(serde_json::Value::as_array).into_iter().flatten();
+        let refused = samples.filter(|sample| sample.get("parser").is_some_and(|parser| parser != name)).count();
+        assert!(refused > 0 || broad.contains(&name) || name == "apache-error", "{name} has no negative sample");
+    }
 }
 
 #[test]

@@ -36,6 +36,24 @@ fn hostile_records_are_bounded() {
                 line
             }),
         ),
+        ("leef pairs", [b"LEEF:2.0|a|b|c|d|^|".to_vec(), b"k=v^".repeat(1_000_000)].concat()),
+        ("leef spaces", [b"LEEF:1.0|a|b|c|d|".to_vec(), b"k=v ".repeat(1_000_000)].concat()),
+        ("leef header", [b"LEEF:2.0|".to_vec(), vec![b'a'; big]].concat()),
+        (
+            "a million entries",
+            [
+                b"{\"id\":{\"applicationName\":\"x\",\"uniqueQualifier\":\"1\"},\"events\":[{\"name\":\"n\",\"parameters\":[".to_vec(),
+                b"{\"name\":\"a\",\"value\":\"b\"},".repeat(1_000_000),
+                b"{}]}]}".to_vec(),
+            ]
+            .concat(),
+        ),
+        ("logfmt quotes", [b"level=info msg=\"".to_vec(), b"\\\"".repeat(1_000_000)].concat()),
+        ("logfmt pairs", [b"level=info msg=x ".to_vec(), b"a=\"b\\n\" ".repeat(1_000_000)].concat()),
+        ("fortinet pairs", [b"date=2026-11-21 time=04:11:52 devid=FG logid=0000000013 type=traffic ".to_vec(), b"a=\"b\" ".repeat(1_000_000)].concat()),
+        ("palo alto cells", [b"1,2026/11/21 04:11:52,1,TRAFFIC,".to_vec(), b"a,".repeat(1_000_000)].concat()),
+        ("asa", [b"%ASA-6-302013: Built inbound TCP connection 1 for ".to_vec(), b"a:1/1 ".repeat(1_000_000)].concat()),
+        ("postgresql", [b"2026-11-21 04:11:52 UTC [1] LOG:  ".to_vec(), b"LOG:  ".repeat(1_000_000)].concat()),
         ("cef pairs", [b"CEF:0|a|b|c|d|e|5|".to_vec(), b"k=v ".repeat(1_000_000)].concat()),
         (
             "xml elements",

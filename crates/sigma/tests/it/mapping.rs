@@ -192,6 +192,67 @@ fn rules_names_are_found_where_events_have_them() {
             vec![("event.dataset", Str("suricata.dns")), ("dns.question.name", Str("a.example"))],
         ),
         (
+            "category: dns",
+            "query|endswith: .example",
+            vec![("event.dataset", Str("unbound.dns")), ("dns.question.name", Str("a.example"))],
+        ),
+        (
+            "product: azure, service: auditlogs",
+            "properties.message: 'Add member to role'",
+            vec![
+                ("event.dataset", Str("azure.auditlogs")),
+                ("azure.auditlogs.operationName", Str("Add member to role")),
+            ],
+        ),
+        (
+            "product: azure, service: signinlogs",
+            "Status|contains: 'MFA denied'",
+            vec![
+                ("event.dataset", Str("azure.signinlogs")),
+                ("azure.status_text", Str("failure")),
+                ("azure.status_text", Str("MFA denied; user declined")),
+            ],
+        ),
+        (
+            "product: m365, service: threat_management",
+            "eventName: 'Impossible travel activity'",
+            vec![
+                ("event.dataset", Str("o365.audit")),
+                ("o365.audit.Operation", Str("AlertTriggered")),
+                ("o365.audit.Name", Str("Impossible travel activity")),
+            ],
+        ),
+        (
+            "product: okta, service: okta",
+            "actor.alternateId: eve@example.org",
+            vec![("event.dataset", Str("okta.system")), ("okta.actor.alternateId", Str("eve@example.org"))],
+        ),
+        (
+            "product: gcp, service: google_workspace.admin",
+            "eventName: ASSIGN_ROLE",
+            vec![
+                ("event.dataset", Str("google_workspace.admin")),
+                ("google_workspace.events.name", Str("ASSIGN_ROLE")),
+            ],
+        ),
+        (
+            "product: kubernetes, service: audit",
+            "hostPath: '*'",
+            vec![
+                ("event.dataset", Str("kubernetes.audit")),
+                ("kubernetes.audit.requestObject.spec.volumes.hostPath.path", Str("/")),
+            ],
+        ),
+        (
+            "product: fortigate, service: event",
+            "cfgpath: system.admin",
+            vec![
+                ("event.dataset", Str("fortinet.fortigate")),
+                ("fortinet.firewall.type", Str("event")),
+                ("fortinet.firewall.cfgpath", Str("system.admin")),
+            ],
+        ),
+        (
             "product: linux, service: auditd",
             "type: EXECVE",
             vec![("event.dataset", Str("linux.auditd")), ("auditd.type", Str("EXECVE"))],

@@ -187,9 +187,8 @@ fn rfc3164(
     // Without <PRI>, only what rsyslog writes: a `T` between date and time, a host, a tag. Many programs' own
     // logs begin with such a date.
     let needs_tag = bsd.is_none() && !has_priority;
-    let found = bsd.or_else(|| {
-        date::iso(stamp).filter(|(_, len)| *len > 10 && (has_priority || stamp.as_bytes()[10] == b'T'))
-    });
+    let found =
+        bsd.or_else(|| date::iso(stamp).filter(|(_, len)| *len > 10 && (has_priority || stamp.as_bytes()[10] == b'T')));
     if let Some((clock, len)) = found {
         let behind = marks + len;
         time = clock.resolve(draft.received, zone);

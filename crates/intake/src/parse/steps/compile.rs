@@ -172,7 +172,9 @@ impl Compiler<'_> {
             let are_names = is_name(&entries.list) && is_name(&entries.key) && is_name(&entries.to);
             if !are_names || values.is_empty() || !values.iter().all(|value| is_name(value)) {
                 return Err(Refusal::new("entries", "entries needs the names of a list, a key, values, and a field")
-                    .hint("entries: {list: events.parameters, key: name, value: [value, intValue], to: my.parameters}"));
+                    .hint(
+                        "entries: {list: events.parameters, key: name, value: [value, intValue], to: my.parameters}",
+                    ));
             }
             actions.push(Action::Entries {
                 list: entries.list.into(),
