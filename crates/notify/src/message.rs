@@ -84,20 +84,20 @@ struct EntityView {
 impl View {
     /// With values as they are; what writes them must escape them.
     pub fn exact(notice: &Notice, console: Option<&str>) -> View {
-        View::with(notice, console, str::to_owned)
+        View::with(notice, console, str::to_owned, |time| time.to_string())
     }
 
     /// With values of one visible line each.
     pub fn clean(notice: &Notice, console: Option<&str>) -> View {
-        View::with(notice, console, one_line)
+        View::with(notice, console, one_line, seconds)
     }
 
-    fn with(notice: &Notice, console: Option<&str>, text: fn(&str) -> String) -> View {
+    fn with(notice: &Notice, console: Option<&str>, text: fn(&str) -> String, time: fn(Time) -> String) -> View {
         let list = |list: &[String]| list.iter().map(|one| text(one)).collect();
         let entity = |entity: &Entity| EntityView { kind: text(&entity.kind), value: text(&entity.value) };
         View {
             what: notice.what.as_str(),
-            time: notice.time.to_string(),
+            time: time(notice.time),
             alert: notice.alert.0,
             revision: notice.revision,
             link: link(notice, console),
@@ -113,14 +113,19 @@ impl View {
             entities: notice.entities.iter().map(entity).collect(),
             sources: list(&notice.sources),
             count: notice.count,
-            first: notice.first.to_string(),
-            last: notice.last.to_string(),
+            first: time(notice.first),
+            last: time(notice.last),
             who: notice.who.as_deref().map(text),
             note: notice.note.as_deref().map(text),
             verdict: notice.verdict.map(vedette_alert::Verdict::as_str),
             test: notice.is_test(),
         }
     }
+}
+
+/// For people: RFC 3339 in UTC, to the second.
+fn seconds(time: Time) -> String {
+    Time::from_secs(time.secs()).to_string().replace(".000000Z", "Z")
 }
 
 /// Where people can see the alert.
@@ -179,8 +184,8 @@ impl DigestView {
             alerts: message.notices.iter().map(|notice| notice.alert).collect::<HashSet<_>>().len(),
             level: message.level().as_str(),
             why: message.held.map(Held::as_str),
-            from: times().min().unwrap_or(Time::MIN).to_string(),
-            to: times().max().unwrap_or(Time::MIN).to_string(),
+            from: seconds(times().min().unwrap_or(Time::MIN)),
+            to: seconds(times().max().unwrap_or(Time::MIN)),
             by_level: levels.iter().rev().map(|(level, &count)| LevelCount { level: level.as_str(), count }).collect(),
             by_rule: rules
                 .iter()

@@ -108,6 +108,7 @@ routes:
         let config: Config = serde_norway::from_str(ROUTES).unwrap();
         config.check().unwrap();
         let mut notice = sample::notice();
+        notice.entities.truncate(1);
         change(&mut notice);
         let shares = shares(&config.routes, &notice, Time::from_secs(3600));
         let shown: Vec<_> =

@@ -26,7 +26,7 @@ const BODY: &str = "\
 Alert {{ alert }} {{ what }}{% if who %} by {{ who }}{% endif %}{% if verdict %}: {{ verdict }}{% endif %}
 Rule: {{ rule.title }} ({{ level }})
 {%- if rule.techniques %}
-ATT&CK: {{ rule.techniques|join(', ') }}
+Techniques: {{ rule.techniques|join(', ') }}
 {%- endif %}
 Entity: {{ entity.kind }} {{ entity.value }}
 {%- if entities|length > 1 %}
@@ -38,10 +38,10 @@ Sources: {{ sources|join(', ') }}
 Findings: {{ count }}, from {{ first }} to {{ last }}
 {%- if note %}
 Note: {{ note }}
-{%- endif %}
-{%- if link %}
-{{ link }}
 {%- endif %}";
+
+/// Where the link is not a button or a field of its own.
+const LINK: &str = "{% if link %}\n\n{{ link }}{% endif %}";
 
 const DIGEST_SUBJECT: &str =
     "{{ total }} notices of {{ alerts }} alerts, worst {{ level }}{% if why %} ({{ why|replace('_', ' ') }}){% endif %}";
@@ -54,10 +54,6 @@ By level: {% for one in by_level %}{{ one.level }} {{ one.count }}{% if not loop
 {%- endfor %}
 {%- if more %}
 and {{ more }} more
-{%- endif %}
-{%- if link %}
-
-{{ link }}
 {%- endif %}";
 
 /// The texts of a channel.
@@ -109,8 +105,10 @@ impl Texts {
             has_subject.then(|| Text::new(name, source, Escape::Plain)).transpose()
         };
         let body_of = |name: &str, given: &Option<String>, default: &str| {
-            let source = given.as_deref().or((escape != Escape::Json).then_some(default));
-            source.filter(|_| has_body).map(|source| Text::new(name, source, escape)).transpose()
+            let link = if matches!(kind, Kind::Smtp(_)) { LINK } else { "" };
+            let default = (escape != Escape::Json).then(|| format!("{default}{link}"));
+            let source = given.clone().or(default);
+            source.filter(|_| has_body).map(|source| Text::new(name, &source, escape)).transpose()
         };
         let texts = Texts {
             single: (subject_of("subject", subject, SUBJECT)?, body_of("body", body, BODY)?),

@@ -8,6 +8,8 @@ mod pagerduty;
 mod slack;
 mod syslog;
 mod teams;
+#[cfg(test)]
+mod tests;
 pub(crate) mod webhook;
 
 use vedette_event::{Level, Time};

@@ -14,8 +14,8 @@ use crate::{
 const MAX_HEADER: usize = 150;
 /// Characters of a section's text.
 const MAX_SECTION: usize = 3000;
-/// Characters of a button's address.
-const MAX_URL: usize = 3000;
+/// Characters of an address.
+const MAX_URL: usize = 2000;
 
 /// The body of the POST. The subject is plain text; the body is `mrkdwn`, whose values the template has escaped, and
 /// `verbatim`, so that Slack makes no links of what looks like one.
@@ -35,9 +35,11 @@ pub(super) fn json(message: &Message, said: &Said, console: Option<&str>) -> Val
         None => link(notice, console).and(console.map(|console| format!("{}/alerts", console.trim_end_matches('/')))),
     }) && url.len() <= MAX_URL
     {
-        blocks.push(json!({"type": "actions", "elements": [
-            {"type": "button", "text": {"type": "plain_text", "text": "Open in Vedette"}, "url": url},
-        ]}));
+        // Not a button: an app that only posts has nobody to answer for a click on it, and Slack complains.
+        let mut link = String::new();
+        Escape::Slack.write(&url, &mut link);
+        let text = format!("<{link}|Open in Vedette>");
+        blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}));
     }
     json!({"text": fallback, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
 }

@@ -25,7 +25,7 @@ pub(super) fn post(
 ) -> Post {
     let body = match said {
         Some(said) => said.body.clone(),
-        None => body(message, console, now).to_string(),
+        None => body(message, console).to_string(),
     }
     .into_bytes();
     let id = &message.id;
@@ -40,7 +40,7 @@ pub(super) fn post(
     Post { content_type: content_type.to_owned(), headers, body }
 }
 
-fn body(message: &Message, console: Option<&str>, now: Time) -> serde_json::Value {
+fn body(message: &Message, console: Option<&str>) -> serde_json::Value {
     let (kind, data) = match message.single() {
         Some(notice) => {
             let kind = if notice.is_test() { "test".to_owned() } else { format!("alert.{}", notice.what) };
@@ -58,7 +58,9 @@ fn body(message: &Message, console: Option<&str>, now: Time) -> serde_json::Valu
             ("alert.digest".to_owned(), data)
         }
     };
-    json!({ "type": kind, "timestamp": now.to_string(), "data": data })
+    // When it happened, not when this is said: the body stays the same over all tries.
+    let time = message.notices.iter().map(|notice| notice.time).max().unwrap_or(Time::MIN);
+    json!({ "type": kind, "timestamp": time.to_string(), "data": data })
 }
 
 /// The key of a configured secret: base64 after `whsec_`, any other text as it is.
