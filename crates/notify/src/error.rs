@@ -7,7 +7,9 @@ pub enum NotifyError {
     #[error("{0}")]
     Config(String),
     /// The file was written by a newer Vedette.
-    #[error("{path}: notification file version {found} is newer than the {known} this Vedette knows; use the newer Vedette or restore a backup")]
+    #[error(
+        "{path}: notification file version {found} is newer than the {known} this Vedette knows; use the newer Vedette or restore a backup"
+    )]
     Newer {
         /// The file.
         path: PathBuf,

@@ -64,7 +64,8 @@ impl Notifier {
             if seen != Some(revision) {
                 let (notifier, alerts, sources) = (self.clone(), alerts.clone(), sources.clone());
                 let followed =
-                    tokio::task::spawn_blocking(move || notifier.follow(&alerts, &*sources, crate::notifier::now())).await;
+                    tokio::task::spawn_blocking(move || notifier.follow(&alerts, &*sources, crate::notifier::now()))
+                        .await;
                 let error = match followed {
                     Ok(Ok(_)) => None,
                     Ok(Err(error)) => Some(error.to_string()),
@@ -91,16 +92,10 @@ impl Notifier {
 }
 
 /// What happened to an alert since it was known so. Pure.
-fn news(
-    detail: &AlertDetail,
-    known: Option<Followed>,
-    since: Time,
-    sources: &SourceNames,
-) -> (Vec<Notice>, Followed) {
+fn news(detail: &AlertDetail, known: Option<Followed>, since: Time, sources: &SourceNames) -> (Vec<Notice>, Followed) {
     let alert = &detail.alert;
     let known = known.filter(|known| known.opened == alert.opened);
-    let names: BTreeSet<SourceId> =
-        detail.hits.iter().flat_map(|hit| &hit.events).map(|event| event.source).collect();
+    let names: BTreeSet<SourceId> = detail.hits.iter().flat_map(|hit| &hit.events).map(|event| event.source).collect();
     let names: Vec<String> = names.into_iter().take(16).filter_map(sources).collect();
     let notice = |what, time| Notice { sources: names.clone(), ..Notice::of(alert, what, time) };
 

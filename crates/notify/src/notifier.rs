@@ -179,8 +179,7 @@ impl Notifier {
             let stop = shutdown.child_token();
             let mut workers = JoinSet::new();
             for channel in &setup.channels {
-                let worker =
-                    worker::Worker::new(self.clone(), channel.clone(), setup.config.retry, setup.config.queue);
+                let worker = worker::Worker::new(self.clone(), channel.clone(), setup.config.retry, setup.config.queue);
                 workers.spawn(worker.run(stop.clone(), shutdown.clone(), slots.clone()));
             }
             loop {
@@ -310,7 +309,10 @@ impl Notifier {
         let names: Vec<&str> = setup.channels.iter().map(|channel| channel.name.as_str()).collect();
         let orphaned = self.shared.queue.orphan(&names, setup.config.queue, now())?;
         if orphaned > 0 {
-            tracing::warn!(orphaned, "notifications wait for channels that are not configured any more: dead letters now");
+            tracing::warn!(
+                orphaned,
+                "notifications wait for channels that are not configured any more: dead letters now"
+            );
         }
         Ok(())
     }
@@ -346,8 +348,11 @@ impl Channels for Setup {
 }
 
 async fn test_once(channel: &Ready, what: Happened, time: Time, patience: Duration) -> Tested {
-    let message =
-        Message { id: format!("vedette-test-{:x}", time.micros()), notices: vec![Notice::test(what, time)], held: None };
+    let message = Message {
+        id: format!("vedette-test-{:x}", time.micros()),
+        notices: vec![Notice::test(what, time)],
+        held: None,
+    };
     let result = match render::payload(channel, &message, time) {
         Ok(payload) => send::attempt(channel, payload, patience).await,
         Err(what) => Err(send::Failure::lasting(channel.scrub(&what))),

@@ -175,7 +175,9 @@ mod tests {
     fn endless_silence_is_refused() {
         let said = |text: &str| check(&serde_norway::from_str::<Vec<Quiet>>(text).unwrap());
         assert!(said("[{from: '00:00', to: '00:00'}]").unwrap_err().contains("never end"));
-        assert!(said("[{from: '06:00', to: '18:00'}, {from: '18:00', to: '06:00'}]").unwrap_err().contains("never end"));
+        assert!(
+            said("[{from: '06:00', to: '18:00'}, {from: '18:00', to: '06:00'}]").unwrap_err().contains("never end")
+        );
         assert!(said("[{from: '06:00', to: '05:59'}]").is_ok());
         assert!(said("[{time_zone: Mars, from: '06:00', to: '05:59'}]").unwrap_err().contains("Mars"));
         assert!(said("[{weekdays: [], from: '06:00', to: '05:59'}]").is_err());

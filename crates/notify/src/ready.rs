@@ -149,7 +149,8 @@ impl Secrets {
 }
 
 fn sensitive(what: &str, value: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| format!("{what} has characters that no header can have"))?;
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| format!("{what} has characters that no header can have"))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -175,8 +176,12 @@ impl Ready {
                 let content_type = webhook.content_type.clone();
                 (Speaks::Webhook { secret, content_type }, http(uri, headers, webhook.ca.as_deref())?)
             }
-            Kind::Slack(slack) => (Speaks::Slack, http(secrets.address(&slack.url, true)?, vec![], slack.ca.as_deref())?),
-            Kind::Teams(teams) => (Speaks::Teams, http(secrets.address(&teams.url, true)?, vec![], teams.ca.as_deref())?),
+            Kind::Slack(slack) => {
+                (Speaks::Slack, http(secrets.address(&slack.url, true)?, vec![], slack.ca.as_deref())?)
+            }
+            Kind::Teams(teams) => {
+                (Speaks::Teams, http(secrets.address(&teams.url, true)?, vec![], teams.ca.as_deref())?)
+            }
             Kind::Pagerduty(pagerduty) => {
                 let routing_key = secrets.read("routing_key", &pagerduty.routing_key)?;
                 (Speaks::Pagerduty { routing_key }, http(plain(&pagerduty.url)?, vec![], pagerduty.ca.as_deref())?)
@@ -229,7 +234,8 @@ impl Ready {
 }
 
 fn smtp_ready(smtp: &Smtp, secrets: &mut Secrets) -> Result<(Speaks, Target), String> {
-    let mailbox = |text: &String| text.parse::<Mailbox>().map_err(|error| format!("`{text}` is no mail address: {error}"));
+    let mailbox =
+        |text: &String| text.parse::<Mailbox>().map_err(|error| format!("`{text}` is no mail address: {error}"));
     let login = match (&smtp.user, &smtp.password) {
         (Some(user), Some(password)) => {
             let password = secrets.read("password", password)?;

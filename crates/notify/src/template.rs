@@ -9,9 +9,10 @@ use minijinja::{
 };
 
 use crate::{
-    Held, Notice, sample,
+    Held, Notice,
     config::{Channel, Config, Kind, SyslogFormat, Templates},
     message::{DigestView, Message, View},
+    sample,
     text::{Escape, cut, lines, one_line},
 };
 
@@ -20,7 +21,8 @@ const FUEL: u64 = 100_000;
 const MAX_SUBJECT: usize = 512;
 const MAX_BODY: usize = 32 << 10;
 
-const SUBJECT: &str = "[{{ level|upper }}] {{ rule.title }}: {{ entity.value }}{% if what != 'opened' %} ({{ what }}){% endif %}";
+const SUBJECT: &str =
+    "[{{ level|upper }}] {{ rule.title }}: {{ entity.value }}{% if what != 'opened' %} ({{ what }}){% endif %}";
 
 const BODY: &str = "\
 Alert {{ alert }} {{ what }}{% if who %} by {{ who }}{% endif %}{% if verdict %}: {{ verdict }}{% endif %}
@@ -43,8 +45,7 @@ Note: {{ note }}
 /// Where the link is not a button or a field of its own.
 const LINK: &str = "{% if link %}\n\n{{ link }}{% endif %}";
 
-const DIGEST_SUBJECT: &str =
-    "{{ total }} notices of {{ alerts }} alerts, worst {{ level }}{% if why %} ({{ why|replace('_', ' ') }}){% endif %}";
+const DIGEST_SUBJECT: &str = "{{ total }} notices of {{ alerts }} alerts, worst {{ level }}{% if why %} ({{ why|replace('_', ' ') }}){% endif %}";
 
 const DIGEST_BODY: &str = "\
 {{ total }} notices of {{ alerts }} alerts, from {{ from }} to {{ to }}

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::Secret;
+use super::{Secret, secret::Unquoted};
 
 /// Where messages go.
 #[derive(Clone, Debug, Deserialize)]
@@ -77,14 +77,14 @@ struct Written {
     rate: Option<Rate>,
     #[serde(default)]
     templates: Templates,
-    webhook: Option<Webhook>,
-    smtp: Option<Smtp>,
-    slack: Option<Slack>,
-    teams: Option<Teams>,
-    pagerduty: Option<Pagerduty>,
-    ntfy: Option<Ntfy>,
-    alertmanager: Option<Alertmanager>,
-    syslog: Option<Syslog>,
+    webhook: Option<Unquoted<Webhook>>,
+    smtp: Option<Unquoted<Smtp>>,
+    slack: Option<Unquoted<Slack>>,
+    teams: Option<Unquoted<Teams>>,
+    pagerduty: Option<Unquoted<Pagerduty>>,
+    ntfy: Option<Unquoted<Ntfy>>,
+    alertmanager: Option<Unquoted<Alertmanager>>,
+    syslog: Option<Unquoted<Syslog>>,
 }
 
 impl TryFrom<Written> for Channel {
@@ -93,14 +93,14 @@ impl TryFrom<Written> for Channel {
     fn try_from(written: Written) -> Result<Self, String> {
         let Written { name, rate, templates, .. } = written;
         let kinds = [
-            written.webhook.map(Kind::Webhook),
-            written.smtp.map(Kind::Smtp),
-            written.slack.map(Kind::Slack),
-            written.teams.map(Kind::Teams),
-            written.pagerduty.map(Kind::Pagerduty),
-            written.ntfy.map(Kind::Ntfy),
-            written.alertmanager.map(Kind::Alertmanager),
-            written.syslog.map(Kind::Syslog),
+            written.webhook.map(|Unquoted(settings)| Kind::Webhook(settings)),
+            written.smtp.map(|Unquoted(settings)| Kind::Smtp(settings)),
+            written.slack.map(|Unquoted(settings)| Kind::Slack(settings)),
+            written.teams.map(|Unquoted(settings)| Kind::Teams(settings)),
+            written.pagerduty.map(|Unquoted(settings)| Kind::Pagerduty(settings)),
+            written.ntfy.map(|Unquoted(settings)| Kind::Ntfy(settings)),
+            written.alertmanager.map(|Unquoted(settings)| Kind::Alertmanager(settings)),
+            written.syslog.map(|Unquoted(settings)| Kind::Syslog(settings)),
         ];
         let mut kinds = kinds.into_iter().flatten();
         match (kinds.next(), kinds.next()) {
@@ -148,13 +148,17 @@ pub struct Webhook {
     /// The key of the signature: `whsec_` and base64, or any text.
     pub secret: Option<Secret>,
     /// Further headers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unquoted")]
     pub headers: BTreeMap<String, Secret>,
     /// Of the body, if `templates.body` makes something other than JSON.
     #[serde(default = "json")]
     pub content_type: String,
     /// Certificates (PEM) to trust besides the system's.
     pub ca: Option<PathBuf>,
+}
+
+fn unquoted<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Secret>, D::Error> {
+    Unquoted::deserialize(deserializer).map(|Unquoted(headers)| headers)
 }
 
 fn json() -> String {

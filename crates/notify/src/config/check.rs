@@ -149,7 +149,8 @@ fn check_secret_url(url: &Secret, is_protected: bool) -> Result<(), String> {
     if url.reference().is_some() {
         return Ok(());
     }
-    let uri = url.read().and_then(|url| web_address(&url).map_err(str::to_owned)).map_err(|what| format!("url: {what}"))?;
+    let uri =
+        url.read().and_then(|url| web_address(&url).map_err(str::to_owned)).map_err(|what| format!("url: {what}"))?;
     protected(&uri, is_protected)
 }
 

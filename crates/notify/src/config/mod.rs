@@ -11,9 +11,9 @@ pub use channel::{
     Alertmanager, Channel, Facility, Kind, Ntfy, Pagerduty, Rate, Slack, Smtp, SmtpTls, Syslog, SyslogFormat, Teams,
     Templates, Transport, Webhook,
 };
+pub(crate) use check::{protected, web_address};
 pub use route::{Digest, Globs, Match, Quiet, Route, Then, TimeOfDay, Weekday};
 pub use secret::Secret;
-pub(crate) use check::{protected, web_address};
 
 /// Who is told of what, and how.
 #[derive(Clone, Debug, Deserialize)]

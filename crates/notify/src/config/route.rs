@@ -172,7 +172,8 @@ impl<'de> Deserialize<'de> for TimeOfDay {
             let number = |text: &str| (text.len() == 2).then(|| text.parse::<i8>().ok()).flatten();
             jiff::civil::Time::new(number(hour)?, number(minute)?, 0, 0).ok()
         });
-        time.map(TimeOfDay).ok_or_else(|| D::Error::custom(format!("`{text}` is not a time of day, for example \"22:00\"")))
+        time.map(TimeOfDay)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is not a time of day, for example \"22:00\"")))
     }
 }
 

@@ -19,7 +19,8 @@ impl Secret {
     /// There is no such file or variable, or it is empty; the text names where, not what.
     pub fn read(&self) -> Result<String, String> {
         let read = if let Some(path) = self.0.strip_prefix("file:") {
-            let size = std::fs::metadata(path).map_err(|error| format!("cannot read the secret's file {path}: {error}"))?;
+            let size =
+                std::fs::metadata(path).map_err(|error| format!("cannot read the secret's file {path}: {error}"))?;
             if size.len() > MAX_BYTES {
                 return Err(format!("the secret's file {path} is longer than {MAX_BYTES} bytes"));
             }
@@ -77,6 +78,29 @@ impl<'de> Deserialize<'de> for Secret {
             }
         }
         deserializer.deserialize_any(Text)
+    }
+}
+
+/// Settings that hold secrets: a map, and nothing else. Serde quotes what it finds in place of a map, and that may be the
+/// secret itself (`slack: https://hooks.slack.com/…`).
+pub(super) struct Unquoted<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Unquoted<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Map<T> {
+            type Value = Unquoted<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("settings, `key: value`")
+            }
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
+                Err(E::custom("settings are expected here, `key: value`, not a text"))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Unquoted)
+            }
+        }
+        deserializer.deserialize_any(Map(std::marker::PhantomData))
     }
 }
 

@@ -139,7 +139,9 @@ impl Worker {
             let (queue, given, dead_limit) = (self.notifier.shared.queue.clone(), given.clone(), self.dead_limit);
             match blocking(move || queue.finish(message, &given, dead_limit, now())).await {
                 Ok(()) => return rest,
-                Err(error) => tracing::error!(channel, message, "what became of a notification is not written: {error}"),
+                Err(error) => {
+                    tracing::error!(channel, message, "what became of a notification is not written: {error}")
+                }
             }
             tokio::select! {
                 () = shutdown.cancelled() => return rest,

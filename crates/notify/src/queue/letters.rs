@@ -56,11 +56,12 @@ impl Queue {
     /// Removes a dead letter; it counts as suppressed.
     pub fn discard(&self, letter: i64, now: Time) -> Result<(), NotifyError> {
         self.write(|writing| {
-            let mut found = writing
-                .tx
-                .prepare_cached("SELECT channel, route, notice FROM deliveries WHERE message = ?1 AND dead IS NOT NULL")?;
-            let rows: Vec<(String, String, String)> =
-                found.query_map([letter], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
+            let mut found = writing.tx.prepare_cached(
+                "SELECT channel, route, notice FROM deliveries WHERE message = ?1 AND dead IS NOT NULL",
+            )?;
+            let rows: Vec<(String, String, String)> = found
+                .query_map([letter], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect::<Result<_, _>>()?;
             if rows.is_empty() {
                 return Err(NotifyError::UnknownLetter(letter));
             }

@@ -78,8 +78,10 @@ fn take_in(
     if !channels.carries(share.channel, notice.what) {
         return refuse(Reason::NotCarried);
     }
-    let queued: i64 =
-        writing.tx.prepare_cached("SELECT count(*) FROM deliveries WHERE dead IS NULL")?.query_row([], |row| row.get(0))?;
+    let queued: i64 = writing
+        .tx
+        .prepare_cached("SELECT count(*) FROM deliveries WHERE dead IS NULL")?
+        .query_row([], |row| row.get(0))?;
     let room = if notice.level() >= Level::High { limit } else { limit / 4 * 3 };
     if usize::try_from(queued).unwrap_or(0) >= room {
         return refuse(Reason::QueueFull);
@@ -156,7 +158,9 @@ fn supersede(writing: &Writing<'_>, notice: &Notice, channel: &str, now: Time) -
         return Ok(None);
     }
     let older = if notice.what == Happened::Closed { "" } else { "AND what <> 'acknowledged'" };
-    let sql = format!("SELECT id, route, notice, due FROM deliveries WHERE channel = ?1 AND alert = ?2 AND dead IS NULL {older}");
+    let sql = format!(
+        "SELECT id, route, notice, due FROM deliveries WHERE channel = ?1 AND alert = ?2 AND dead IS NULL {older}"
+    );
     let mut found = writing.tx.prepare_cached(&sql)?;
     let rows = found.query_map(params![channel, notice.alert.0], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))

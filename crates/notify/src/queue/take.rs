@@ -143,11 +143,10 @@ fn fold(writing: &Writing<'_>, channel: &str, now: Time) -> Result<(), NotifyErr
     const THESE: &str = "SELECT id FROM deliveries WHERE channel = ?1 AND dead IS NULL AND message = id
          AND due <= ?2 AND attempts = 0 AND held IS NULL ORDER BY id LIMIT ?3";
     let all = params![channel, now.micros(), MAX_NOTICES];
-    let (count, message): (i64, Option<i64>) = writing.tx.query_row(
-        &format!("SELECT count(*), min(id) FROM ({THESE})"),
-        all,
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
+    let (count, message): (i64, Option<i64>) =
+        writing.tx.query_row(&format!("SELECT count(*), min(id) FROM ({THESE})"), all, |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     let Some(message) = message.filter(|_| count > 1) else { return Ok(()) };
     writing.tx.execute(
         &format!("UPDATE deliveries SET message = {message}, held = 'rate_limit', due = ?2 WHERE id IN ({THESE})"),
@@ -183,9 +182,9 @@ fn next_due(writing: &Writing<'_>, channel: &str, now: Time) -> Result<Option<Ti
 }
 
 fn read(writing: &Writing<'_>, id: i64) -> Result<Taken, NotifyError> {
-    let mut found = writing
-        .tx
-        .prepare_cached("SELECT notice, held, attempts FROM deliveries WHERE message = ?1 AND dead IS NULL ORDER BY id")?;
+    let mut found = writing.tx.prepare_cached(
+        "SELECT notice, held, attempts FROM deliveries WHERE message = ?1 AND dead IS NULL ORDER BY id",
+    )?;
     let rows = found.query_map([id], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, u32>(2)?))
     })?;

@@ -219,13 +219,26 @@ fn a_file_is_told_from_others() {
 /// One thing that happens to the notifier.
 #[derive(Clone, Debug)]
 enum Step {
-    Offer { alert: i64, what: Happened, rule: usize, level: usize },
+    Offer {
+        alert: i64,
+        what: Happened,
+        rule: usize,
+        level: usize,
+    },
     /// An attempt of a channel, and what comes of it.
-    Attempt { channel: usize, folds: bool, end: usize },
+    Attempt {
+        channel: usize,
+        folds: bool,
+        end: usize,
+    },
     /// The process dies with attempts under way, and another opens the file.
     Restart,
-    Wait { minutes: i64 },
-    Letter { retried: bool },
+    Wait {
+        minutes: i64,
+    },
+    Letter {
+        retried: bool,
+    },
     Orphan,
 }
 

@@ -6,12 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Map, Value, json};
 use vedette_event::Time;
 
-use crate::{
-    Happened, Notice,
-    message::link,
-    template::Said,
-    text::one_line,
-};
+use crate::{Happened, Notice, message::link, template::Said, text::one_line};
 
 /// Labels that we write.
 pub(crate) const LABELS: &[&str] = &["alertname", "alert_id", "entity", "entity_kind", "rule_id", "severity", "job"];
@@ -40,7 +35,9 @@ pub(super) fn json(
         ("job", "vedette".to_owned()),
     ];
     // An empty label is none, and an alert without a name is refused.
-    all.extend(ours.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), json!(value))));
+    all.extend(
+        ours.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), json!(value))),
+    );
     let ends = match notice.what {
         Happened::Closed => notice.time.max(notice.opened.plus_micros(1_000)),
         _ => {

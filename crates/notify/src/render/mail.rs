@@ -12,19 +12,13 @@ use vedette_event::{Level, Time};
 use crate::{message::Message, template::Said};
 
 /// The mail of a message. Its `Message-ID` stays the same over all tries.
-pub(super) fn mail(
-    message: &Message,
-    said: &Said,
-    from: &Mailbox,
-    to: &[Mailbox],
-    now: Time,
-) -> Result<Mail, String> {
+pub(super) fn mail(message: &Message, said: &Said, from: &Mailbox, to: &[Mailbox], now: Time) -> Result<Mail, String> {
     let date = std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(now.secs()).unwrap_or(0));
-    let mut builder = Mail::builder()
-        .from(from.clone())
-        .date(date)
-        .subject(&said.subject)
-        .message_id(Some(format!("<{}@{}>", message.id, from.email.domain())));
+    let mut builder = Mail::builder().from(from.clone()).date(date).subject(&said.subject).message_id(Some(format!(
+        "<{}@{}>",
+        message.id,
+        from.email.domain()
+    )));
     for mailbox in to {
         builder = builder.to(mailbox.clone());
     }

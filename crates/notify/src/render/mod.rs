@@ -77,7 +77,9 @@ pub(crate) fn payload(channel: &Ready, message: &Message, now: Time) -> Result<P
             Payload::Post(Post::json(&alertmanager::json(first(message)?, &text(), console, labels, *hold, now)))
         }
         Speaks::Smtp(smtp) => Payload::Mail(Box::new(mail::mail(message, &text(), &smtp.from, &smtp.to, now)?)),
-        Speaks::Syslog(settings) => Payload::Lines(vec![syslog::line(first(message)?, said.as_ref(), console, settings)]),
+        Speaks::Syslog(settings) => {
+            Payload::Lines(vec![syslog::line(first(message)?, said.as_ref(), console, settings)])
+        }
     })
 }
 

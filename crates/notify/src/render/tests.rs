@@ -30,9 +30,10 @@ fn written(channel: &str, notices: Vec<Notice>) -> String {
             format!("{headers}{body}")
         }
         Payload::Mail(mail) => String::from_utf8(mail.formatted()).unwrap().replace("\r\n", "\n"),
-        Payload::Lines(lines) => {
-            lines.join("\n").replace(&format!(" {} alert ", std::process::id()), " PID alert ").replace('\u{feff}', "BOM")
-        }
+        Payload::Lines(lines) => lines
+            .join("\n")
+            .replace(&format!(" {} alert ", std::process::id()), " PID alert ")
+            .replace('\u{feff}', "BOM"),
     }
 }
 
@@ -77,7 +78,10 @@ const TEXT: &str = r#"syslog: {address: "siem.example:514", hostname: monitor, f
 
 #[test]
 fn webhook() {
-    check(WEBHOOK, vec![sample::notice()], expect![[r#"
+    check(
+        WEBHOOK,
+        vec![sample::notice()],
+        expect![[r#"
         webhook-id: vedette-5-18
         webhook-timestamp: 1795238010
         webhook-signature: v1,R6wil2Vi4UkvVstg4fQyTJmogYAn6i57iZo+Wu33lak=
@@ -127,8 +131,12 @@ fn webhook() {
             "verdict": null,
             "test": false
           }
-        }"#]]);
-    check(WEBHOOK, several(), expect![[r#"
+        }"#]],
+    );
+    check(
+        WEBHOOK,
+        several(),
+        expect![[r#"
         webhook-id: vedette-5-18
         webhook-timestamp: 1795238010
         webhook-signature: v1,d95cIyRphZFhSSSjUJSEKl7aSonYYwqLampzOOmbo1o=
@@ -297,7 +305,8 @@ fn webhook() {
               }
             ]
           }
-        }"#]]);
+        }"#]],
+    );
     let unsigned = r#"webhook: {url: "https://hook.example/x"}"#;
     let text = written(unsigned, vec![hostile()]);
     let exact: serde_json::Value = serde_json::from_str(&text[text.find('{').unwrap()..]).unwrap();
@@ -307,17 +316,24 @@ fn webhook() {
 #[test]
 fn webhook_of_ones_own_making() {
     let channel = r#"webhook: {url: "https://chat.example/x"}, templates: {body: '{"content": "{{ level }}: {{ rule.title }}"}', digest_body: '{"content": "{{ total }}"}'}"#;
-    check(channel, vec![hostile()], expect![[r#"
+    check(
+        channel,
+        vec![hostile()],
+        expect![[r#"
         webhook-id: vedette-5-18
         webhook-timestamp: 1795238010
         {
           "content": "high: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-        }"#]]);
+        }"#]],
+    );
 }
 
 #[test]
 fn slack() {
-    check(SLACK, vec![sample::notice()], expect![[r#"
+    check(
+        SLACK,
+        vec![sample::notice()],
+        expect![[r#"
         {
           "text": "🟠 [HIGH] SSH brute force: 192.0.2.7",
           "blocks": [
@@ -353,8 +369,12 @@ fn slack() {
           ],
           "unfurl_links": false,
           "unfurl_media": false
-        }"#]]);
-    check(SLACK, vec![hostile()], expect![[r#"
+        }"#]],
+    );
+    check(
+        SLACK,
+        vec![hostile()],
+        expect![[r#"
         {
           "text": "🟠 [HIGH] &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;amp;��[31m: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;amp;��[31m",
           "blocks": [
@@ -390,8 +410,12 @@ fn slack() {
           ],
           "unfurl_links": false,
           "unfurl_media": false
-        }"#]]);
-    check(SLACK, several(), expect![[r#"
+        }"#]],
+    );
+    check(
+        SLACK,
+        several(),
+        expect![[r#"
         {
           "text": "🟠 3 notices of 2 alerts, worst high (quiet hours)",
           "blocks": [
@@ -427,12 +451,16 @@ fn slack() {
           ],
           "unfurl_links": false,
           "unfurl_media": false
-        }"#]]);
+        }"#]],
+    );
 }
 
 #[test]
 fn teams() {
-    check(TEAMS, vec![sample::closed()], expect![[r#"
+    check(
+        TEAMS,
+        vec![sample::closed()],
+        expect![[r#"
         {
           "type": "message",
           "attachments": [
@@ -561,8 +589,12 @@ fn teams() {
               }
             }
           ]
-        }"#]]);
-    check(TEAMS, vec![hostile()], expect![[r#"
+        }"#]],
+    );
+    check(
+        TEAMS,
+        vec![hostile()],
+        expect![[r#"
         {
           "type": "message",
           "attachments": [
@@ -681,12 +713,16 @@ fn teams() {
               }
             }
           ]
-        }"#]]);
+        }"#]],
+    );
 }
 
 #[test]
 fn pagerduty() {
-    check(PAGERDUTY, vec![sample::notice()], expect![[r#"
+    check(
+        PAGERDUTY,
+        vec![sample::notice()],
+        expect![[r#"
         {
           "routing_key": "0123456789abcdef0123456789abcdef",
           "event_action": "trigger",
@@ -739,21 +775,33 @@ fn pagerduty() {
               "text": "Open in Vedette"
             }
           ]
-        }"#]]);
-    check(PAGERDUTY, vec![sample::closed()], expect![[r#"
+        }"#]],
+    );
+    check(
+        PAGERDUTY,
+        vec![sample::closed()],
+        expect![[r#"
         {
           "routing_key": "0123456789abcdef0123456789abcdef",
           "event_action": "resolve",
           "dedup_key": "vedette-alert-17-660c26b46fc00"
-        }"#]]);
+        }"#]],
+    );
     let acknowledged = Notice { what: Happened::Acknowledged, ..sample::notice() };
-    check(PAGERDUTY, vec![acknowledged], expect![[r#"
+    check(
+        PAGERDUTY,
+        vec![acknowledged],
+        expect![[r#"
         {
           "routing_key": "0123456789abcdef0123456789abcdef",
           "event_action": "acknowledge",
           "dedup_key": "vedette-alert-17-660c26b46fc00"
-        }"#]]);
-    check(PAGERDUTY, vec![hostile()], expect![[r#"
+        }"#]],
+    );
+    check(
+        PAGERDUTY,
+        vec![hostile()],
+        expect![[r#"
         {
           "routing_key": "0123456789abcdef0123456789abcdef",
           "event_action": "trigger",
@@ -802,12 +850,16 @@ fn pagerduty() {
               "text": "Open in Vedette"
             }
           ]
-        }"#]]);
+        }"#]],
+    );
 }
 
 #[test]
 fn ntfy() {
-    check(NTFY, vec![sample::notice()], expect![[r#"
+    check(
+        NTFY,
+        vec![sample::notice()],
+        expect![[r#"
         {
           "topic": "vedette-7d1f",
           "title": "[HIGH] SSH brute force: 192.0.2.7",
@@ -817,8 +869,12 @@ fn ntfy() {
             "warning"
           ],
           "click": "https://vedette.example:8443/alerts/17"
-        }"#]]);
-    check(NTFY, vec![hostile()], expect![[r#"
+        }"#]],
+    );
+    check(
+        NTFY,
+        vec![hostile()],
+        expect![[r#"
         {
           "topic": "vedette-7d1f",
           "title": "[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m",
@@ -828,12 +884,16 @@ fn ntfy() {
             "warning"
           ],
           "click": "https://vedette.example:8443/alerts/17"
-        }"#]]);
+        }"#]],
+    );
 }
 
 #[test]
 fn alertmanager() {
-    check(ALERTMANAGER, vec![sample::notice()], expect![[r#"
+    check(
+        ALERTMANAGER,
+        vec![sample::notice()],
+        expect![[r#"
         [
           {
             "labels": {
@@ -856,8 +916,12 @@ fn alertmanager() {
             "endsAt": "2026-11-22T05:13:30.000000Z",
             "generatorURL": "https://vedette.example:8443/alerts/17"
           }
-        ]"#]]);
-    check(ALERTMANAGER, vec![sample::closed()], expect![[r#"
+        ]"#]],
+    );
+    check(
+        ALERTMANAGER,
+        vec![sample::closed()],
+        expect![[r#"
         [
           {
             "labels": {
@@ -880,12 +944,16 @@ fn alertmanager() {
             "endsAt": "2026-11-21T05:13:20.001000Z",
             "generatorURL": "https://vedette.example:8443/alerts/17"
           }
-        ]"#]]);
+        ]"#]],
+    );
 }
 
 #[test]
 fn smtp() {
-    check(SMTP, vec![sample::notice()], expect![[r#"
+    check(
+        SMTP,
+        vec![sample::notice()],
+        expect![[r#"
         From: Vedette <vedette@example.org>
         Date: Sat, 21 Nov 2026 05:13:30 +0000
         Subject: [HIGH] SSH brute force: 192.0.2.7
@@ -905,8 +973,12 @@ fn smtp() {
         Sources: file:/var/log/auth.log
         Findings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.00000=
         0Z
-        https://vedette.example:8443/alerts/17"#]]);
-    check(SMTP, vec![hostile()], expect![[r#"
+        https://vedette.example:8443/alerts/17"#]],
+    );
+    check(
+        SMTP,
+        vec![hostile()],
+        expect![[r#"
         From: Vedette <vedette@example.org>
         Date: Sat, 21 Nov 2026 05:13:30 +0000
         Subject: [HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7
@@ -942,8 +1014,12 @@ fn smtp() {
         Note: <!channel> *b* [x](https://evil.example) {{ 7*7 }}=EF=BF=BD=EF=BF=BDB=
         cc: v@evil.example=EF=BF=BD.=EF=BF=BD=EF=BF=BDQUIT=EF=BF=BD|\=3D"'&amp;=EF=
         =BF=BD=EF=BF=BD[31m
-        https://vedette.example:8443/alerts/17"#]]);
-    check(SMTP, several(), expect![[r#"
+        https://vedette.example:8443/alerts/17"#]],
+    );
+    check(
+        SMTP,
+        several(),
+        expect![[r#"
         From: Vedette <vedette@example.org>
         Date: Sat, 21 Nov 2026 05:13:30 +0000
         Subject: 3 notices of 2 alerts, worst high (quiet hours)
@@ -963,15 +1039,38 @@ fn smtp() {
         [high] SSH brute force: 192.0.2.7, alert 17 closed, 12 findings
         [low] Port scan: 192.0.2.7, alert 18 opened, 3 findings
 
-        https://vedette.example:8443/alerts"#]]);
+        https://vedette.example:8443/alerts"#]],
+    );
 }
 
 #[test]
 fn syslog() {
-    check(CEF, vec![sample::closed()], expect!["<107>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - CEF:0|Vedette|Vedette|0.1.0|ssh-brute-force|SSH brute force|8|rt=1795238000000 start=1795237400000 end=1795237990000 cnt=12 act=closed externalId=17 src=192.0.2.7 suser=root cs1=ip:192.0.2.7 cs1Label=entity cs2=T1110 cs2Label=techniques cs3=true_positive cs3Label=verdict cs4=https://vedette.example:8443/alerts/17 cs4Label=link msg=blocked at the edge"]);
-    check(CEF, vec![hostile()], expect![[r#"<107>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - CEF:0|Vedette|Vedette|0.1.0|<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�\|\\="'&amp;��[31m|<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�\|\\="'&amp;��[31m|8|rt=1795238000000 start=1795237400000 end=1795237990000 cnt=12 act=opened externalId=17 suser=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs1=user:<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs1Label=entity cs2=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs2Label=techniques cs4=https://vedette.example:8443/alerts/17 cs4Label=link msg=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m"#]]);
-    check(TEXT, vec![sample::notice()], expect!["<131>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - BOM[HIGH] SSH brute force: 192.0.2.7"]);
-    check(TEXT, vec![hostile()], expect![[r#"<131>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - BOM[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\="'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\="'&amp;��[31m"#]]);
+    check(
+        CEF,
+        vec![sample::closed()],
+        expect![
+            "<107>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - CEF:0|Vedette|Vedette|0.1.0|ssh-brute-force|SSH brute force|8|rt=1795238000000 start=1795237400000 end=1795237990000 cnt=12 act=closed externalId=17 src=192.0.2.7 suser=root cs1=ip:192.0.2.7 cs1Label=entity cs2=T1110 cs2Label=techniques cs3=true_positive cs3Label=verdict cs4=https://vedette.example:8443/alerts/17 cs4Label=link msg=blocked at the edge"
+        ],
+    );
+    check(
+        CEF,
+        vec![hostile()],
+        expect![[
+            r#"<107>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - CEF:0|Vedette|Vedette|0.1.0|<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�\|\\="'&amp;��[31m|<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�\|\\="'&amp;��[31m|8|rt=1795238000000 start=1795237400000 end=1795237990000 cnt=12 act=opened externalId=17 suser=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs1=user:<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs1Label=entity cs2=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs2Label=techniques cs4=https://vedette.example:8443/alerts/17 cs4Label=link msg=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m"#
+        ]],
+    );
+    check(
+        TEXT,
+        vec![sample::notice()],
+        expect!["<131>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - BOM[HIGH] SSH brute force: 192.0.2.7"],
+    );
+    check(
+        TEXT,
+        vec![hostile()],
+        expect![[
+            r#"<131>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - BOM[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\="'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\="'&amp;��[31m"#
+        ]],
+    );
 }
 
 #[test]

@@ -47,7 +47,8 @@ fn body(message: &Message, console: Option<&str>) -> serde_json::Value {
             (kind, json!(View::exact(notice, console)))
         }
         None => {
-            let mut data = json!(DigestView::of(message, console, |notice: &Notice, console| View::exact(notice, console)));
+            let mut data =
+                json!(DigestView::of(message, console, |notice: &Notice, console| View::exact(notice, console)));
             // A machine wants them all, in the order in which they came.
             if let Some(fields) = data.as_object_mut() {
                 fields.remove("worst");

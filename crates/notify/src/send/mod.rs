@@ -59,8 +59,8 @@ pub(crate) async fn attempt(channel: &Ready, payload: Payload, patience: Duratio
         }
     };
     let attempted = tokio::time::timeout(patience, sending).await;
-    let result = attempted
-        .unwrap_or_else(|_| Err(Failure::passing(format!("no answer within {} s", patience.as_secs()))));
+    let result =
+        attempted.unwrap_or_else(|_| Err(Failure::passing(format!("no answer within {} s", patience.as_secs()))));
     let clean = |answer: Answer| Answer { text: channel.scrub(&answer.text), ..answer };
     result.map(clean).map_err(|failure| Failure {
         what: channel.scrub(&failure.what),

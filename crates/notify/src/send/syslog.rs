@@ -57,10 +57,7 @@ async fn datagrams(host: &str, port: u16, lines: &[String]) -> std::io::Result<(
     Err(last)
 }
 
-async fn stream(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    lines: &[String],
-) -> Result<&'static str, Failure> {
+async fn stream(mut stream: impl AsyncRead + AsyncWrite + Unpin, lines: &[String]) -> Result<&'static str, Failure> {
     let lost = |error: std::io::Error| Failure::passing(format!("the connection was lost: {error}"));
     let mut framed = Vec::new();
     for line in lines {

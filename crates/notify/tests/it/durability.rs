@@ -77,7 +77,9 @@ async fn killed_again_and_again() {
 
     let mut ids: HashMap<i64, HashSet<String>> = HashMap::new();
     for got in server.got() {
-        ids.entry(got.json()["data"]["alert"].as_i64().unwrap()).or_default().insert(got.header("webhook-id").to_owned());
+        ids.entry(got.json()["data"]["alert"].as_i64().unwrap())
+            .or_default()
+            .insert(got.header("webhook-id").to_owned());
     }
     let lost: Vec<_> = taken.iter().filter(|alert| !ids.contains_key(alert)).collect();
     assert!(lost.is_empty(), "taken and never sent: {lost:?}");
@@ -86,5 +88,8 @@ async fn killed_again_and_again() {
     // Each kill may cost one second try, no more: that of the message under way.
     let doubled = server.got().len() - ids.len();
     assert!(doubled <= rounds as usize, "{doubled} were sent twice");
-    eprintln!("{} taken, {before} sent before the last start, {waiting} waited then, {doubled} sent twice", taken.len());
+    eprintln!(
+        "{} taken, {before} sent before the last start, {waiting} waited then, {doubled} sent twice",
+        taken.len()
+    );
 }

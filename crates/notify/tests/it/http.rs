@@ -30,7 +30,8 @@ except WebhookVerificationError as error:
     print(error)
 ";
     let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
-    let headers: serde_json::Map<_, _> = names.iter().map(|name| ((*name).to_owned(), json!(got.header(name)))).collect();
+    let headers: serde_json::Map<_, _> =
+        names.iter().map(|name| ((*name).to_owned(), json!(got.header(name)))).collect();
     let given = json!({"secret": secret, "body": String::from_utf8(got.body.clone()).unwrap(), "headers": headers});
     let mut child = python().args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(given.to_string().as_bytes()).unwrap();
@@ -65,7 +66,8 @@ async fn webhooks_are_signed_as_the_standard_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_pass_is_tried_again_as_the_same_message() {
-    let server = Server::start([Say::Status(500, "oops"), Say::Cut, Say::With(429, "Retry-After: 3", "slow down")]).await;
+    let server =
+        Server::start([Say::Status(500, "oops"), Say::Cut, Say::With(429, "Retry-After: 3", "slow down")]).await;
     let running = Running::start(&webhook(&server, ""));
     running.offer(&notice(1, Happened::Opened));
     let got = server.wait_for(4).await;
@@ -187,10 +189,16 @@ async fn a_test_says_what_the_other_side_says() {
     let running = Running::start(&text);
     let tested = running.notifier.send_test("pager").await.unwrap();
     assert!(tested.is_sent);
-    assert_eq!((tested.status, tested.answer.as_str()), (Some(202), r#"{"status":"success","message":"Event processed"}"#));
+    assert_eq!(
+        (tested.status, tested.answer.as_str()),
+        (Some(202), r#"{"status":"success","message":"Event processed"}"#)
+    );
     let got = server.got();
     assert_eq!(got[0].json()["routing_key"], "vedette-notify", "from the environment");
-    assert_eq!((&got[0].json()["event_action"], &got[1].json()["event_action"]), (&json!("trigger"), &json!("resolve")));
+    assert_eq!(
+        (&got[0].json()["event_action"], &got[1].json()["event_action"]),
+        (&json!("trigger"), &json!("resolve"))
+    );
     assert_eq!(got[0].json()["dedup_key"], got[1].json()["dedup_key"]);
     let tested = running.notifier.send_test("pager").await.unwrap();
     assert_eq!((tested.is_sent, tested.status), (false, Some(400)));
