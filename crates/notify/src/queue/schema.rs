@@ -1,0 +1,177 @@
+//! The file: opening, versions, transactions.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use crate::NotifyError;
+
+/// `VNot`, so that `file` and we can tell whose database it is.
+const APPLICATION_ID: i32 = 0x564e_6f74;
+const VERSION: i64 = 1;
+
+const CREATE: &str = "
+-- A notice for a channel: waiting, or given up (dead).
+CREATE TABLE deliveries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    message INTEGER,                    -- the id of the first delivery of its message; null while it is gathered
+    channel TEXT NOT NULL,
+    route TEXT NOT NULL,
+    alert INTEGER NOT NULL,
+    level INTEGER NOT NULL,             -- 0 informational .. 4 critical
+    what TEXT NOT NULL,
+    notice TEXT NOT NULL,               -- JSON
+    offered INTEGER NOT NULL,           -- microseconds since 1970 UTC, as all times here
+    due INTEGER NOT NULL,
+    held TEXT,                          -- digest, quiet_hours, rate_limit
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    dead INTEGER                        -- when it was given up
+) STRICT;
+CREATE INDEX deliveries_due ON deliveries(channel, due) WHERE dead IS NULL;
+CREATE INDEX deliveries_of_alert ON deliveries(channel, alert) WHERE dead IS NULL;
+CREATE INDEX deliveries_of_message ON deliveries(message);
+CREATE INDEX deliveries_dead ON deliveries(dead) WHERE dead IS NOT NULL;
+-- What was offered, so that nothing is told twice.
+CREATE TABLE told (
+    identity BLOB PRIMARY KEY,
+    time INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX told_by_time ON told(time);
+CREATE TABLE counts (
+    channel TEXT NOT NULL,
+    route TEXT NOT NULL,
+    what TEXT NOT NULL,                 -- offered, sent, suppressed:<reason>, held:<why>
+    count INTEGER NOT NULL,
+    PRIMARY KEY (channel, route, what)
+) STRICT, WITHOUT ROWID;
+-- The latest that were not sent, to look at.
+CREATE TABLE suppressed (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time INTEGER NOT NULL,
+    channel TEXT NOT NULL,
+    route TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    alert INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    level INTEGER NOT NULL,
+    title TEXT NOT NULL
+) STRICT;
+-- How far the alerts were followed.
+CREATE TABLE position (
+    since INTEGER NOT NULL,             -- what happened to alerts before this is no news
+    revision INTEGER NOT NULL
+) STRICT;
+CREATE TABLE followed (
+    alert INTEGER PRIMARY KEY,
+    opened INTEGER NOT NULL,
+    changes INTEGER NOT NULL,           -- rows of its history
+    decade INTEGER NOT NULL,            -- of its count
+    changed INTEGER NOT NULL
+) STRICT;
+CREATE INDEX followed_by_time ON followed(changed);
+";
+
+/// The notification file. Cheap to clone; every clone works on the same file.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue {
+    db: Arc<Mutex<Connection>>,
+}
+
+impl Queue {
+    /// Opens the file, creating it (readable by its owner only) if there is none.
+    pub fn open(path: &Path) -> Result<Queue, NotifyError> {
+        create_private(path).map_err(|source| NotifyError::Open { path: path.to_owned(), source })?;
+        let mut db = Connection::open(path)?;
+        db.busy_timeout(Duration::from_secs(5))?;
+        check_file(&db, path)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        prepare(&mut db)?;
+        Ok(Queue { db: Arc::new(Mutex::new(db)) })
+    }
+
+    #[cfg(test)]
+    pub fn in_memory() -> Result<Queue, NotifyError> {
+        let mut db = Connection::open_in_memory()?;
+        prepare(&mut db)?;
+        Ok(Queue { db: Arc::new(Mutex::new(db)) })
+    }
+
+    /// Runs `f` in one transaction: all of it is durable when this returns `Ok`, none of it otherwise.
+    pub(super) fn write<T>(&self, f: impl FnOnce(&Writing<'_>) -> Result<T, NotifyError>) -> Result<T, NotifyError> {
+        // A panic while it was held rolled its transaction back; the connection is whole.
+        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let writing = Writing { tx: db.transaction_with_behavior(TransactionBehavior::Immediate)? };
+        let done = f(&writing)?;
+        writing.tx.commit()?;
+        Ok(done)
+    }
+
+    /// Runs `f` on one consistent view.
+    pub(super) fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, NotifyError>) -> Result<T, NotifyError> {
+        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let tx = db.transaction()?;
+        f(&tx)
+    }
+}
+
+/// A transaction that counts.
+pub(super) struct Writing<'a> {
+    pub tx: Transaction<'a>,
+}
+
+impl Writing<'_> {
+    pub fn count(&self, channel: &str, route: &str, what: &str, by: u64) -> Result<(), NotifyError> {
+        self.tx
+            .prepare_cached(
+                "INSERT INTO counts VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            )?
+            .execute(params![channel, route, what, i64::try_from(by).unwrap_or(i64::MAX)])?;
+        Ok(())
+    }
+}
+
+/// A number that is never negative.
+pub(super) fn number(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(column)?.unsigned_abs())
+}
+
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// Refuses before anything is written.
+fn check_file(db: &Connection, path: &Path) -> Result<(), NotifyError> {
+    let found: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if found != APPLICATION_ID && (found != 0 || tables > 0) {
+        return Err(NotifyError::Foreign { path: path.to_owned(), found });
+    }
+    if version > VERSION {
+        return Err(NotifyError::Newer { path: path.to_owned(), found: version, known: VERSION });
+    }
+    Ok(())
+}
+
+fn prepare(db: &mut Connection) -> Result<(), NotifyError> {
+    db.pragma_update(None, "synchronous", "FULL")?;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
+        tx.execute_batch(CREATE)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", VERSION)?;
+    }
+    tx.commit()?;
+    Ok(())
+}
