@@ -16,6 +16,7 @@ mod api;
 mod app;
 mod auth;
 mod custody;
+mod detection;
 mod guard;
 pub mod listen;
 mod live;
@@ -29,11 +30,12 @@ use std::sync::Arc;
 pub use action::Action;
 pub use api::openapi;
 pub use app::{
-    App, Check, Cosigned, Counters, Gates, HealthView, Journal, LedgerStatus, LiveTail, LoadedRule, RefusedRule,
-    RulesView, Status, WitnessStatus, Witnessed, system_clock,
+    App, Check, Cosigned, Counters, Gates, HealthView, Journal, LedgerStatus, LiveTail, Status, WitnessStatus,
+    Witnessed, system_clock,
 };
 pub use auth::Peer;
 pub use custody::{Custody, CustodyError, Erased, Hold, Selection};
+pub use detection::{CheckedRules, FileName, LoadedRule, Logsource, Matches, RefusedRule, RulesView, SaveError};
 pub use local::Local;
 pub use problem::Problem;
 pub use rooms::{Ask, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary};

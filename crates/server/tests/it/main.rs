@@ -7,6 +7,7 @@ mod custody;
 mod openapi;
 mod pages;
 mod rooms;
+mod rules;
 mod search;
 mod streams;
 mod support;

@@ -15,6 +15,7 @@ mod harness;
 mod hostile;
 mod imports;
 mod journal;
+mod own_rules;
 mod proofs;
 mod sealer_deaths;
 mod stopped_pipeline;
