@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use vedette_alert::Alerts;
 use vedette_event::{Batch, Time};
 
-use crate::{Action, Custody, RulesView, accounts::Accounts, rooms::Rooms};
+use crate::{Action, Console, Custody, RulesView, accounts::Accounts, rooms::Rooms};
 
 /// Everything the routes work on. The binary builds one and gives it to [`router`](crate::router).
 pub struct App {
@@ -33,6 +33,8 @@ pub struct App {
     pub journal: Arc<dyn Journal>,
     /// What the binary knows of its own health.
     pub health: Arc<dyn HealthView>,
+    /// The console's files.
+    pub console: Console,
     /// Batches as they are stored, for live views.
     pub live: LiveTail,
     /// What time it is.

@@ -3,6 +3,7 @@
 
 mod access;
 mod alerts;
+mod console;
 mod custody;
 mod openapi;
 mod pages;

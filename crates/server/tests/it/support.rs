@@ -25,7 +25,7 @@ use vedette_event::{
     SourceId, Time,
 };
 use vedette_server::{
-    Action, App, Ask, Check, CheckedRules, Cosigned, Counters, Custody, CustodyError, Erased, FileName, Gates,
+    Action, App, Ask, Check, CheckedRules, Console, Cosigned, Counters, Custody, CustodyError, Erased, FileName, Gates,
     HealthView, Hold, Journal, LedgerStatus, LiveFilter, LiveTail, LoadedRule, Logsource, Peer, Piece, Progress,
     RefusedRule, Rooms, RulesView, SaveError, SearchError, Selection, SpoolStatus, Status, StoreStatus, Summary,
     WitnessStatus, Witnessed, accounts::Accounts,
@@ -290,6 +290,11 @@ pub fn server() -> Server {
 
 /// A server over other rooms; its own `rooms` are not used then.
 pub fn server_over(over: Arc<dyn Rooms>) -> Server {
+    server_with(over, Console::Absent)
+}
+
+/// A server with a console.
+pub fn server_with(over: Arc<dyn Rooms>, console: Console) -> Server {
     let dir = tempfile::tempdir().unwrap();
     let (rooms, journal) = (Arc::new(FakeRooms::default()), Arc::new(FakeJournal::default()));
     let rules = Arc::new(FakeRules::default());
@@ -305,6 +310,7 @@ pub fn server_over(over: Arc<dyn Rooms>) -> Server {
         rules: rules.clone(),
         journal: journal.clone(),
         health: Arc::new(FakeHealth),
+        console,
         live: LiveTail::default(),
         clock: Arc::new(move || Time::from_secs(ticks.load(Ordering::Relaxed))),
         version: "0.1.0-test",

@@ -6,6 +6,7 @@ mod bulk;
 mod clients;
 mod clock;
 mod commands;
+mod console;
 mod corpora;
 mod custody;
 mod durability;
