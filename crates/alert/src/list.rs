@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 use vedette_event::{Entity, FindingId, Level, RuleRef, Time};
 
-use crate::{Alert, AlertDetail, AlertError, AlertId, Alerts, Change, Hit, State};
+use crate::{Alert, AlertDetail, AlertError, AlertId, Alerts, Change, Hit, State, Verdict};
 
 /// A page holds at most this many alerts.
 pub const MAX_PAGE: usize = 1000;
@@ -76,6 +76,8 @@ impl FromStr for Sort {
 pub struct Filter {
     /// In one of these states; empty means any.
     pub states: Vec<StateName>,
+    /// Closed with this verdict.
+    pub verdict: Option<Verdict>,
     /// Of this level or worse.
     pub min_level: Option<Level>,
     /// Of this rule (id, or title in any case).
@@ -100,6 +102,7 @@ impl Default for Filter {
     fn default() -> Self {
         Filter {
             states: Vec::new(),
+            verdict: None,
             min_level: None,
             rule: None,
             entity: None,
@@ -216,6 +219,18 @@ impl Alerts {
         self.read(|db| select(db, &sql, &[revision, to_i64(limit.min(MAX_PAGE))]))
     }
 
+    /// The event time of the latest finding of each rule that has alerts, by the rule's id.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn last_by_rule(&self) -> Result<BTreeMap<String, Time>, AlertError> {
+        self.read(|db| {
+            let mut rows = db.prepare_cached("SELECT rule_id, max(last_time) FROM alerts GROUP BY rule_id")?;
+            let rows = rows.query_map([], |row| Ok((row.get(0)?, Time::from_micros(row.get(1)?))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// How many alerts there are, by state and level.
     ///
     /// # Errors
@@ -246,6 +261,10 @@ fn condition(filter: &Filter) -> (String, Vec<Value>) {
         let names: Vec<String> = filter.states.iter().map(|state| format!("'{state}'")).collect();
         states = format!("state IN ({})", names.join(", "));
         parts.push(&states);
+    }
+    if let Some(verdict) = filter.verdict {
+        parts.push("verdict = ?");
+        values.push(Value::Text(verdict.as_str().to_owned()));
     }
     if let Some(level) = filter.min_level {
         parts.push("level >= ?");

@@ -8,7 +8,7 @@ use arrow::{
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::StreamExt;
 use serde_json::{Map, Value};
-use vedette_event::{Time, ecs};
+use vedette_event::{Batch, Time, ecs};
 use vedette_store as store;
 
 use crate::{
@@ -170,7 +170,17 @@ impl Answer {
         Ok(all)
     }
 
-    fn events(&self, batch: &RecordBatch, extended: &[String]) -> Vec<Map<String, Value>> {
+    /// Rows of whole events as batches with every field, each of one source; nothing for other rows.
+    pub fn batches(&self, batch: &RecordBatch) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        if self.is_events() {
+            self.derived(batch, |events| batches.push(events));
+        }
+        batches
+    }
+
+    /// Hands over the events that rows are made of; false if these rows are none.
+    fn derived(&self, batch: &RecordBatch, use_batch: impl FnMut(Batch)) -> bool {
         let column = |name: &str| batch.column_by_name(name).cloned();
         let (Some(source), Some(seq), Some(received), Some(source_name), Some(original)) = (
             column(store::SOURCE),
@@ -179,13 +189,20 @@ impl Answer {
             column(store::SOURCE_NAME),
             column(ecs::ORIGINAL),
         ) else {
-            return rows(batch);
+            return false;
         };
         let original = arrow::compute::cast(&original, &DataType::Binary).unwrap_or(original);
         let stored =
             Stored { source: &source, seq: &seq, received: &received, source_name: &source_name, original: &original };
+        self.deriver.batches(&stored, use_batch);
+        true
+    }
+
+    fn events(&self, batch: &RecordBatch, extended: &[String]) -> Vec<Map<String, Value>> {
         let mut all = Vec::with_capacity(batch.num_rows());
-        self.deriver.batches(&stored, |events| all.extend(events.events().map(|event| event.to_json())));
+        if !self.derived(batch, |events| all.extend(events.events().map(|event| event.to_json()))) {
+            return rows(batch);
+        }
         for name in extended {
             if let Some(column) = batch.column_by_name(name) {
                 for (row, json) in all.iter_mut().enumerate() {

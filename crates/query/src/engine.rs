@@ -179,6 +179,8 @@ pub struct Request {
     pub to: Option<Time>,
     /// What `now()` is; without it `to`, or the clock.
     pub now: Option<Time>,
+    /// Rows need no order: they come as they are found, newest segments first, and nothing is held to sort them.
+    pub unordered: bool,
     /// The most rows of the answer (`usize::MAX`: all); whether there were more is told by [`Answer::truncated`].
     pub limit: usize,
     /// The most bytes of the answer, as Arrow holds it.
@@ -197,6 +199,7 @@ impl Request {
             from: None,
             to: None,
             now: None,
+            unordered: false,
             limit: 1000,
             max_bytes: 64 << 20,
             tables: BTreeMap::new(),
@@ -312,7 +315,10 @@ impl Engine {
         };
         let events = self.events(&fields(ast, &table_columns), request, progress, cancel);
         let compiler = Compiler { text: &request.text, events, tables: &tables, now: request.now() };
-        let flow = compiler.query(ast, request.fetch())?;
+        let flow = match request.unordered {
+            true => compiler.unordered(ast, request.fetch())?,
+            false => compiler.query(ast, request.fetch())?,
+        };
         let extended = flow.events.then_some(flow.extended);
         self.answer(&context, flow.plan, extended, request, cancel).await
     }

@@ -6,15 +6,16 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use serde::Serialize;
 use tokio::sync::{Semaphore, broadcast};
 use utoipa::ToSchema;
 use vedette_alert::Alerts;
-use vedette_event::{Batch, RuleRef, Time};
+use vedette_event::{Batch, Time};
 
-use crate::{Action, Custody, accounts::Accounts, rooms::Rooms};
+use crate::{Action, Console, Custody, RulesView, accounts::Accounts, rooms::Rooms};
 
 /// Everything the routes work on. The binary builds one and gives it to [`router`](crate::router).
 pub struct App {
@@ -32,6 +33,8 @@ pub struct App {
     pub journal: Arc<dyn Journal>,
     /// What the binary knows of its own health.
     pub health: Arc<dyn HealthView>,
+    /// The console's files.
+    pub console: Console,
     /// Batches as they are stored, for live views.
     pub live: LiveTail,
     /// What time it is.
@@ -67,40 +70,6 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// What went wrong, for people.
     fn record(&self, action: &Action) -> Result<(), String>;
-}
-
-/// The rules as the detection sees them.
-pub trait RulesView: Send + Sync {
-    /// Every loaded rule with its hits since start.
-    fn loaded(&self) -> Vec<LoadedRule>;
-    /// Every rule that was refused, and why.
-    fn refused(&self) -> Vec<RefusedRule>;
-}
-
-/// A rule that detects.
-#[derive(Clone, Debug)]
-pub struct LoadedRule {
-    /// The rule.
-    pub rule: RuleRef,
-    /// Its file.
-    pub file: String,
-    /// Findings since start.
-    pub hits: u64,
-}
-
-/// A rule that does not.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct RefusedRule {
-    /// Its file.
-    pub file: String,
-    /// The line, from 1; 0 where there is none.
-    pub line: u32,
-    /// Its id, if it could be read.
-    pub id: Option<String>,
-    /// Its title, if it could be read.
-    pub title: Option<String>,
-    /// Why it was refused.
-    pub reason: String,
 }
 
 /// What the binary knows of its own health: receivers, detection, retention.
@@ -266,6 +235,8 @@ pub struct Gates {
     pub(crate) searches: Arc<Semaphore>,
     /// Open streams (live tail, alert stream).
     pub(crate) streams: Arc<Semaphore>,
+    /// How long rules are tried on stored events.
+    pub trial: Duration,
 }
 
 impl Default for Gates {
@@ -274,6 +245,7 @@ impl Default for Gates {
             passwords: Semaphore::new(2),
             searches: Arc::new(Semaphore::new(4)),
             streams: Arc::new(Semaphore::new(64)),
+            trial: Duration::from_secs(20),
         }
     }
 }

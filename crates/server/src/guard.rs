@@ -78,11 +78,12 @@ async fn dress(request: Request, next: Next) -> Response {
     response
 }
 
-fn is_page(uri: &Uri) -> bool {
+/// True for what browsers show, which is all but the API.
+pub(crate) fn is_page(uri: &Uri) -> bool {
     !(uri.path().starts_with("/api/") || uri.path() == "/metrics")
 }
 
-pub(crate) async fn not_found(uri: Uri) -> Problem {
+pub(crate) fn not_found(uri: &Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
         .hint("the API is described at /api/v1/openapi.json")
 }

@@ -1,7 +1,7 @@
 //! The HTTP API, sessions, and the small page.
 //!
-//! [`router`] answers everything: `/api/v1` (described by its own `/api/v1/openapi.json`), `/metrics`, and a small
-//! server-rendered console. [`listen`] holds the ways in: TLS, plain HTTP on loopback, and a Unix socket whose file
+//! [`router`] answers everything: `/api/v1` (described by its own `/api/v1/openapi.json`), `/metrics`, the files of the
+//! [`Console`], and small server-rendered pages under `/plain` for browsers without scripts. [`listen`] holds the ways in: TLS, plain HTTP on loopback, and a Unix socket whose file
 //! permissions decide. [`accounts`] knows people and programs: one-time links instead of default passwords, sessions,
 //! tokens. What the server needs from others comes in through [`App`].
 //!
@@ -15,7 +15,9 @@ mod action;
 mod api;
 mod app;
 mod auth;
+mod console;
 mod custody;
+mod detection;
 mod guard;
 pub mod listen;
 mod live;
@@ -29,11 +31,13 @@ use std::sync::Arc;
 pub use action::Action;
 pub use api::openapi;
 pub use app::{
-    App, Check, Cosigned, Counters, Gates, HealthView, Journal, LedgerStatus, LiveTail, LoadedRule, RefusedRule,
-    RulesView, Status, WitnessStatus, Witnessed, system_clock,
+    App, Check, Cosigned, Counters, Gates, HealthView, Journal, LedgerStatus, LiveTail, Status, WitnessStatus,
+    Witnessed, system_clock,
 };
 pub use auth::Peer;
+pub use console::{Asset, Console};
 pub use custody::{Custody, CustodyError, Erased, Hold, Selection};
+pub use detection::{CheckedRules, FileName, LoadedRule, Logsource, Matches, RefusedRule, RulesView, SaveError};
 pub use local::Local;
 pub use problem::Problem;
 pub use rooms::{Ask, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary};
@@ -42,5 +46,6 @@ pub use rooms::{Ask, Language, LiveFilter, Piece, Progress, Rooms, SearchError, 
 /// and without that nothing is answered.
 pub fn router(app: Arc<App>) -> axum::Router {
     let (api, _) = api::router(app.clone());
-    guard::around(api.merge(page::router(app.clone())).fallback(guard::not_found), app)
+    let console = axum::Router::new().fallback(console::fallback).with_state(app.clone());
+    guard::around(api.nest("/plain", page::router(app.clone())).fallback_service(console), app)
 }

@@ -8,7 +8,7 @@ use std::{
 
 use futures::{StreamExt, stream, stream::BoxStream};
 use tokio::{runtime::Runtime, sync::mpsc};
-use vedette_event::{Diagnostic, Losses, Source};
+use vedette_event::{Batch, Diagnostic, Losses, Source};
 use vedette_query::{Cancel, Engine, QueryError, Request};
 use vedette_spool::Spool;
 use vedette_store::Store;
@@ -54,6 +54,40 @@ impl Local {
     }
 }
 
+impl Local {
+    /// The items that a query sends, until it ends. Dropping the stream cancels the query.
+    fn stream<T, Q>(
+        &self,
+        query: impl FnOnce(Engine, Cancel, Arc<Sink<T>>) -> Q,
+    ) -> BoxStream<'static, Result<T, SearchError>>
+    where
+        T: Send + 'static,
+        Q: Future<Output = Result<(), QueryError>> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(4);
+        let cancel = CancelOnDrop(Cancel::default());
+        let sink = Arc::new(Sink(sender));
+        let running = query(self.engine.clone(), cancel.0.clone(), sink.clone());
+        let query = async move {
+            if let Err(error) = running.await {
+                sink.put(vec![Err(refusal(error))]).await;
+            }
+        };
+        if let Err(error) = self.spawn(query) {
+            return stream::iter([Err(error)]).boxed();
+        }
+        stream::unfold((receiver, VecDeque::new(), cancel), |(mut receiver, mut ready, cancel)| async move {
+            loop {
+                if let Some(item) = ready.pop_front() {
+                    return Some((item, (receiver, ready, cancel)));
+                }
+                ready.extend(receiver.recv().await?);
+            }
+        })
+        .boxed()
+    }
+}
+
 impl Drop for Local {
     fn drop(&mut self) {
         // Not waiting: the last owner may be an async task, which must not block.
@@ -92,28 +126,18 @@ impl Rooms for Local {
     }
 
     fn search(&self, ask: Ask) -> BoxStream<'static, Result<Piece, SearchError>> {
-        let (sender, receiver) = mpsc::channel(4);
-        let cancel = CancelOnDrop(Cancel::default());
-        let (engine, stop) = (self.engine.clone(), cancel.0.clone());
-        let query = async move {
-            let sink = Sink(sender);
-            let done = run(engine, ask, stop, &sink).await;
-            if let Err(error) = done {
-                sink.send(vec![Err(refusal(error))]).await;
+        self.stream(move |engine, cancel, sink| async move { run(engine, ask, cancel, &sink).await })
+    }
+
+    fn events(&self, ask: Ask) -> BoxStream<'static, Result<Batch, SearchError>> {
+        self.stream(move |engine, cancel, sink| async move {
+            let request = Request { unordered: true, max_bytes: u64::MAX, ..request(ask) };
+            let mut answer = engine.run(request, &vedette_query::Progress::default(), &cancel).await?;
+            while let Some(rows) = answer.next().await? {
+                sink.send(answer.batches(&rows)).await;
             }
-        };
-        if let Err(error) = self.spawn(query) {
-            return stream::iter([Err(error)]).boxed();
-        }
-        stream::unfold((receiver, VecDeque::new(), cancel), |(mut receiver, mut ready, cancel)| async move {
-            loop {
-                if let Some(piece) = ready.pop_front() {
-                    return Some((piece, (receiver, ready, cancel)));
-                }
-                ready.extend(receiver.recv().await?);
-            }
+            Ok(())
         })
-        .boxed()
     }
 
     fn live_filter(&self, query: &str) -> Result<LiveFilter, SearchError> {
@@ -129,53 +153,64 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Where a query's pieces go, some at a time. If nobody takes them any more the query has been cancelled.
-struct Sink(mpsc::Sender<Vec<Result<Piece, SearchError>>>);
+/// Where what a query finds goes, some at a time. If nobody takes it any more the query has been cancelled.
+struct Sink<T>(mpsc::Sender<Vec<Result<T, SearchError>>>);
 
-impl Sink {
-    async fn send(&self, pieces: Vec<Result<Piece, SearchError>>) {
-        // An error means that the reader has gone, and with him the query.
-        drop(self.0.send(pieces).await);
+impl<T> Sink<T> {
+    async fn send(&self, items: Vec<T>) {
+        self.put(items.into_iter().map(Ok).collect()).await;
     }
 
+    async fn put(&self, items: Vec<Result<T, SearchError>>) {
+        // An error means that the reader has gone, and with him the query.
+        drop(self.0.send(items).await);
+    }
+}
+
+impl Sink<Piece> {
     /// Progress is worth nothing when the reader is behind.
     fn offer(&self, progress: Progress) {
         drop(self.0.try_send(vec![Ok(Piece::Progress(progress))]));
     }
 }
 
-async fn run(engine: Engine, ask: Ask, cancel: Cancel, sink: &Sink) -> Result<(), QueryError> {
-    let started = Instant::now();
-    let progress = vedette_query::Progress::default();
-    let mut request = match ask.language {
+fn request(ask: Ask) -> Request {
+    let request = match ask.language {
         Language::Hunt => Request::hunt(ask.query),
         Language::Sql => Request::sql(ask.query),
     };
-    (request.from, request.to, request.limit) = (ask.from, ask.to, ask.limit);
-    request.max_bytes = if ask.limit <= BOUNDED_ROWS { MAX_ANSWER_BYTES } else { u64::MAX };
+    Request { from: ask.from, to: ask.to, limit: ask.limit, ..request }
+}
+
+async fn run(engine: Engine, ask: Ask, cancel: Cancel, sink: &Sink<Piece>) -> Result<(), QueryError> {
+    let started = Instant::now();
+    let progress = vedette_query::Progress::default();
+    let limit = ask.limit;
+    let max_bytes = if limit <= BOUNDED_ROWS { MAX_ANSWER_BYTES } else { u64::MAX };
+    let request = Request { max_bytes, ..request(ask) };
     let mut answer = telling(&progress, sink, engine.run(request, &progress, &cancel)).await?;
     let columns = if answer.is_events() { Vec::new() } else { answer.columns() };
-    sink.send(vec![Ok(Piece::Columns(columns))]).await;
+    sink.send(vec![Piece::Columns(columns)]).await;
     while let Some(batch) = telling(&progress, sink, answer.next()).await? {
-        sink.send(answer.json(&batch).into_iter().map(|row| Ok(Piece::Row(row))).collect()).await;
+        sink.send(answer.json(&batch).into_iter().map(Piece::Row).collect()).await;
     }
     let done = progress.read();
     let truncated = answer.truncated();
     let summary = Summary {
         rows: answer.rows(),
         truncated,
-        note: truncated.then(|| format!("there are more rows than the limit of {}", ask.limit)),
+        note: truncated.then(|| format!("there are more rows than the limit of {limit}")),
         matched: done.matched,
         granules: done.granules,
         granules_read: done.scanned,
         elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
-    sink.send(vec![Ok(Piece::Done(summary))]).await;
+    sink.send(vec![Piece::Done(summary)]).await;
     Ok(())
 }
 
 /// Waits for `work` and meanwhile tells how far the query is.
-async fn telling<T>(progress: &vedette_query::Progress, sink: &Sink, work: impl Future<Output = T>) -> T {
+async fn telling<T>(progress: &vedette_query::Progress, sink: &Sink<Piece>, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TELL, TELL);
     loop {

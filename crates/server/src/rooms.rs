@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use vedette_event::{Diagnostic, Event, Losses, Source, Time};
+use vedette_event::{Batch, Diagnostic, Event, Losses, Source, Time};
 
 /// What the server asks of the rooms below. [`Local`](crate::Local) answers from this process' spool, store and
 /// engine; tests answer from memory.
@@ -22,6 +22,10 @@ pub trait Rooms: Send + Sync {
 
     /// Runs a query. Dropping the stream cancels it.
     fn search(&self, ask: Ask) -> BoxStream<'static, Result<Piece, SearchError>>;
+
+    /// Reads stored events with every field, in batches of one source each, as they are found: newest segments first,
+    /// otherwise in no order. The query leaves whole events. Dropping the stream cancels it.
+    fn events(&self, ask: Ask) -> BoxStream<'static, Result<Batch, SearchError>>;
 
     /// Turns a search (without pipes) into a test of single events, for the live tail.
     ///

@@ -109,6 +109,9 @@ pub struct SealerArgs {
 pub struct UpArgs {
     #[command(flatten)]
     pub data: DataArgs,
+    /// A folder with the built console, instead of the one in the binary.
+    #[arg(long, value_name = "DIR")]
+    pub console_dir: Option<PathBuf>,
 }
 
 /// `vedette verify`.

@@ -69,11 +69,13 @@ pub struct Console {
     pub certificate: Option<PathBuf>,
     /// Its private key (PEM).
     pub key: Option<PathBuf>,
+    /// The built console, instead of the one in the binary.
+    pub dir: Option<PathBuf>,
 }
 
 impl Default for Console {
     fn default() -> Self {
-        Console { listen: SocketAddr::from(([127, 0, 0, 1], 8443)), certificate: None, key: None }
+        Console { listen: SocketAddr::from(([127, 0, 0, 1], 8443)), certificate: None, key: None, dir: None }
     }
 }
 

@@ -76,6 +76,21 @@ impl<'a> Compiler<'a> {
         } else if let Some(limit) = limit {
             flow.plan = self.build(end, |plan| plan.limit(0, Some(limit)), flow.plan)?;
         }
+        self.shown(flow, end)
+    }
+
+    /// The whole query cut to `limit` rows, in whatever order they are found: nothing has to be held to sort it.
+    pub(crate) fn unordered(&self, ast: &Ast, limit: Option<usize>) -> Compiled<Flow> {
+        let mut flow = self.flow(ast)?;
+        let end = Span { start: self.text.len(), end: self.text.len() };
+        if let Some(limit) = limit {
+            flow.plan = self.build(end, |plan| plan.limit(0, Some(limit)), flow.plan)?;
+        }
+        self.shown(flow, end)
+    }
+
+    /// Whole events as what they are made of.
+    fn shown(&self, mut flow: Flow, end: Span) -> Compiled<Flow> {
         if flow.events {
             let names = EVENT_COLUMNS.iter().copied().chain(flow.extended.iter().map(String::as_str));
             let columns: Vec<Expr> = names.map(column).collect();

@@ -28,6 +28,8 @@ pub(crate) struct ListParams {
     /// times. Default: all.
     #[param(example = "new,acknowledged")]
     pub state: Option<String>,
+    /// Closed with this verdict: `true_positive`, `false_positive`, `benign`.
+    pub verdict: Option<String>,
     /// This level or worse: `informational`, `low`, `medium`, `high`, `critical`.
     pub level: Option<String>,
     /// The rule's id or title.
@@ -61,6 +63,7 @@ impl ListParams {
         let sort: Sort = self.sort.as_deref().map_or(Ok(Sort::Newest), str::parse).map_err(wrong)?;
         Ok(Filter {
             states,
+            verdict: self.verdict.as_deref().map(str::parse).transpose().map_err(wrong)?,
             min_level: self.level.as_deref().map(str::parse).transpose().map_err(wrong)?,
             rule: self.rule.clone(),
             entity: self.entity.clone(),

@@ -13,6 +13,7 @@ pub(crate) mod session;
 pub(crate) mod sources;
 mod stats;
 mod stream;
+mod trial;
 
 pub(crate) use events::one_event;
 pub(crate) use search::{Answer, collect};
@@ -120,6 +121,9 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(custody::list_holds))
         .routes(routes!(rules::list_rules))
         .routes(routes!(rules::list_refused_rules))
+        .routes(routes!(rules::get_rule))
+        .routes(routes!(rules::check_rules))
+        .routes(routes!(trial::test_rules))
         .routes(routes!(stats::get_stats))
         .routes(routes!(metrics::metrics))
         .routes(routes!(access::change_password))
@@ -135,6 +139,7 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
     let admin = OpenApiRouter::new()
         .routes(routes!(access::list_users, access::invite_user))
         .routes(routes!(access::remove_user))
+        .routes(routes!(rules::save_rules, rules::remove_rules))
         .routes(routes!(custody::erase_events))
         .routes(routes!(custody::set_hold))
         .routes(routes!(custody::lift_hold));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use vedette_alert::{Alert, AlertDetail, Change, Hit};
-use vedette_event::{Entity, EventId, Losses, Matched, Source, Time};
+use vedette_event::{Diagnostic, Entity, EventId, Losses, Matched, Source, Time};
 
 /// Writes a time as RFC 3339.
 pub(crate) fn rfc3339<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
@@ -17,6 +17,26 @@ pub(crate) fn rfc3339_or_null<S: Serializer>(time: &Option<Time>, serializer: S)
     match time {
         Some(time) => serializer.collect_str(time),
         None => serializer.serialize_none(),
+    }
+}
+
+/// What is wrong with a text, and where.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct DiagnosticModel {
+    /// Line from 1; 0 where there is no line.
+    pub line: u32,
+    /// Column in characters from 1; 0 where there is no column.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl From<Diagnostic> for DiagnosticModel {
+    fn from(diagnostic: Diagnostic) -> Self {
+        let Diagnostic { file: _, line, column, message, hint } = diagnostic;
+        DiagnosticModel { line, column, message, hint }
     }
 }
 

@@ -1,13 +1,21 @@
-//! What detects, and what was refused.
+//! What detects, and what was refused; rules that are written here.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Json, extract::State};
-use serde::Serialize;
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use vedette_event::{Diagnostic, RuleRef, Time};
 
-use super::model::RuleModel;
-use crate::{App, Problem, RefusedRule};
+use super::model::{DiagnosticModel, RuleModel, rfc3339_or_null};
+use crate::{
+    App, FileName, LoadedRule, Logsource, Problem, RefusedRule, SaveError,
+    auth::{Principal, act, blocking},
+    problem::{Body, Id},
+};
+
+/// A text of rules has at most so many bytes.
+pub(crate) const MAX_TEXT: usize = 256 << 10;
 
 /// A loaded rule.
 #[derive(Serialize, ToSchema)]
@@ -15,10 +23,44 @@ pub(crate) struct LoadedRuleModel {
     /// The rule.
     #[serde(flatten)]
     rule: RuleModel,
-    /// Its file.
+    /// `stable`, `test`, `experimental`, ..
+    status: Option<String>,
+    /// What it is about.
+    description: Option<String>,
+    /// Which log it reads.
+    logsource: Logsource,
+    /// Its file; `builtin:` and a name if it comes with Vedette.
     file: String,
+    /// It comes with Vedette.
+    builtin: bool,
+    /// It is matched against events. So is every rule that loads; those that do not are listed as refused.
+    enabled: bool,
+    /// The file of the rule with the same id whose place it takes.
+    replaces: Option<String>,
     /// Findings since start.
     hits: u64,
+    /// Event time of its latest finding, also before the start.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_fired: Option<Time>,
+}
+
+impl LoadedRuleModel {
+    fn new(rule: LoadedRule, fired: &BTreeMap<String, Time>) -> Self {
+        let last_fired = rule.last.max(fired.get(&rule.rule.id).copied());
+        LoadedRuleModel {
+            rule: rule.rule.into(),
+            status: rule.status,
+            description: rule.description,
+            logsource: rule.logsource,
+            file: rule.file,
+            builtin: rule.builtin,
+            enabled: true,
+            replaces: rule.replaces,
+            hits: rule.hits,
+            last_fired,
+        }
+    }
 }
 
 /// Every loaded rule.
@@ -33,9 +75,45 @@ pub(crate) struct LoadedRules {
 /// Every loaded rule with its hits since start.
 #[utoipa::path(get, path = "/api/v1/rules", operation_id = "listRules", tag = "rules",
     responses((status = 200, description = "The rules", body = LoadedRules), (status = 401, body = Problem)))]
-pub(crate) async fn list_rules(State(app): State<Arc<App>>) -> Json<LoadedRules> {
-    let model = |rule: crate::LoadedRule| LoadedRuleModel { rule: rule.rule.into(), file: rule.file, hits: rule.hits };
-    Json(LoadedRules { rules: app.rules.loaded().into_iter().map(model).collect(), refused: app.rules.refused().len() })
+pub(crate) async fn list_rules(State(app): State<Arc<App>>) -> Result<Json<LoadedRules>, Problem> {
+    blocking(move || {
+        let fired = app.alerts.last_by_rule()?;
+        let rules = app.rules.loaded().into_iter().map(|rule| LoadedRuleModel::new(rule, &fired)).collect();
+        Ok(Json(LoadedRules { rules, refused: app.rules.refused().len() }))
+    })
+    .await
+}
+
+/// A loaded rule with its text.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RuleDetail {
+    /// The rule.
+    #[serde(flatten)]
+    rule: LoadedRuleModel,
+    /// The text of its file (YAML); none if the file has gone since.
+    text: Option<String>,
+    /// What else could look like it.
+    falsepositives: Vec<String>,
+    /// Further reading.
+    references: Vec<String>,
+}
+
+/// One loaded rule with the text of its file.
+#[utoipa::path(get, path = "/api/v1/rules/{id}", operation_id = "getRule", tag = "rules",
+    params(("id" = String, Path, description = "The rule's id")),
+    responses((status = 200, description = "The rule", body = RuleDetail), (status = 401, body = Problem),
+        (status = 404, description = "No such rule is loaded", body = Problem)))]
+pub(crate) async fn get_rule(State(app): State<Arc<App>>, Id(id): Id<String>) -> Result<Json<RuleDetail>, Problem> {
+    blocking(move || {
+        let rule = app.rules.loaded().into_iter().find(|rule| rule.rule.id == id).ok_or_else(|| {
+            Problem::new(StatusCode::NOT_FOUND, format!("there is no rule `{id}`"))
+                .hint("if it was refused, the list of refused rules says why")
+        })?;
+        let (falsepositives, references) = (rule.false_positives.clone(), rule.references.clone());
+        let rule = LoadedRuleModel::new(rule, &app.alerts.last_by_rule()?);
+        Ok(Json(RuleDetail { rule, text: app.rules.text(&id), falsepositives, references }))
+    })
+    .await
 }
 
 /// Every refused rule.
@@ -50,4 +128,137 @@ pub(crate) struct RefusedRules {
     responses((status = 200, description = "The refused rules", body = RefusedRules), (status = 401, body = Problem)))]
 pub(crate) async fn list_refused_rules(State(app): State<Arc<App>>) -> Json<RefusedRules> {
     Json(RefusedRules { refused: app.rules.refused() })
+}
+
+/// A text with rules.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleText {
+    /// Sigma rules (YAML), one or several; at most 256 KiB.
+    pub text: String,
+}
+
+/// What came of a text with rules.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RuleCheck {
+    /// Every rule in it would be loaded.
+    loads: bool,
+    /// The rules that were understood.
+    rules: Vec<RuleModel>,
+    /// What is wrong with the others, and where.
+    diagnostics: Vec<DiagnosticModel>,
+}
+
+/// Refuses a text that is too long to be looked at.
+pub(crate) fn short_enough(text: &str) -> Result<(), Problem> {
+    if text.len() <= MAX_TEXT {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a text has at most {MAX_TEXT} bytes")))
+}
+
+/// Reads rules without loading them.
+#[utoipa::path(post, path = "/api/v1/rules/check", operation_id = "checkRules", tag = "rules", request_body = RuleText,
+    responses((status = 200, description = "Whether they would load, and if not, why", body = RuleCheck),
+        (status = 401, body = Problem), (status = 413, body = Problem)))]
+pub(crate) async fn check_rules(
+    State(app): State<Arc<App>>,
+    Body(body): Body<RuleText>,
+) -> Result<Json<RuleCheck>, Problem> {
+    short_enough(&body.text)?;
+    blocking(move || {
+        let checked = app.rules.check(&body.text);
+        Ok(Json(RuleCheck {
+            loads: checked.diagnostics.is_empty(),
+            rules: checked.rules.into_iter().map(Into::into).collect(),
+            diagnostics: checked.diagnostics.into_iter().map(Into::into).collect(),
+        }))
+    })
+    .await
+}
+
+/// A file of rules as it is in force now.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SavedRules {
+    /// Its name, with ending.
+    file: String,
+    /// The rules in it; none if it was removed.
+    rules: Vec<RuleModel>,
+}
+
+/// Writes a file of rules into the data folder, and loads it at once. A rule of it takes the place of one that has the
+/// same id elsewhere.
+#[utoipa::path(put, path = "/api/v1/rules/files/{name}", operation_id = "saveRules", tag = "rules",
+    params(("name" = String, Path, description = "The file's name, with or without `.yml`", example = "ssh-at-night")),
+    request_body = RuleText,
+    responses((status = 200, description = "Written and in force", body = SavedRules), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 413, body = Problem),
+        (status = 422, description = "A rule in it is refused (`diagnostics` say why), or the name is", body = Problem)))]
+pub(crate) async fn save_rules(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    Id(name): Id<String>,
+    Body(body): Body<RuleText>,
+) -> Result<Json<SavedRules>, Problem> {
+    short_enough(&body.text)?;
+    let name = file_name(&name)?;
+    let (view, text) = (app.clone(), body.text.clone());
+    let checked = blocking(move || Ok(view.rules.check(&text))).await?;
+    refuse(checked.diagnostics)?;
+    let mut action = principal.action(app.now(), "rules.save", Some(name.yml()));
+    action.details.push(("rules", ids(&checked.rules)));
+    action.details.push(("blake3", blake3::hash(body.text.as_bytes()).to_hex().to_string()));
+    act(&app, action, move |app| {
+        let rules = app.rules.save(&name, &body.text)?;
+        Ok(Json(SavedRules { file: name.yml(), rules: rules.into_iter().map(RuleModel::from).collect() }))
+    })
+    .await
+}
+
+/// Removes a file of rules from the data folder. Rules whose place it had taken are in force again.
+#[utoipa::path(delete, path = "/api/v1/rules/files/{name}", operation_id = "removeRules", tag = "rules",
+    params(("name" = String, Path, description = "The file's name, with or without `.yml`")),
+    responses((status = 200, description = "Removed", body = SavedRules), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, description = "There is no such file", body = Problem)))]
+pub(crate) async fn remove_rules(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    Id(name): Id<String>,
+) -> Result<Json<SavedRules>, Problem> {
+    let name = file_name(&name)?;
+    let action = principal.action(app.now(), "rules.remove", Some(name.yml()));
+    act(&app, action, move |app| match app.rules.remove(&name)? {
+        true => Ok(Json(SavedRules { file: name.yml(), rules: Vec::new() })),
+        false => Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no file `{}`", name.yml()))
+            .hint("only files that were written here can be removed here")),
+    })
+    .await
+}
+
+/// Reads the name of a file.
+pub(crate) fn file_name(name: &str) -> Result<FileName, Problem> {
+    name.parse().map_err(|message: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, message))
+}
+
+/// A problem, if there are diagnostics.
+pub(crate) fn refuse(diagnostics: Vec<Diagnostic>) -> Result<(), Problem> {
+    if diagnostics.is_empty() { Ok(()) } else { Err(SaveError::Refused(diagnostics).into()) }
+}
+
+impl From<SaveError> for Problem {
+    fn from(error: SaveError) -> Self {
+        match error {
+            SaveError::Refused(diagnostics) => {
+                let detail = diagnostics.first().map_or("the text is wrong", |first| &first.message).to_owned();
+                let hint = diagnostics.first().and_then(|first| first.hint.clone());
+                Problem { hint, diagnostics, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+            }
+            SaveError::Failed(error) => Problem::internal(&error),
+        }
+    }
+}
+
+/// The ids of rules, for the journal.
+pub(crate) fn ids(rules: &[RuleRef]) -> String {
+    rules.iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>().join(" ")
 }

@@ -165,14 +165,19 @@ impl Drop for Running {
     }
 }
 
-/// Writes the query down and starts it, when it is its turn.
-pub(crate) async fn start(app: &Arc<App>, principal: &Principal, ask: Ask) -> Result<Running, Problem> {
+/// Waits until it is one's turn to search; it is over when the permit is dropped.
+pub(crate) async fn turn(app: &Arc<App>) -> Result<OwnedSemaphorePermit, Problem> {
     let busy = || Problem {
         retry_after: Some(5),
         ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many searches at once").hint("try again in a moment")
     };
     let turn = tokio::time::timeout(PATIENCE, app.gates.searches.clone().acquire_owned()).await;
-    let permit = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    turn.map_err(|_| busy())?.map_err(|_| busy())
+}
+
+/// Writes the query down and starts it, when it is its turn.
+pub(crate) async fn start(app: &Arc<App>, principal: &Principal, ask: Ask) -> Result<Running, Problem> {
+    let permit = turn(app).await?;
     let mut action = principal.action(app.now(), "query.run", None);
     action.details = ask.details();
     let journal = app.clone();

@@ -56,7 +56,7 @@ pub(super) fn table(alerts: &[Alert], now: Time, back: &str) -> Markup {
                     @for alert in alerts {
                         tr {
                             td { (level_badge(alert.rule.level.as_str())) }
-                            th scope="row" { a href={ "/alerts/" (alert.id) } { "#" (alert.id) " " (alert.rule.title) } }
+                            th scope="row" { a href={ "/plain/alerts/" (alert.id) } { "#" (alert.id) " " (alert.rule.title) } }
                             td { (entity(&alert.entity)) }
                             td.num { (number(alert.count)) }
                             td { (moment(alert.last, now)) }
@@ -71,7 +71,7 @@ pub(super) fn table(alerts: &[Alert], now: Time, back: &str) -> Markup {
 }
 
 fn forms(alert: &Alert, back: &str) -> Markup {
-    let action = |what: &str| format!("/alerts/{}/{what}", alert.id);
+    let action = |what: &str| format!("/plain/alerts/{}/{what}", alert.id);
     html! {
         div.do {
             @if alert.state == AlertState::New {
@@ -128,11 +128,11 @@ pub(super) async fn list(
         ];
         let query: String =
             pairs.iter().filter_map(|(name, value)| Some(format!("{name}={}&", search::encode((*value)?)))).collect();
-        format!("/alerts?{query}offset={offset}")
+        format!("/plain/alerts?{query}offset={offset}")
     };
     let content = html! {
         h1 { "Alerts" }
-        form.filters method="get" action="/alerts" {
+        form.filters method="get" action="/plain/alerts" {
             label { "State"
                 select name="state" {
                     @for (value, name) in [("open", "Open"), ("new", "New"), ("acknowledged", "Acknowledged"), ("closed", "Closed"), ("", "All")] {
@@ -159,7 +159,7 @@ pub(super) async fn list(
             @if found.alerts.is_empty() {
                 p.empty { "No alert fits." }
             } @else {
-                (table(&found.alerts, now, "/alerts?state=open&sort=worst"))
+                (table(&found.alerts, now, "/plain/alerts?state=open&sort=worst"))
                 p.pages {
                     span.dim { (offset + 1) " to " (offset + found.alerts.len()) " of " (number(found.total)) }
                     @if offset > 0 { a href=(link(offset.saturating_sub(limit))) { "Previous" } }
@@ -211,7 +211,7 @@ fn alert_page(detail: &AlertDetail, now: Time) -> Markup {
                 article.hit {
                     p {
                         (moment(hit.time, now)) " "
-                        @for event in hit.events.iter().take(20) { a.mono href={ "/events/" (event) } { (event) } " " }
+                        @for event in hit.events.iter().take(20) { a.mono href={ "/plain/events/" (event) } { (event) } " " }
                         @if hit.events.len() > 20 { span.dim { "and " (hit.events.len() - 20) " more" } }
                     }
                     dl.fields {
@@ -249,8 +249,8 @@ struct StepForm {
 /// Only to pages that have such forms, so that nobody can be sent elsewhere.
 fn back(form: &StepForm, id: i64) -> Response {
     match form.back.as_str() {
-        "/" | "/alerts?state=open&sort=worst" => see(&form.back),
-        _ => see(&format!("/alerts/{id}")),
+        "/plain" | "/plain/alerts?state=open&sort=worst" => see(&form.back),
+        _ => see(&format!("/plain/alerts/{id}")),
     }
 }
 

@@ -18,11 +18,11 @@ pub(super) enum Tab {
 }
 
 const TABS: [(Tab, &str, &str); 5] = [
-    (Tab::Overview, "/", "Overview"),
-    (Tab::Alerts, "/alerts?state=open&sort=worst", "Alerts"),
-    (Tab::Search, "/search", "Search"),
-    (Tab::Sources, "/sources", "Sources"),
-    (Tab::Rules, "/rules", "Rules"),
+    (Tab::Overview, "/plain", "Overview"),
+    (Tab::Alerts, "/plain/alerts?state=open&sort=worst", "Alerts"),
+    (Tab::Search, "/plain/search", "Search"),
+    (Tab::Sources, "/plain/sources", "Sources"),
+    (Tab::Rules, "/plain/rules", "Rules"),
 ];
 
 fn document(title: &str, body: &Markup) -> Markup {
@@ -34,8 +34,8 @@ fn document(title: &str, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Vedette" }
-                link rel="icon" href="/icon.svg" type="image/svg+xml";
-                link rel="stylesheet" href="/style.css";
+                link rel="icon" href="/plain/icon.svg" type="image/svg+xml";
+                link rel="stylesheet" href="/plain/style.css";
             }
             body { (body) }
         }
@@ -49,13 +49,13 @@ pub(super) fn shell(principal: &Principal, tab: Option<Tab>, title: &str, conten
         &html! {
             a.skip href="#content" { "Skip to content" }
             header.bar {
-                a.brand href="/" { img src="/icon.svg" alt="" width="24" height="24"; "Vedette" }
+                a.brand href="/plain" { img src="/plain/icon.svg" alt="" width="24" height="24"; "Vedette" }
                 nav aria-label="Main" {
                     @for (of, path, name) in TABS {
                         a href=(path) aria-current=[(tab == Some(of)).then_some("page")] { (name) }
                     }
                 }
-                form.who method="post" action="/logout" {
+                form.who method="post" action="/plain/logout" {
                     span { (principal.name) }
                     button.quiet type="submit" { "Log out" }
                 }
@@ -72,7 +72,7 @@ pub(super) fn card(title: &str, content: &Markup) -> Markup {
         &html! {
             main.sign id="content" {
                 section.panel {
-                    p.brand { img src="/icon.svg" alt="" width="32" height="32"; "Vedette" }
+                    p.brand { img src="/plain/icon.svg" alt="" width="32" height="32"; "Vedette" }
                     h1 { (title) }
                     (content)
                 }
@@ -88,7 +88,7 @@ pub(crate) fn problem(problem: &Problem) -> Response {
             p { (sentence(&problem.detail)) }
             @if let Some(hint) = &problem.hint { p { (sentence(hint)) } }
         }
-        p { a href="/" { "Back to the overview" } }
+        p { a href="/plain" { "Back to the overview" } }
     };
     page_with(problem.status_code(), card(problem.title, &content))
 }

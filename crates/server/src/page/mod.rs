@@ -1,4 +1,5 @@
-//! The small console: server-rendered pages without scripts, for every browser down to a phone.
+//! Small server-rendered pages without scripts under `/plain`, for every browser down to a phone, and for servers that
+//! have no [`Console`](crate::Console).
 //!
 //! Everything shown may come from an attacker. `maud` escapes every value; there is no way around it here (nothing is
 //! pre-escaped but our own constants), and the content security policy lets no script and no inline style run.
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::FromRequestParts,
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -47,6 +48,18 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// Where a page of the console is as a page of these; none for what they do not have.
+pub(crate) fn instead_of(uri: &Uri) -> Option<String> {
+    const HERE: [&str; 8] = ["", "alerts", "search", "sources", "rules", "events", "setup", "login"];
+    let path = uri.path();
+    if path == "/plain/" || path == "/" {
+        return Some("/plain".to_owned());
+    }
+    let first = path.split('/').nth(1).unwrap_or_default();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    HERE.contains(&first).then(|| format!("/plain{path}{query}"))
+}
+
 async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=300")], STYLE)
 }
@@ -67,7 +80,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Viewer {
             Some(_) => Err(Problem::new(StatusCode::FORBIDDEN, "this account may not look at anything")
                 .hint("an administrator can give it the scope `read`")
                 .into_response()),
-            None => Err(Redirect::to("/login").into_response()),
+            None => Err(Redirect::to("/plain/login").into_response()),
         }
     }
 }
@@ -95,6 +108,6 @@ fn page_with(status: StatusCode, markup: Markup) -> Response {
 
 /// To a page of ours, after a form was worked on.
 fn see(path: &str) -> Response {
-    let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/plain"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }

@@ -36,15 +36,26 @@ pub(super) async fn overview(State(app): State<Arc<App>>, Viewer(principal): Vie
     let sum = |count: fn(&SourceModel) -> u64| sources.iter().map(count).sum::<u64>();
     let content = html! {
         h1 { "Overview" }
+        @if app.console.is_absent() {
+            div.notice {
+                p {
+                    "This binary has no console. To have one, run " code { "npm ci && npm run build" } " in the folder "
+                    code { "console" } " of the source, then build Vedette again; or name the built folder with "
+                    code { "vedette up --console-dir" } "."
+                }
+            }
+        } @else {
+            p.dim { "These pages work without scripts. " a href="/" { "The console" } " shows more." }
+        }
         (search::search_form(&search::SearchParams::default()))
         section.tiles aria-label="Figures" {
             (tile("Health", health.status.as_str(), status_class(health.status), "#health"))
-            (tile("Open alerts", &number(open.total), if open.total > 0 { "warn" } else { "ok" }, "/alerts?state=open&sort=worst"))
-            (tile("Records received", &number(sum(|source| source.received)), "", "/sources"))
+            (tile("Open alerts", &number(open.total), if open.total > 0 { "warn" } else { "ok" }, "/plain/alerts?state=open&sort=worst"))
+            (tile("Records received", &number(sum(|source| source.received)), "", "/plain/sources"))
             @let lost = sum(|source| source.shed.values().sum());
-            (tile("Records lost", &number(lost), if lost > 0 { "fail" } else { "ok" }, "/sources"))
-            (tile("Events stored", &number(health.store.events + health.store.tail_events), "", "/search"))
-            (tile("Disk free", &bytes(health.spool.disk_free_bytes), "", "/sources"))
+            (tile("Records lost", &number(lost), if lost > 0 { "fail" } else { "ok" }, "/plain/sources"))
+            (tile("Events stored", &number(health.store.events + health.store.tail_events), "", "/plain/search"))
+            (tile("Disk free", &bytes(health.spool.disk_free_bytes), "", "/plain/sources"))
         }
         section.panel aria-labelledby="alerts" {
             h2 id="alerts" { "Worst open alerts" }
@@ -52,8 +63,8 @@ pub(super) async fn overview(State(app): State<Arc<App>>, Viewer(principal): Vie
             @if open.alerts.is_empty() {
                 p.empty { "No open alerts. New ones appear here within a second of the event." }
             } @else {
-                (alerts::table(&open.alerts, now, "/"))
-                p { a href="/alerts?state=open&sort=worst" { "All open alerts (" (open.total) ")" } }
+                (alerts::table(&open.alerts, now, "/plain"))
+                p { a href="/plain/alerts?state=open&sort=worst" { "All open alerts (" (open.total) ")" } }
             }
         }
         section.panel aria-labelledby="health" {
@@ -105,7 +116,7 @@ fn open_by_level(counts: &BTreeMap<String, BTreeMap<String, u64>>) -> Markup {
     html! {
         p.levels {
             @for level in [Level::Critical, Level::High, Level::Medium, Level::Low, Level::Informational] {
-                a href={ "/alerts?state=open&level=" (level) } {
+                a href={ "/plain/alerts?state=open&level=" (level) } {
                     (alerts::level_badge(level.as_str())) " " (number(open(level)))
                 }
             }
@@ -141,7 +152,7 @@ fn ledger(sources: &[&SourceModel], total: usize) -> Markup {
                     tbody {
                         @for source in sources {
                             tr {
-                                th scope="row" { a href={ "/search?q=" (search::encode(&source_query(&source.name))) } { (source.name) } }
+                                th scope="row" { a href={ "/plain/search?q=" (search::encode(&source_query(&source.name))) } { (source.name) } }
                                 td.num { (number(source.received)) }
                                 td.num { (number(source.stored)) }
                                 td.num { (reasons(&source.refused, "warn")) }
@@ -151,7 +162,7 @@ fn ledger(sources: &[&SourceModel], total: usize) -> Markup {
                     }
                 }
             }
-            @if total > sources.len() { p { a href="/sources" { "All " (total) " sources" } } }
+            @if total > sources.len() { p { a href="/plain/sources" { "All " (total) " sources" } } }
         }
     }
 }

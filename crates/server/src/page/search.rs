@@ -43,7 +43,7 @@ const RANGES: [(&str, &str, i64); 6] = [
 pub(super) fn search_form(params: &SearchParams) -> Markup {
     let range = if params.range.is_empty() { "24h" } else { &params.range };
     html! {
-        form.search method="get" action="/search" role="search" {
+        form.search method="get" action="/plain/search" role="search" {
             label.sr for="q" { "Search events" }
             input id="q" name="q" type="search" value=(params.q.as_deref().unwrap_or_default()) maxlength="4000"
                 placeholder="source.ip:192.0.2.0/24 failed | summarize n=count() by user.name"
@@ -105,7 +105,7 @@ fn help() -> Markup {
         h2 { "What can be asked" }
         dl.fields {
             @for (query, meaning) in examples {
-                dt { a.mono href={ "/search?q=" (encode(query)) } { (query) } } dd { (meaning) }
+                dt { a.mono href={ "/plain/search?q=" (encode(query)) } { (query) } } dd { (meaning) }
             }
         }
     }
@@ -160,7 +160,7 @@ fn event_card(event: &Map<String, Value>) -> Markup {
         article.event.panel {
             p.head {
                 span.mono { (get("@timestamp")) } " "
-                a href={ "/events/" (get("event.id")) } { (get("event.id")) } " "
+                a href={ "/plain/events/" (get("event.id")) } { (get("event.id")) } " "
                 span.dim { (get("event.dataset")) " " (get("host.name")) }
             }
             pre { (cut(&original, 2000)) }

@@ -52,7 +52,7 @@ fn link_form(found: &Link, link: &str, name: &str, problem: Option<&Problem>) ->
                 p { "Make the first account. It may do everything, also invite others." }
             }
             (layout::refusal(problem))
-            form.stack method="post" action="/setup" {
+            form.stack method="post" action="/plain/setup" {
                 input type="hidden" name="token" value=(link);
                 label for="name" { "User name" }
                 @if let Some(user) = &found.user {
@@ -97,7 +97,8 @@ pub(super) async fn use_link(State(app): State<Arc<App>>, request: Request) -> R
     match redeemed {
         Ok(name) => {
             let (secret, _) = session::begin(&app, peer, &headers, name, form.password).await?;
-            Ok((AppendHeaders([(header::SET_COOKIE, session::set_cookie(Some(&secret)))]), see("/")).into_response())
+            Ok((AppendHeaders([(header::SET_COOKIE, session::set_cookie(Some(&secret)))]), see("/plain"))
+                .into_response())
         }
         Err(problem) if problem.status == 422 => {
             Ok(page_with(problem.status_code(), link_form(&found, &form.token, &form.name, Some(&problem))))
@@ -112,7 +113,7 @@ pub(super) async fn log_in_page(
     principal: Option<axum::Extension<Principal>>,
 ) -> Result<Response, Problem> {
     if principal.is_some() {
-        return Ok(Redirect::to("/").into_response());
+        return Ok(Redirect::to("/plain").into_response());
     }
     let any = blocking(move || Ok(app.accounts.any_user()?)).await?;
     Ok(page(log_in_form(any, "", None)))
@@ -128,7 +129,7 @@ fn log_in_form(any_user: bool, name: &str, problem: Option<&Problem>) -> Markup 
                 }
             }
             (layout::refusal(problem))
-            form.stack method="post" action="/login" {
+            form.stack method="post" action="/plain/login" {
                 label for="name" { "User name" }
                 input id="name" name="name" value=(name) required autofocus[name.is_empty()] autocomplete="username" autocapitalize="none";
                 label for="password" { "Password" }
@@ -150,7 +151,8 @@ pub(super) async fn log_in(State(app): State<Arc<App>>, request: Request) -> Res
     let (peer, headers, form) = form::<LogInForm>(request).await?;
     match session::begin(&app, peer, &headers, form.name.clone(), form.password).await {
         Ok((secret, _)) => {
-            Ok((AppendHeaders([(header::SET_COOKIE, session::set_cookie(Some(&secret)))]), see("/")).into_response())
+            Ok((AppendHeaders([(header::SET_COOKIE, session::set_cookie(Some(&secret)))]), see("/plain"))
+                .into_response())
         }
         Err(problem) if matches!(problem.status, 401 | 429) => {
             let status = problem.status_code();
@@ -167,5 +169,5 @@ pub(super) async fn log_in(State(app): State<Arc<App>>, request: Request) -> Res
 /// Logs out.
 pub(super) async fn log_out(State(app): State<Arc<App>>, Viewer(principal): Viewer) -> Result<Response, Problem> {
     session::end(&app, &principal).await?;
-    Ok((AppendHeaders([(header::SET_COOKIE, session::set_cookie(None))]), see("/login")).into_response())
+    Ok((AppendHeaders([(header::SET_COOKIE, session::set_cookie(None))]), see("/plain/login")).into_response())
 }

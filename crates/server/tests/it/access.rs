@@ -12,32 +12,37 @@ async fn the_set_up_link_works_once() {
     let now = (server.app.clock)();
     let older = server.app.accounts.setup_link(now).unwrap().unwrap();
     let link = server.app.accounts.setup_link(now).unwrap().unwrap();
-    let path = format!("/setup?token={}", link.reveal());
+    let path = format!("/plain/setup?token={}", link.reveal());
 
-    server.send(As::Browser(None), "GET", &format!("/setup?token={}", older.reveal()), "").await.expect(410);
-    server.send(As::Browser(None), "GET", "/setup?token=guess", "").await.expect(410);
+    server.send(As::Browser(None), "GET", &format!("/plain/setup?token={}", older.reveal()), "").await.expect(410);
+    server.send(As::Browser(None), "GET", "/plain/setup?token=guess", "").await.expect(410);
     let page = server.send(As::Browser(None), "GET", &path, "").await.expect(200);
     assert!(page.text.contains("Make the first account"));
 
     let form = |name: &str, password: &str, again: &str| {
         format!("token={}&name={name}&password={password}&again={again}", link.reveal())
     };
-    let weak = server.send(As::Browser(None), "POST", "/setup", form("ada", "short", "short")).await.expect(422);
+    let weak = server.send(As::Browser(None), "POST", "/plain/setup", form("ada", "short", "short")).await.expect(422);
     assert!(weak.text.contains("A password has at least 12 characters, this one has 5."), "{}", weak.text);
     let differs = form("ada", "correct+horse+battery", "correct+horse+battexy");
-    server.send(As::Browser(None), "POST", "/setup", differs).await.expect(422);
+    server.send(As::Browser(None), "POST", "/plain/setup", differs).await.expect(422);
     server
-        .send(As::Browser(None), "POST", "/setup", form("a%0ab", "correct+horse+battery", "correct+horse+battery"))
+        .send(
+            As::Browser(None),
+            "POST",
+            "/plain/setup",
+            form("a%0ab", "correct+horse+battery", "correct+horse+battery"),
+        )
         .await
         .expect(422);
 
     let good = form("ada", "correct+horse+battery", "correct+horse+battery");
-    let done = server.send(As::Browser(None), "POST", "/setup", good.clone()).await.expect(303);
-    assert_eq!(done.headers["location"], "/");
+    let done = server.send(As::Browser(None), "POST", "/plain/setup", good.clone()).await.expect(303);
+    assert_eq!(done.headers["location"], "/plain");
     let cookie = done.cookie().unwrap();
-    server.send(As::Browser(Some(&cookie)), "GET", "/", "").await.expect(200);
+    server.send(As::Browser(Some(&cookie)), "GET", "/plain", "").await.expect(200);
 
-    server.send(As::Browser(None), "POST", "/setup", good).await.expect(410);
+    server.send(As::Browser(None), "POST", "/plain/setup", good).await.expect(410);
     server.send(As::Browser(None), "GET", &path, "").await.expect(410);
     assert!(server.app.accounts.setup_link(now).unwrap().is_none(), "an account exists: no more set-up links");
     let lines = server.journal.lines();
@@ -50,7 +55,7 @@ async fn the_set_up_link_expires() {
     let server = server();
     let link = server.app.accounts.setup_link((server.app.clock)()).unwrap().unwrap();
     server.pass(24 * 3600 - 1);
-    let path = format!("/setup?token={}", link.reveal());
+    let path = format!("/plain/setup?token={}", link.reveal());
     server.send(As::Browser(None), "GET", &path, "").await.expect(200);
     server.pass(1);
     server.send(As::Browser(None), "GET", &path, "").await.expect(410);
@@ -92,8 +97,8 @@ async fn a_session_from_log_in_to_log_out() {
     let out = server.send(As::Browser(Some(&second)), "DELETE", "/api/v1/session", "").await.expect(200);
     assert_eq!(out.cookie().unwrap(), "");
     server.send(As::Browser(Some(&second)), "GET", "/api/v1/session", "").await.expect(401);
-    let to_log_in = server.send(As::Browser(Some(&second)), "GET", "/", "").await.expect(303);
-    assert_eq!(to_log_in.headers["location"], "/login");
+    let to_log_in = server.send(As::Browser(Some(&second)), "GET", "/plain", "").await.expect(303);
+    assert_eq!(to_log_in.headers["location"], "/plain/login");
 }
 
 #[tokio::test]
@@ -128,14 +133,16 @@ async fn other_sites_cannot_act() {
     for (mut headers, status) in cases {
         let name = format!("{headers:?}");
         headers.push(cookie.clone());
-        for path in ["/api/v1/alerts/1/acknowledge", "/alerts/1/close", "/login", "/setup", "/logout"] {
+        for path in
+            ["/api/v1/alerts/1/acknowledge", "/plain/alerts/1/close", "/plain/login", "/plain/setup", "/plain/logout"]
+        {
             let answer = server.send(As::Headers(headers.clone()), "POST", path, "").await;
             match path {
                 "/api/v1/alerts/1/acknowledge" => assert_eq!(answer.status.as_u16(), status, "{name}"),
                 _ if status == 403 => assert_eq!(answer.status.as_u16(), 403, "{name} {path}"),
                 _ => {}
             }
-            if path == "/logout" && status != 403 {
+            if path == "/plain/logout" && status != 403 {
                 return; // the session is gone
             }
         }
@@ -154,8 +161,10 @@ async fn guessing_is_slowed_down() {
     let throttled = server.send(As::Browser(None), "POST", "/api/v1/session", right.clone()).await.expect(429);
     assert_eq!(throttled.headers["retry-after"], "30");
     assert!(throttled.json()["detail"].as_str().unwrap().contains("try again in 30 s"));
-    let page =
-        server.send(As::Browser(None), "POST", "/login", format!("name=ada&password={PASSWORD}")).await.expect(429);
+    let page = server
+        .send(As::Browser(None), "POST", "/plain/login", format!("name=ada&password={PASSWORD}"))
+        .await
+        .expect(429);
     assert!(page.text.contains("Too many failed attempts"));
     server
         .send_from(remote("192.0.2.2"), As::Browser(None), "POST", "/api/v1/session", right.clone())
@@ -268,7 +277,9 @@ async fn users_are_invited_and_removed() {
     let invite = json!({"name": "grace", "scopes": ["read"]}).to_string();
     let made = server.send(As::Browser(Some(&admin)), "POST", "/api/v1/users", invite).await.expect(200).json();
     let link = made["link"].as_str().unwrap();
-    let page = server.send(As::Browser(None), "GET", link, "").await.expect(200);
+    // A console would show it itself.
+    let moved = server.send(As::Browser(None), "GET", link, "").await.expect(303);
+    let page = server.send(As::Browser(None), "GET", moved.headers["location"].to_str().unwrap(), "").await.expect(200);
     assert!(page.text.contains("Set your password") && page.text.contains("value=\"grace\""));
     // Whatever name the form sends, the link is grace's.
     let secret = link.split_once('=').unwrap().1;
@@ -280,8 +291,8 @@ async fn users_are_invited_and_removed() {
     let answer = server.send(As::Browser(None), "POST", "/api/v1/session", log_in.clone()).await.expect(200);
     let grace = answer.cookie().unwrap();
     server.finding("rule", "192.0.2.9", 1);
-    server.send(As::Browser(Some(&grace)), "GET", "/alerts/1", "").await.expect(200);
-    server.send(As::Browser(Some(&grace)), "POST", "/alerts/1/acknowledge", "back=/").await.expect(403);
+    server.send(As::Browser(Some(&grace)), "GET", "/plain/alerts/1", "").await.expect(200);
+    server.send(As::Browser(Some(&grace)), "POST", "/plain/alerts/1/acknowledge", "back=/plain").await.expect(403);
     server.send(As::Browser(Some(&grace)), "GET", "/api/v1/users", "").await.expect(403);
     let change = json!({"old": "another long secret", "new": "yet another secret"}).to_string();
     server.send(As::Browser(Some(&grace)), "POST", "/api/v1/password", change).await.expect(200);
@@ -324,7 +335,7 @@ async fn what_cannot_be_journalled_is_not_done() {
 async fn without_a_peer_nothing_is_answered() {
     use tower::ServiceExt;
     let server = server();
-    for path in ["/", "/api/v1/alerts", "/api/v1/health", "/login"] {
+    for path in ["/", "/api/v1/alerts", "/api/v1/health", "/plain/login"] {
         let request = server.request(As::Local, "GET", path, "");
         assert_eq!(server.router.clone().oneshot(request).await.unwrap().status(), 500);
     }

@@ -3,10 +3,12 @@
 
 mod access;
 mod alerts;
+mod console;
 mod custody;
 mod openapi;
 mod pages;
 mod rooms;
+mod rules;
 mod search;
 mod streams;
 mod support;

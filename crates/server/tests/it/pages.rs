@@ -28,14 +28,14 @@ async fn hostile_text_stays_text_on_every_page() {
     let encoded: String = HOSTILE.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let me = As::Browser(Some(&cookie));
     let paths = [
-        "/".to_owned(),
-        "/sources".to_owned(),
-        "/rules".to_owned(),
-        "/alerts?state=open".to_owned(),
-        "/alerts/1".to_owned(),
-        format!("/search?q={encoded}&range={encoded}&language={encoded}"),
-        format!("/search?q={encoded}wrong"),
-        "/events/1-1".to_owned(),
+        "/plain".to_owned(),
+        "/plain/sources".to_owned(),
+        "/plain/rules".to_owned(),
+        "/plain/alerts?state=open".to_owned(),
+        "/plain/alerts/1".to_owned(),
+        format!("/plain/search?q={encoded}&range={encoded}&language={encoded}"),
+        format!("/plain/search?q={encoded}wrong"),
+        "/plain/events/1-1".to_owned(),
     ];
     for path in &paths {
         let answer = server.send(me.clone(), "GET", path, "").await;
@@ -43,14 +43,14 @@ async fn hostile_text_stays_text_on_every_page() {
         assert_escaped(path, &answer.text);
     }
     *server.rooms.columns.lock().unwrap() = vec![HOSTILE.to_owned()];
-    let table = server.send(me.clone(), "GET", "/search?q=x", "").await.expect(200);
+    let table = server.send(me.clone(), "GET", "/plain/search?q=x", "").await.expect(200);
     assert_escaped("table", &table.text);
 
     // Also where nobody is logged in, and in problems.
     let log_in =
-        server.send(As::Browser(None), "POST", "/login", format!("name={encoded}&password=x")).await.expect(401);
+        server.send(As::Browser(None), "POST", "/plain/login", format!("name={encoded}&password=x")).await.expect(401);
     assert_escaped("log in", &log_in.text);
-    let missing = server.send(me.clone(), "GET", &format!("/alerts/{encoded}"), "").await.expect(400);
+    let missing = server.send(me.clone(), "GET", &format!("/plain/alerts/{encoded}"), "").await.expect(400);
     assert!(!missing.text.contains("<script"));
     let nothing = server.send(me, "GET", "/%3Cscript%3E", "").await.expect(404);
     assert!(!nothing.text.contains("<script"));
@@ -60,9 +60,17 @@ async fn hostile_text_stays_text_on_every_page() {
 async fn every_answer_has_the_headers() {
     let server = server();
     let cookie = server.log_in().await;
-    for path in
-        ["/", "/login", "/style.css", "/icon.svg", "/api/v1/health", "/nothing", "/setup?token=x", "/api/v1/alerts"]
-    {
+    for path in [
+        "/plain",
+        "/plain/login",
+        "/plain/style.css",
+        "/plain/icon.svg",
+        "/api/v1/health",
+        "/nothing",
+        "/plain/nothing",
+        "/plain/setup?token=x",
+        "/api/v1/alerts",
+    ] {
         let answer = server.send(As::Browser(Some(&cookie)), "GET", path, "").await;
         let header = |name: &str| answer.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default();
         let csp = header("content-security-policy");
@@ -82,7 +90,15 @@ async fn nothing_on_a_page_needs_a_script_or_an_inline_style() {
     let server = server();
     let cookie = server.log_in().await;
     server.finding("rule", "192.0.2.9", 1);
-    for path in ["/", "/alerts", "/alerts/1", "/search", "/sources", "/rules", "/login"] {
+    for path in [
+        "/plain",
+        "/plain/alerts",
+        "/plain/alerts/1",
+        "/plain/search",
+        "/plain/sources",
+        "/plain/rules",
+        "/plain/login",
+    ] {
         let page = server.send(As::Browser(Some(&cookie)), "GET", path, "").await;
         let text = page.text.to_lowercase();
         for forbidden in ["<script", " style=", "<style", "javascript:", " onclick", "http://", "https://"] {
@@ -101,32 +117,33 @@ async fn alerts_are_worked_on_with_forms() {
     let cookie = server.log_in().await;
     let me = As::Browser(Some(&cookie));
     server.finding("SSH brute force", "192.0.2.9", 1);
-    let overview = server.send(me.clone(), "GET", "/", "").await.expect(200);
+    let overview = server.send(me.clone(), "GET", "/plain", "").await.expect(200);
     let history = "History: 1\u{202f}234 entries, sealed 1 s ago, witnessed 3 s ago by 1 of 2";
     assert!(overview.text.contains(history), "{}", overview.text);
     for text in ["SSH brute force", "syslog-udp:192.0.2.7", "kernel_drop", "1\u{202f}009", "Acknowledge"] {
         assert!(overview.text.contains(text), "{text}");
     }
-    let done = server.send(me.clone(), "POST", "/alerts/1/acknowledge", "back=/").await.expect(303);
-    assert_eq!(done.headers["location"], "/");
-    let again = server.send(me.clone(), "POST", "/alerts/1/acknowledge", "back=/").await.expect(409);
+    let done = server.send(me.clone(), "POST", "/plain/alerts/1/acknowledge", "back=/plain").await.expect(303);
+    assert_eq!(done.headers["location"], "/plain");
+    let again = server.send(me.clone(), "POST", "/plain/alerts/1/acknowledge", "back=/plain").await.expect(409);
     assert!(again.text.contains("Alert 1 cannot be acknowledged: it is acknowledged by ada."), "{}", again.text);
     let form = "back=https://evil.test/&verdict=benign&note=backup+job";
-    let closed = server.send(me.clone(), "POST", "/alerts/1/close", form).await.expect(303);
-    assert_eq!(closed.headers["location"], "/alerts/1", "only to our own pages");
-    let page = server.send(me.clone(), "GET", "/alerts/1", "").await.expect(200);
+    let closed = server.send(me.clone(), "POST", "/plain/alerts/1/close", form).await.expect(303);
+    assert_eq!(closed.headers["location"], "/plain/alerts/1", "only to our own pages");
+    let page = server.send(me.clone(), "GET", "/plain/alerts/1", "").await.expect(200);
     for text in ["closed", "benign", "backup job", "Reopen"] {
         assert!(page.text.contains(text), "{text}");
     }
-    server.send(me.clone(), "POST", "/alerts/1/reopen", "back=").await.expect(303);
-    server.send(me, "POST", "/alerts/1/close", "verdict=nonsense").await.expect(422);
+    server.send(me.clone(), "POST", "/plain/alerts/1/reopen", "back=").await.expect(303);
+    server.send(me, "POST", "/plain/alerts/1/close", "verdict=nonsense").await.expect(422);
 }
 
 #[tokio::test]
 async fn a_wrong_search_shows_where() {
     let server = server();
     let cookie = server.log_in().await;
-    let page = server.send(As::Browser(Some(&cookie)), "GET", "/search?q=wrong+%7C&range=1h", "").await.expect(422);
+    let page =
+        server.send(As::Browser(Some(&cookie)), "GET", "/plain/search?q=wrong+%7C&range=1h", "").await.expect(422);
     assert!(page.text.contains("Nothing follows `|`."), "{}", page.text);
     assert!(page.text.contains("wrong |\n  ^"), "{}", page.text);
     assert!(page.text.contains("Write a stage."));
@@ -137,13 +154,21 @@ async fn a_wrong_search_shows_where() {
 #[tokio::test]
 async fn strangers_are_sent_to_log_in() {
     let server = server();
-    for path in ["/", "/alerts", "/alerts/1", "/search?q=x", "/sources", "/rules", "/events/1-1"] {
+    for path in [
+        "/plain",
+        "/plain/alerts",
+        "/plain/alerts/1",
+        "/plain/search?q=x",
+        "/plain/sources",
+        "/plain/rules",
+        "/plain/events/1-1",
+    ] {
         let answer = server.send(As::Browser(None), "GET", path, "").await.expect(303);
-        assert_eq!(answer.headers["location"], "/login", "{path}");
+        assert_eq!(answer.headers["location"], "/plain/login", "{path}");
     }
-    for path in ["/alerts/1/close", "/alerts/1/acknowledge", "/logout"] {
+    for path in ["/plain/alerts/1/close", "/plain/alerts/1/acknowledge", "/plain/logout"] {
         server.send(As::Browser(None), "POST", path, "").await.expect(303);
     }
-    let first = server.send(As::Browser(None), "GET", "/login", "").await.expect(200);
+    let first = server.send(As::Browser(None), "GET", "/plain/login", "").await.expect(200);
     assert!(first.text.contains("There is no account yet"));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use serde_json::json;
-use vedette_event::{BatchBuilder, Derive, Reason, Source, Time, Value};
+use vedette_event::{Batch, BatchBuilder, Derive, Reason, Source, Time, Value};
 use vedette_query::Engine;
 use vedette_server::{Ask, Language, Local, Piece, Rooms, SearchError};
 use vedette_spool::{Options, Spool};
@@ -106,4 +106,24 @@ async fn a_stream_that_is_dropped_stops_its_query() {
     let wrong: Vec<_> = rooms.search(ask("a |")).collect().await;
     assert!(matches!(wrong.as_slice(), [Err(SearchError::Refused(_))]));
     assert!(rooms.live_filter("a | take 1").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_events_are_read_with_every_field() {
+    let dir = tempfile::tempdir().unwrap();
+    let rooms = local(dir.path());
+    let ask =
+        |query: &str, limit: usize| Ask { query: query.into(), language: Language::Hunt, from: None, to: None, limit };
+    let count = async |query: &str, limit: usize| {
+        let batches: Vec<_> = rooms.events(ask(query, limit)).collect().await;
+        let batches = batches.into_iter().collect::<Result<Vec<_>, _>>();
+        batches.map(|batches| batches.iter().map(Batch::len).sum::<usize>())
+    };
+    let batches: Vec<_> = rooms.events(ask("root", 100)).collect().await;
+    let batch = batches[0].as_ref().unwrap();
+    assert_eq!((batches.len(), batch.len(), &*batch.source().name), (1, 2, "test:1"));
+    assert!(batch.events().all(|event| event.get("user.name") == Some(Value::Str("root"))));
+    assert_eq!((count("*", 100).await.unwrap(), count("*", 3).await.unwrap()), (4, 3));
+    assert_eq!(count("* | summarize count()", 100).await.unwrap(), 0, "these rows are no events");
+    assert!(matches!(count("a |", 100).await, Err(SearchError::Refused(_))));
 }

@@ -21,13 +21,14 @@ use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 use vedette_alert::{Alerts, Sighting};
 use vedette_event::{
-    Diagnostic, Entity, Event, EventId, Finding, FindingId, Level, Losses, Matched, Reason, RuleRef, Source, SourceId,
-    Time,
+    Batch, Diagnostic, Entity, Event, EventId, Finding, FindingId, Level, Losses, Matched, Reason, RuleRef, Source,
+    SourceId, Time,
 };
 use vedette_server::{
-    Action, App, Ask, Check, Cosigned, Counters, Custody, CustodyError, Erased, Gates, HealthView, Hold, Journal,
-    LedgerStatus, LiveFilter, LiveTail, LoadedRule, Peer, Piece, Progress, RefusedRule, Rooms, RulesView, SearchError,
-    Selection, SpoolStatus, Status, StoreStatus, Summary, WitnessStatus, Witnessed, accounts::Accounts,
+    Action, App, Ask, Check, CheckedRules, Console, Cosigned, Counters, Custody, CustodyError, Erased, FileName, Gates,
+    HealthView, Hold, Journal, LedgerStatus, LiveFilter, LiveTail, LoadedRule, Logsource, Peer, Piece, Progress,
+    RefusedRule, Rooms, RulesView, SaveError, SearchError, Selection, SpoolStatus, Status, StoreStatus, Summary,
+    WitnessStatus, Witnessed, accounts::Accounts,
 };
 
 pub const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{0}\u{202e}";
@@ -38,6 +39,7 @@ pub struct FakeRooms {
     pub rows: Mutex<Vec<Map<String, Value>>>,
     pub columns: Mutex<Vec<String>>,
     pub asked: Mutex<Vec<Ask>>,
+    pub batches: Mutex<Vec<Batch>>,
     /// The query never ends.
     pub endless: AtomicBool,
 }
@@ -83,6 +85,15 @@ impl Rooms for FakeRooms {
             return columns.chain(rows).chain(stream::pending()).boxed();
         }
         columns.chain(rows).chain(stream::iter([Ok(Piece::Done(summary))])).boxed()
+    }
+
+    fn events(&self, ask: Ask) -> BoxStream<'static, Result<Batch, SearchError>> {
+        self.asked.lock().unwrap().push(ask);
+        let batches = stream::iter(self.batches.lock().unwrap().clone()).map(Ok);
+        match self.endless.load(Ordering::Relaxed) {
+            true => batches.chain(stream::pending()).boxed(),
+            false => batches.boxed(),
+        }
     }
 
     fn live_filter(&self, query: &str) -> Result<LiveFilter, SearchError> {
@@ -132,16 +143,71 @@ pub fn rule(id: &str, title: &str) -> RuleRef {
     }
 }
 
-struct FakeRules;
+/// Knows one rule. A text is the id of a rule, which finds events with that id in them.
+#[derive(Default)]
+pub struct FakeRules {
+    pub files: Mutex<BTreeMap<String, String>>,
+}
 
 impl RulesView for FakeRules {
     fn loaded(&self) -> Vec<LoadedRule> {
-        vec![LoadedRule { rule: rule("r1", HOSTILE), file: "rules/r1.yml".into(), hits: 7 }]
+        vec![LoadedRule {
+            rule: rule("r1", HOSTILE),
+            file: "builtin:r1.yml".into(),
+            status: Some("test".into()),
+            description: Some(HOSTILE.into()),
+            false_positives: vec!["backups".into()],
+            references: vec!["https://rule.example".into()],
+            logsource: Logsource { product: Some("linux".into()), ..Logsource::default() },
+            builtin: true,
+            replaces: None,
+            hits: 7,
+            last: None,
+        }]
     }
 
     fn refused(&self) -> Vec<RefusedRule> {
         let reason = format!("unknown modifier {HOSTILE}");
         vec![RefusedRule { file: "x.yml".into(), line: 3, id: None, title: Some(HOSTILE.into()), reason }]
+    }
+
+    fn text(&self, id: &str) -> Option<String> {
+        (id == "r1").then(|| "title: r1".to_owned())
+    }
+
+    fn check(&self, text: &str) -> CheckedRules {
+        let wrong = text.contains("wrong");
+        let known = rule(text, text);
+        let matches = move |batch: &Batch, found: &mut Vec<Finding>| {
+            for event in batch.events().filter(|event| String::from_utf8_lossy(event.raw()).contains(&known.id)) {
+                found.push(Finding {
+                    id: FindingId::of(&known.id, &[event.id()]),
+                    rule: known.clone(),
+                    time: event.time(),
+                    events: vec![event.id()],
+                    entities: vec![],
+                    matched: ["a", "b"].map(|value| Matched { field: "".into(), value: value.into() }).to_vec(),
+                });
+            }
+        };
+        let diagnostic = Diagnostic::new("", 2, 3, "no detection").hint("write one");
+        CheckedRules {
+            rules: if wrong { vec![] } else { vec![rule(text, text)] },
+            diagnostics: if wrong { vec![diagnostic] } else { vec![] },
+            matches: Arc::new(matches),
+        }
+    }
+
+    fn save(&self, name: &FileName, text: &str) -> Result<Vec<RuleRef>, SaveError> {
+        if text.contains("taken") {
+            return Err(SaveError::Refused(vec![Diagnostic::new("", 0, 0, "the id is taken")]));
+        }
+        self.files.lock().unwrap().insert(name.yml(), text.to_owned());
+        Ok(vec![rule(text, text)])
+    }
+
+    fn remove(&self, name: &FileName) -> Result<bool, SaveError> {
+        Ok(self.files.lock().unwrap().remove(&name.yml()).is_some())
     }
 }
 
@@ -212,6 +278,7 @@ pub struct Server {
     pub app: Arc<App>,
     pub rooms: Arc<FakeRooms>,
     pub journal: Arc<FakeJournal>,
+    pub rules: Arc<FakeRules>,
     pub clock: Arc<AtomicI64>,
     pub dir: tempfile::TempDir,
 }
@@ -223,25 +290,34 @@ pub fn server() -> Server {
 
 /// A server over other rooms; its own `rooms` are not used then.
 pub fn server_over(over: Arc<dyn Rooms>) -> Server {
+    server_with(over, Console::Absent)
+}
+
+/// A server with a console.
+pub fn server_with(over: Arc<dyn Rooms>, console: Console) -> Server {
     let dir = tempfile::tempdir().unwrap();
     let (rooms, journal) = (Arc::new(FakeRooms::default()), Arc::new(FakeJournal::default()));
+    let rules = Arc::new(FakeRules::default());
     let clock = Arc::new(AtomicI64::new(1_790_000_000));
     let ticks = clock.clone();
+    let mut gates = Gates::default();
+    gates.trial = std::time::Duration::from_secs(1);
     let app = Arc::new(App {
         alerts: Alerts::open(&dir.path().join("alerts.db")).unwrap(),
         accounts: Accounts::open(&dir.path().join("users.db")).unwrap(),
         rooms: over,
         custody: Arc::new(FakeCustody::default()),
-        rules: Arc::new(FakeRules),
+        rules: rules.clone(),
         journal: journal.clone(),
         health: Arc::new(FakeHealth),
+        console,
         live: LiveTail::default(),
         clock: Arc::new(move || Time::from_secs(ticks.load(Ordering::Relaxed))),
         version: "0.1.0-test",
         counters: Counters::default(),
-        gates: Gates::default(),
+        gates,
     });
-    Server { router: vedette_server::router(app.clone()), app, rooms, journal, clock, dir }
+    Server { router: vedette_server::router(app.clone()), app, rooms, journal, rules, clock, dir }
 }
 
 pub struct Answer {

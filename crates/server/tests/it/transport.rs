@@ -68,7 +68,7 @@ async fn tls_with_the_certificate_it_makes() {
     }
     let stream = TcpStream::connect(address).await.unwrap();
     assert!(connector.connect(ServerName::try_from("evil.example").unwrap(), stream).await.is_err());
-    let answer = ask_quietly(TcpStream::connect(address).await.unwrap(), &get("/")).await;
+    let answer = ask_quietly(TcpStream::connect(address).await.unwrap(), &get("/plain")).await;
     assert!(!answer.contains("HTTP/1.1 200"), "plain HTTP is not answered here");
 
     stop.cancel();
@@ -116,7 +116,7 @@ async fn plain_http_on_loopback_only() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn(listen::plain(listener, server.router.clone(), Limits::default(), stop.clone()));
-    let answer = ask(TcpStream::connect(address).await.unwrap(), &get("/login")).await;
+    let answer = ask(TcpStream::connect(address).await.unwrap(), &get("/plain/login")).await;
     assert!(answer.contains("Log in"), "{answer}");
     let denied = ask(TcpStream::connect(address).await.unwrap(), &get("/api/v1/alerts")).await;
     assert!(denied.starts_with("HTTP/1.1 401"), "{denied}");

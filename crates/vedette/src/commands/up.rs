@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use vedette_intake::receive::http::presented_token;
 use vedette_server::{
-    App, Counters, Gates, LiveTail, Local,
+    App, Console, Counters, Gates, LiveTail, Local,
     accounts::{Accounts, Scope},
     listen::{self, Certificate, Limits},
     system_clock,
@@ -33,6 +33,7 @@ use crate::{
     node::{
         Node,
         anchors::Authority,
+        content,
         custody::Keeper,
         journal::SelfJournal,
         local_backup, local_import,
@@ -46,7 +47,8 @@ use crate::{
 
 /// Runs the command until SIGTERM or SIGINT.
 pub fn run(args: UpArgs) -> anyhow::Result<Outcome> {
-    let config = Config::load(args.data.config.as_deref())?;
+    let mut config = Config::load(args.data.config.as_deref())?;
+    config.console.dir = args.console_dir.or(config.console.dir);
     let dir = config::data_dir(args.data.data.as_deref(), Some(&config));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let node = Node::open(&dir, &config)?;
@@ -65,6 +67,10 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     for name in receivers::unknown_parsers(&config.receivers, &node.parsers) {
         tracing::warn!("there is no parser `{name}`: the files that it is named for are parsed by their content");
     }
+    let files = match &config.console.dir {
+        Some(dir) => Console::folder(dir).map_err(Usage)?,
+        None => Console::embedded(content::CONSOLE),
+    };
     let witnesses = config.ledger.witnesses.iter().map(config::Witness::parse).collect::<Result<Vec<_>, _>>();
     let witnesses = witnesses.map_err(Usage)?;
     let shutdown = CancellationToken::new();
@@ -134,6 +140,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
             proof: proof.clone(),
             ended: ended.clone(),
         }),
+        console: files,
         live,
         clock: system_clock(),
         version: env!("CARGO_PKG_VERSION"),

@@ -1,6 +1,10 @@
-//! The rules that come with the binary.
+//! What comes with the binary: rules, and the console if it was built.
 
+use vedette_server::Asset;
 use vedette_sigma::Loaded;
+
+/// The console's files; none if it was not built when the binary was.
+pub const CONSOLE: &[Asset] = include!(concat!(env!("OUT_DIR"), "/console.rs"));
 
 /// Name below `content/rules` and text of every file there, rules and their tests.
 pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/rules.rs"));

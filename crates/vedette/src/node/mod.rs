@@ -10,11 +10,13 @@ pub mod ledger;
 pub mod local_backup;
 pub mod local_import;
 pub mod maintenance;
+pub mod own_files;
 pub mod pipeline;
 pub mod post;
 pub mod proof;
 pub mod receivers;
 pub mod rules;
+pub mod rules_view;
 pub mod sealer;
 pub mod views;
 pub mod witnesses;
@@ -83,7 +85,7 @@ impl Node {
         let alerts = Alerts::open(&dir.join("alerts.db")).context("cannot open the alerts")?;
         let (parsers, refused_parsers) = parsers(config);
         let parsers = Arc::new(parsers);
-        let rules = Arc::new(Rules::load(&config.detection)?);
+        let rules = Arc::new(Rules::load(&config.detection, dir)?);
         let derive: Arc<dyn Derive> = parsers.clone();
         let engine = Engine::new(
             store.clone(),

@@ -1,7 +1,7 @@
 //! The loaded rules, and their hot reload.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::SystemTime,
@@ -9,23 +9,49 @@ use std::{
 
 use anyhow::Context;
 use vedette_event::{Diagnostic, Time};
-use vedette_sigma::{Loaded, Mapping, Program, Refused};
+use vedette_sigma::{Loaded, Logsource, Mapping, Program, Refused, Rule};
 
+use super::own_files::OwnFiles;
 use crate::config::Detection;
+
+/// The folder in the data folder with the rules that are written through the API.
+pub const OWN: &str = "rules";
 
 /// The program in force, what was refused, and how often each rule hit.
 pub struct Rules {
     detection: Detection,
-    mapping: Mapping,
+    pub(super) own: OwnFiles,
+    pub(super) mapping: Mapping,
     state: RwLock<State>,
+    /// Loading and writing go one at a time, or an older state could replace a newer one.
+    pub(super) changing: Mutex<()>,
     hits: Mutex<HashMap<String, Hits>>,
 }
 
 struct State {
     program: Arc<Program>,
-    files: Arc<HashMap<String, Arc<str>>>,
+    abouts: Arc<HashMap<String, About>>,
     refused: Arc<Vec<Refused>>,
     stamp: Vec<(PathBuf, Option<SystemTime>, u64)>,
+}
+
+/// What a loaded rule says of itself beside what its findings quote, and where it is from.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The file, as the user named it.
+    pub file: Arc<str>,
+    /// `stable`, `test`, `experimental` …
+    pub status: Option<String>,
+    /// What it is about.
+    pub description: Option<String>,
+    /// What else could look like it.
+    pub false_positives: Vec<String>,
+    /// Further reading.
+    pub links: Vec<String>,
+    /// Which log it reads.
+    pub logsource: Logsource,
+    /// The file of the rule of the same id whose place it takes.
+    pub replaces: Option<Arc<str>>,
 }
 
 /// How often a rule hit since the start.
@@ -38,14 +64,23 @@ pub struct Hits {
 }
 
 impl Rules {
-    /// Loads the configured rules. Refused rules are kept for display; they do not stop the others.
+    /// Loads the configured rules, and those of the data folder `dir`. Refused rules are kept for display; they do not
+    /// stop the others.
     ///
     /// # Errors
     /// The value table for placeholders is wrong.
-    pub fn load(detection: &Detection) -> anyhow::Result<Rules> {
+    pub fn load(detection: &Detection, dir: &Path) -> anyhow::Result<Rules> {
         let mapping = mapping(detection.placeholders.as_deref())?;
-        let state = State::load(detection, &mapping);
-        Ok(Rules { detection: detection.clone(), mapping, state: RwLock::new(state), hits: Mutex::default() })
+        let own = OwnFiles::new(dir.join(OWN));
+        let state = RwLock::new(State::load(detection, &own, &mapping));
+        Ok(Rules {
+            detection: detection.clone(),
+            own,
+            mapping,
+            state,
+            changing: Mutex::default(),
+            hits: Mutex::default(),
+        })
     }
 
     /// The program in force.
@@ -53,9 +88,10 @@ impl Rules {
         self.state.read().unwrap_or_else(PoisonError::into_inner).program.clone()
     }
 
-    /// The file of each rule, by the rule's id.
-    pub fn files(&self) -> Arc<HashMap<String, Arc<str>>> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).files.clone()
+    /// The program in force, and what its rules say of themselves, by id.
+    pub fn described(&self) -> (Arc<Program>, Arc<HashMap<String, About>>) {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        (state.program.clone(), state.abouts.clone())
     }
 
     /// Rules that did not load.
@@ -65,13 +101,19 @@ impl Rules {
 
     /// Loads again if a rule file changed, and swaps the program in one step. True if it did.
     pub fn reload_if_changed(&self) -> bool {
-        let stamp = stamp(&self.detection);
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = stamp(&self.detection, &self.own);
         if self.state.read().unwrap_or_else(PoisonError::into_inner).stamp == stamp {
             return false;
         }
-        let state = State::load(&self.detection, &self.mapping);
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        self.reload();
         true
+    }
+
+    /// Loads again, and swaps the program in one step. Whoever calls it holds `changing`.
+    pub(super) fn reload(&self) {
+        let state = State::load(&self.detection, &self.own, &self.mapping);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
     /// Counts a rule's finding.
@@ -89,14 +131,46 @@ impl Rules {
 }
 
 impl State {
-    fn load(detection: &Detection, mapping: &Mapping) -> State {
+    fn load(detection: &Detection, own: &OwnFiles, mapping: &Mapping) -> State {
         // The stamp is taken first: a file that changes while it is read is read again.
-        let stamp = stamp(detection);
-        let loaded = load(detection);
-        let files = loaded.rules.iter().map(|rule| (rule.reference.id.clone(), rule.file.clone())).collect();
+        let stamp = stamp(detection, own);
+        let (loaded, mut replaced) = with_own(load(detection), vedette_sigma::load(own.folder().as_slice()));
+        let mut about = |rule: &Rule| About {
+            file: rule.file.clone(),
+            status: rule.status.clone(),
+            description: rule.description.clone(),
+            false_positives: rule.false_positives.clone(),
+            links: rule.links.clone(),
+            logsource: rule.logsource.clone(),
+            replaces: replaced.remove(&rule.reference.id),
+        };
+        // The first rule of an id is the one that is compiled.
+        let mut abouts = HashMap::new();
+        for rule in &loaded.rules {
+            if !abouts.contains_key(&rule.reference.id) {
+                abouts.insert(rule.reference.id.clone(), about(rule));
+            }
+        }
         let (program, refused) = compile(loaded, mapping);
-        State { program: Arc::new(program), files: Arc::new(files), refused: Arc::new(refused), stamp }
+        State { program: Arc::new(program), abouts: Arc::new(abouts), refused: Arc::new(refused), stamp }
     }
+}
+
+/// Puts the data folder's own rules before the others. They take the places of those with their ids, whose files are in
+/// the answer.
+fn with_own(others: Loaded, own: Loaded) -> (Loaded, HashMap<String, Arc<str>>) {
+    let ids: HashSet<String> = own.rules.iter().map(|rule| rule.reference.id.clone()).collect();
+    let mut all = own;
+    let mut replaced = HashMap::new();
+    for rule in others.rules {
+        if ids.contains(&rule.reference.id) {
+            replaced.entry(rule.reference.id).or_insert(rule.file);
+        } else {
+            all.rules.push(rule);
+        }
+    }
+    all.refused.extend(others.refused);
+    (all, replaced)
 }
 
 /// Loads the configured rules.
@@ -135,9 +209,9 @@ pub fn mapping(placeholders: Option<&Path>) -> anyhow::Result<Mapping> {
     Ok(mapping)
 }
 
-fn stamp(detection: &Detection) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
+fn stamp(detection: &Detection, own: &OwnFiles) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
     let mut files = Vec::new();
-    for path in &detection.rules {
+    for path in detection.rules.iter().chain(&own.folder()) {
         visit(path, 0, &mut files);
     }
     files.sort();

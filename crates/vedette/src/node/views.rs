@@ -2,35 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 
-use vedette_server::{Check, HealthView, LedgerStatus, LoadedRule, RefusedRule, RulesView, Status};
+use vedette_server::{Check, HealthView, LedgerStatus, Status};
 use vedette_spool::Spool;
 
 use super::{pipeline::Counters, proof::Proof, rules::Rules};
-
-impl RulesView for Rules {
-    fn loaded(&self) -> Vec<LoadedRule> {
-        let files = self.files();
-        let program = self.current();
-        let loaded = program.rules().map(|(rule, _)| LoadedRule {
-            rule: rule.clone(),
-            file: files.get(&rule.id).map(|file| file.to_string()).unwrap_or_default(),
-            hits: self.hits(&rule.id).count,
-        });
-        loaded.collect()
-    }
-
-    fn refused(&self) -> Vec<RefusedRule> {
-        let refused = Rules::refused(self);
-        let refused = refused.iter().map(|refused| RefusedRule {
-            file: refused.file.to_string(),
-            line: refused.line,
-            id: refused.id.clone(),
-            title: refused.title.clone(),
-            reason: refused.reason.clone(),
-        });
-        refused.collect()
-    }
-}
 
 /// The node's own health.
 pub struct NodeHealth {

@@ -382,6 +382,8 @@ fn a_backup_is_whole_and_goes_on_elsewhere() {
     let folder = folder();
     let (running, _) = with_records(folder.path(), 50);
     let data = running.data();
+    let rule = json!({"text": "title: Own\nlogsource: {product: linux}\ndetection: {a: [never seen], condition: a}\n"});
+    assert_eq!(running.api("PUT", "/api/v1/rules/files/own", &rule.to_string()).0, 200);
     // Under load: what is acknowledged before it begins is in it.
     let stop = std::sync::atomic::AtomicBool::new(false);
     let backup = folder.path().join("backup");
@@ -422,6 +424,7 @@ fn a_backup_is_whole_and_goes_on_elsewhere() {
     stdout(&run(&["restore", path(&from), "--keys", path(&keys), "--data", path(&restored), "--verify"]), 0);
     let running = Running::start(&folder.path().join("restored"), &format!("{RECEIVERS}{CONFIG}"));
     wait_until("what was in the spool is found", || running.hunt("process.name:app").len() == 50);
+    assert_eq!(running.api("GET", "/api/v1/rules/Own", "").0, 200, "what people wrote is there too");
     running.stop();
     verify(&restored, 0);
 

@@ -12,11 +12,16 @@ use vedette_ledger::{CHECKPOINT, WITNESSED};
 use vedette_server::{Action, CustodyError};
 
 use super::{Keeper, Result, failed};
-use crate::node::ledger::{LEDGER, SEALER};
+use crate::node::{
+    ledger::{LEDGER, SEALER},
+    rules,
+};
 
 /// What is copied as it is, where it is there.
 const FILES: [&str; 6] =
     ["cert.pem", "key.pem", "configuration.path", "erasing", "journald.cursor", "files.checkpoint"];
+/// Folders of files that people wrote.
+const FOLDERS: [&str; 1] = [rules::OWN];
 /// Databases.
 const DATABASES: [&str; 2] = ["alerts.db", "users.db"];
 
@@ -61,6 +66,9 @@ impl Keeper {
                 Ok(_) => sync(&to.join(name))?,
             }
         }
+        for name in FOLDERS {
+            copy_folder(&self.dir.join(name), &to.join(name))?;
+        }
         sync(&to.join("store/manifest.sqlite"))?;
         fs::File::open(to).and_then(|dir| dir.sync_all()).map_err(at(to))?;
         Ok(bytes)
@@ -104,6 +112,21 @@ impl Keeper {
         }
         Ok(checkpoint.size)
     }
+}
+
+/// Copies the files of a folder, if it is there.
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(from) else { return Ok(()) };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(at(to))?;
+    for entry in entries {
+        let path = entry.map_err(at(from))?.path();
+        let copy = to.join(path.file_name().unwrap_or_default());
+        if path.is_file() {
+            fs::copy(&path, &copy).map_err(at(&path))?;
+            sync(&copy)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a file durable, and one that only its owner reads.

@@ -1,0 +1,174 @@
+//! The seam to detection: which rules there are, and rules that people write here.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use vedette_event::{Batch, Diagnostic, Finding, RuleRef, Time};
+
+/// The rules as the detection sees them. Every method may block on the disk.
+pub trait RulesView: Send + Sync {
+    /// Every loaded rule with its hits since start.
+    fn loaded(&self) -> Vec<LoadedRule>;
+
+    /// Every rule that was refused, and why.
+    fn refused(&self) -> Vec<RefusedRule>;
+
+    /// The text of the file that a loaded rule is in; none if there is no such rule, or its file has gone.
+    fn text(&self, id: &str) -> Option<String>;
+
+    /// Reads rules without loading them.
+    fn check(&self, text: &str) -> CheckedRules;
+
+    /// Writes a file of the data folder's own rules, and loads it at once. A rule of it takes the place of one that
+    /// has the same id elsewhere.
+    ///
+    /// # Errors
+    /// A rule in it is refused, and nothing was written; or it cannot be written.
+    fn save(&self, name: &FileName, text: &str) -> Result<Vec<RuleRef>, SaveError>;
+
+    /// Removes a file of the data folder's own rules; false if there is none of this name.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    fn remove(&self, name: &FileName) -> Result<bool, SaveError>;
+}
+
+/// A rule that detects.
+#[derive(Clone, Debug)]
+pub struct LoadedRule {
+    /// The rule.
+    pub rule: RuleRef,
+    /// Its file; `builtin:` and a name for a rule that comes with the binary.
+    pub file: String,
+    /// `stable`, `test`, `experimental`, ..
+    pub status: Option<String>,
+    /// What it is about.
+    pub description: Option<String>,
+    /// What else could look like it.
+    pub false_positives: Vec<String>,
+    /// Further reading.
+    pub references: Vec<String>,
+    /// Which log it reads.
+    pub logsource: Logsource,
+    /// It comes with the binary.
+    pub builtin: bool,
+    /// The file of the rule with the same id whose place it takes.
+    pub replaces: Option<String>,
+    /// Findings since start.
+    pub hits: u64,
+    /// Event time of the latest of them.
+    pub last: Option<Time>,
+}
+
+/// Which log a rule reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Logsource {
+    /// `windows`, `linux`, `aws`, ..
+    pub product: Option<String>,
+    /// `process_creation`, `webserver`, ..
+    pub category: Option<String>,
+    /// `security`, `sshd`, `cloudtrail`, ..
+    pub service: Option<String>,
+}
+
+/// A rule that does not detect.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RefusedRule {
+    /// Its file.
+    pub file: String,
+    /// The line, from 1; 0 where there is none.
+    pub line: u32,
+    /// Its id, if it could be read.
+    pub id: Option<String>,
+    /// Its title, if it could be read.
+    pub title: Option<String>,
+    /// Why it was refused.
+    pub reason: String,
+}
+
+/// Finds what some rules find in a batch of events.
+pub type Matches = Arc<dyn Fn(&Batch, &mut Vec<Finding>) + Send + Sync>;
+
+/// Rules that were read, but not loaded.
+#[derive(Clone)]
+pub struct CheckedRules {
+    /// Those that were understood.
+    pub rules: Vec<RuleRef>,
+    /// What is wrong with the others.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What those that were understood find.
+    pub matches: Matches,
+}
+
+impl fmt::Debug for CheckedRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CheckedRules({} rules, {} diagnostics)", self.rules.len(), self.diagnostics.len())
+    }
+}
+
+/// Why a file was not written.
+#[derive(Clone, Debug)]
+pub enum SaveError {
+    /// What it says is wrong.
+    Refused(Vec<Diagnostic>),
+    /// The disk.
+    Failed(String),
+}
+
+/// The name of a file that is written here, without its ending: letters, digits, `.`, `_` and `-`, no longer than 100.
+/// It never leads out of its folder, is never hidden, and is never that of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileName(String);
+
+impl FileName {
+    /// Without the ending.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// With it.
+    pub fn yml(&self) -> String {
+        format!("{}.yml", self.0)
+    }
+}
+
+impl FromStr for FileName {
+    type Err = String;
+
+    /// Takes the name with or without `.yml`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let name = text.strip_suffix(".yml").unwrap_or(text);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let fine = name.len() <= 100
+            && name.bytes().all(plain)
+            && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+            && !name.ends_with(".test");
+        match fine {
+            true => Ok(FileName(name.to_owned())),
+            false => {
+                Err("a file name has at most 100 letters, digits, `.`, `_` and `-`, begins with a letter or digit, \
+                          and does not end with `.test`"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_stays_in_its_folder() {
+        for (given, name) in [("ssh", "ssh.yml"), ("ssh.yml", "ssh.yml"), ("Ssh_2-a.b", "Ssh_2-a.b.yml")] {
+            assert_eq!(given.parse::<FileName>().unwrap().yml(), name);
+        }
+        let long = "x".repeat(101);
+        for bad in
+            ["", ".yml", ".hidden", "..", "../up", "a/b", "a\\b", "a\0", "ä", "x.test", "x.test.yml", "-x", &long]
+        {
+            assert!(bad.parse::<FileName>().is_err(), "{bad}");
+        }
+    }
+}

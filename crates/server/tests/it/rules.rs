@@ -1,0 +1,131 @@
+//! Rules: looked at, checked, tried, saved.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+use vedette_event::{BatchBuilder, Source, SourceId, Time};
+
+use crate::support::{As, server};
+
+#[tokio::test]
+async fn rules_are_shown_with_what_they_say_and_when_they_fired() {
+    let server = server();
+    let read = server.token("read");
+    server.finding("r1", "192.0.2.9", 5);
+    let get = async |path: &str| server.send(As::Token(&read), "GET", path, "").await;
+    let list = get("/api/v1/rules").await.expect(200).json();
+    let rule = &list["rules"][0];
+    assert_eq!((&rule["id"], &rule["builtin"], &rule["enabled"]), (&json!("r1"), &json!(true), &json!(true)));
+    assert_eq!(rule["last_fired"], Time::from_secs(1_789_999_005).to_string());
+    assert_eq!(rule["logsource"], json!({"product": "linux", "category": null, "service": null}));
+    assert_eq!((&list["refused"], &rule["hits"]), (&json!(1), &json!(7)));
+    let one = get("/api/v1/rules/r1").await.expect(200).json();
+    assert_eq!((&one["text"], &one["falsepositives"]), (&json!("title: r1"), &json!(["backups"])));
+    assert_eq!(one["references"], json!(["https://rule.example"]));
+    get("/api/v1/rules/none").await.expect(404);
+    assert_eq!(get("/api/v1/rules/refused").await.expect(200).json()["refused"][0]["line"], 3);
+}
+
+#[tokio::test]
+async fn a_text_is_checked_without_being_loaded() {
+    let server = server();
+    let read = server.token("read");
+    let check = async |text: &str| {
+        server.send(As::Token(&read), "POST", "/api/v1/rules/check", json!({ "text": text }).to_string()).await
+    };
+    let fine = check("r2").await.expect(200).json();
+    assert_eq!((&fine["loads"], &fine["rules"][0]["id"]), (&json!(true), &json!("r2")));
+    let wrong = check("wrong").await.expect(200).json();
+    let diagnostic = json!([{"line": 2, "column": 3, "message": "no detection", "hint": "write one"}]);
+    assert_eq!((&wrong["loads"], &wrong["diagnostics"]), (&json!(false), &diagnostic));
+    check(&"x".repeat((256 << 10) + 1)).await.expect(413);
+    assert!(server.journal.lines().is_empty() && server.rules.files.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn files_are_saved_and_removed_by_administrators() {
+    let server = server();
+    let (write, admin) = (server.token("write"), server.token("admin"));
+    let body = |text: &str| json!({ "text": text }).to_string();
+    let path = "/api/v1/rules/files/ssh-at-night";
+    server.send(As::Token(&write), "PUT", path, body("r2")).await.expect(403);
+    server.send(As::Token(&write), "DELETE", path, "").await.expect(403);
+    let put = async |path: &str, text: &str| server.send(As::Token(&admin), "PUT", path, body(text)).await;
+    let saved = put(path, "r2").await.expect(200).json();
+    assert_eq!((&saved["file"], &saved["rules"][0]["id"]), (&json!("ssh-at-night.yml"), &json!("r2")));
+    let wrong = put(path, "wrong").await.expect(422).json();
+    assert_eq!((&wrong["detail"], &wrong["diagnostics"][0]["line"]), (&json!("no detection"), &json!(2)));
+    for name in ["..%2Fusers", "%2e%2e", ".hidden", "a%2Fb", "x.test.yml", "a%00"] {
+        put(&format!("/api/v1/rules/files/{name}"), "r2").await.expect(422);
+    }
+    assert_eq!(server.rules.files.lock().unwrap().get("ssh-at-night.yml").unwrap(), "r2");
+    put(path, "taken").await.expect(422);
+    server.send(As::Token(&admin), "DELETE", "/api/v1/rules/files/ssh-at-night.yml", "").await.expect(200);
+    server.send(As::Token(&admin), "DELETE", path, "").await.expect(404);
+    let expected = [
+        "rules.save ssh-at-night.yml",
+        "rules.save ssh-at-night.yml",
+        "rules.save ssh-at-night.yml failed",
+        "rules.remove ssh-at-night.yml",
+        "rules.remove ssh-at-night.yml",
+        "rules.remove ssh-at-night.yml failed",
+    ];
+    let lines: Vec<String> =
+        server.journal.lines().iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+    assert_eq!(lines, expected);
+    let details = server.journal.actions.lock().unwrap()[0].details.clone();
+    assert_eq!(details[0], ("rules", "r2".to_owned()));
+    assert_eq!(details[1], ("blake3", blake3::hash(b"r2").to_hex().to_string()));
+    // What cannot be written down is not done.
+    server.journal.full.store(true, Ordering::Relaxed);
+    put(path, "r3").await.expect(503);
+    assert!(server.rules.files.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn rules_are_tried_on_stored_events() {
+    let server = server();
+    let read = server.token("read");
+    let mut batch = BatchBuilder::new(Source::new(SourceId(1), "test:1", "test"));
+    for (seq, line) in ["a bad thing", "all is well", "another bad one"].into_iter().enumerate() {
+        batch.begin(seq as u64, Time::from_secs(seq as i64), line.as_bytes());
+    }
+    *server.rooms.batches.lock().unwrap() = vec![batch.finish(); 2];
+    let test = async |body: serde_json::Value| {
+        server.send(As::Token(&read), "POST", "/api/v1/rules/test", body.to_string()).await
+    };
+    let found = test(json!({"text": "bad"})).await.expect(200).json();
+    assert_eq!((&found["events_read"], &found["truncated"]), (&json!(6), &json!(false)));
+    assert_eq!(found["findings"].as_array().unwrap().len(), 4);
+    let latest =
+        json!({"rule_id": "bad", "event_id": "1-2", "time": "1970-01-01T00:00:02.000000Z", "summary": {"": "a\nb"}});
+    assert_eq!(found["findings"][0], latest);
+    {
+        let asked = server.rooms.asked.lock().unwrap();
+        assert_eq!(asked[0].to, Some((server.app.clock)()));
+        assert_eq!(asked[0].from, Some((server.app.clock)().plus_micros(-3_600_000_000)));
+    }
+    let cut = test(json!({"text": "bad", "limit": 1})).await.expect(200).json();
+    assert_eq!((cut["findings"].as_array().unwrap().len(), &cut["truncated"]), (1, &json!(true)));
+    assert_eq!(cut["events_read"], 3, "it stops where it has enough");
+    let wrong = test(json!({"text": "wrong"})).await.expect(422).json();
+    assert_eq!(wrong["diagnostics"][0]["message"], "no detection");
+    test(json!({"text": "bad", "limit": 1001})).await.expect(422);
+    let lines = server.journal.lines();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].ends_with("rules.test -"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_trial_ends_with_its_time() {
+    let server = server();
+    let read = server.token("read");
+    let mut batch = BatchBuilder::new(Source::new(SourceId(1), "test:1", "test"));
+    batch.begin(0, Time::from_secs(0), b"bad");
+    *server.rooms.batches.lock().unwrap() = vec![batch.finish()];
+    server.rooms.endless.store(true, Ordering::Relaxed);
+    let body = json!({"text": "bad"}).to_string();
+    let found = server.send(As::Token(&read), "POST", "/api/v1/rules/test", body).await.expect(200).json();
+    assert_eq!((&found["truncated"], &found["events_read"]), (&json!(true), &json!(1)));
+    assert_eq!(found["findings"].as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,81 @@
+//! A folder of the data folder with files that are written through the API.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::PathBuf,
+};
+
+use vedette_server::FileName;
+
+/// A folder of files that are replaced whole, each by its name.
+#[derive(Clone, Debug)]
+pub struct OwnFiles(PathBuf);
+
+impl OwnFiles {
+    /// In this folder, which is made with the first file.
+    pub fn new(folder: PathBuf) -> Self {
+        OwnFiles(folder)
+    }
+
+    /// The folder, if it is there.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.0.is_dir().then(|| self.0.clone())
+    }
+
+    /// Where a file is, or will be.
+    pub fn path(&self, name: &FileName) -> PathBuf {
+        self.0.join(name.yml())
+    }
+
+    /// Writes a file durably; it is there whole, or as it was before.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn write(&self, name: &FileName, text: &str) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        // Hidden: nobody loads it. Left over by a crash, it is written over by the next attempt.
+        let new = self.0.join(format!(".{}.new", name.as_str()));
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, self.path(name))?;
+        self.sync()
+    }
+
+    /// Removes a file; false if it is not there.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn remove(&self, name: &FileName) -> io::Result<bool> {
+        match fs::remove_file(self.path(name)) {
+            Ok(()) => self.sync().map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        fs::File::open(&self.0)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_come_and_go() -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let files = OwnFiles::new(dir.path().join("rules"));
+        let name: FileName = "ssh".parse()?;
+        assert_eq!((files.folder(), files.remove(&name)?), (None, false));
+        for text in ["first", "second"] {
+            files.write(&name, text)?;
+            assert_eq!(fs::read_to_string(files.path(&name))?, text);
+        }
+        assert_eq!(fs::read_dir(dir.path().join("rules"))?.count(), 1, "nothing is left over");
+        assert!(files.remove(&name)? && !files.remove(&name)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! The rules as the server sees them: what is loaded, and what people write.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    sync::{Arc, PoisonError},
+};
+
+use vedette_event::{Diagnostic, RuleRef};
+use vedette_server::{CheckedRules, FileName, LoadedRule, Logsource, RefusedRule, RulesView, SaveError};
+use vedette_sigma::{Loaded, Refused};
+
+use super::{
+    content,
+    rules::{Rules, compile},
+};
+
+const BUILTIN: &str = "builtin:";
+/// As much of a rule file is shown; the rules of a larger one are not loaded.
+const MAX_FILE_BYTES: u64 = 2 << 20;
+
+impl RulesView for Rules {
+    fn loaded(&self) -> Vec<LoadedRule> {
+        let (program, abouts) = self.described();
+        let loaded = program.rules().filter_map(|(rule, _)| {
+            let about = abouts.get(&rule.id)?;
+            let hits = self.hits(&rule.id);
+            let logsource = about.logsource.clone();
+            Some(LoadedRule {
+                rule: rule.clone(),
+                file: about.file.to_string(),
+                status: about.status.clone(),
+                description: about.description.clone(),
+                false_positives: about.false_positives.clone(),
+                references: about.links.clone(),
+                logsource: Logsource {
+                    product: logsource.product,
+                    category: logsource.category,
+                    service: logsource.service,
+                },
+                builtin: about.file.starts_with(BUILTIN),
+                replaces: about.replaces.as_ref().map(ToString::to_string),
+                hits: hits.count,
+                last: hits.last,
+            })
+        });
+        loaded.collect()
+    }
+
+    fn refused(&self) -> Vec<RefusedRule> {
+        let refused = Rules::refused(self);
+        let refused = refused.iter().map(|refused| RefusedRule {
+            file: refused.file.to_string(),
+            line: refused.line,
+            id: refused.id.clone(),
+            title: refused.title.clone(),
+            reason: refused.reason.clone(),
+        });
+        refused.collect()
+    }
+
+    fn text(&self, id: &str) -> Option<String> {
+        let (_, abouts) = self.described();
+        let file = &abouts.get(id)?.file;
+        if let Some(name) = file.strip_prefix(BUILTIN) {
+            return content::FILES.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
+        }
+        let mut text = String::new();
+        let read = File::open(&**file).and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text));
+        read.inspect_err(|error| tracing::warn!(%file, %error, "the file of a loaded rule cannot be read")).ok()?;
+        Some(text)
+    }
+
+    fn check(&self, text: &str) -> CheckedRules {
+        let (program, refused) = compile(vedette_sigma::load_str("", text), &self.mapping);
+        CheckedRules {
+            rules: program.rules().map(|(rule, _)| rule.clone()).collect(),
+            diagnostics: refused.iter().map(diagnostic).collect(),
+            matches: Arc::new(move |batch, found| program.run(batch, found)),
+        }
+    }
+
+    fn save(&self, name: &FileName, text: &str) -> Result<Vec<RuleRef>, SaveError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let checked = self.check(text);
+        let mut wrong = checked.diagnostics;
+        wrong.extend(self.taken(name, &checked.rules));
+        if !wrong.is_empty() {
+            return Err(SaveError::Refused(wrong));
+        }
+        self.own.write(name, text).map_err(|error| failed(name, &error))?;
+        self.reload();
+        Ok(checked.rules)
+    }
+
+    fn remove(&self, name: &FileName) -> Result<bool, SaveError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let removed = self.own.remove(name).map_err(|error| failed(name, &error))?;
+        self.reload();
+        Ok(removed)
+    }
+}
+
+impl Rules {
+    /// The ids of `rules` that another of the data folder's own files has.
+    fn taken(&self, name: &FileName, rules: &[RuleRef]) -> Vec<Diagnostic> {
+        let own = self.own.path(name);
+        let others = self.own.folder().map_or_else(Loaded::default, |folder| vedette_sigma::load(&[folder])).rules;
+        let taken = others.iter().filter(|other| *other.file != *own.to_string_lossy());
+        let taken = taken.filter(|other| rules.iter().any(|rule| rule.id == other.reference.id)).map(|other| {
+            let file = other.file.rsplit('/').next().unwrap_or_default();
+            let message = format!("the id `{}` is already taken by {file}", other.reference.id);
+            Diagnostic::new("", 0, 0, message).hint("give it an id of its own, or save it under that name")
+        });
+        taken.collect()
+    }
+}
+
+fn diagnostic(refused: &Refused) -> Diagnostic {
+    let diagnostic = Diagnostic::new("", refused.line, refused.column, refused.reason.clone());
+    let named = refused.title.as_ref().or(refused.id.as_ref());
+    match named {
+        Some(name) => diagnostic.hint(format!("in the rule `{name}`")),
+        None => diagnostic,
+    }
+}
+
+fn failed(name: &FileName, error: &io::Error) -> SaveError {
+    SaveError::Failed(format!("{}: {error}", name.yml()))
+}

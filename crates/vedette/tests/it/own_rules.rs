@@ -1,0 +1,106 @@
+//! Rules that are tried and written through the API, in the running binary.
+
+use std::{fs, io::Write, net::TcpStream};
+
+use serde_json::{Value, json};
+
+use crate::harness::{RECEIVERS, Running, folder, wait_until};
+
+const RULE: &str = "title: Log-in of the backup account
+id: 6cbe3ad8-4a58-4b0c-9d0a-5d8f2f3b7f21
+status: experimental
+level: high
+description: It is for the night only.
+falsepositives: [the night]
+references: ['https://intranet.example/backup']
+tags: [attack.initial-access, attack.t1078]
+logsource: {product: linux, service: sshd}
+detection:
+  selection:
+    user.name: backup
+    event.outcome: success
+  condition: selection
+";
+
+const FOUND: &str = "event.dataset:vedette.findings rule.id:6cbe3ad8-4a58-4b0c-9d0a-5d8f2f3b7f21";
+
+/// A rule that comes with the binary.
+fn builtin(running: &Running) -> Value {
+    let rules = running.api("GET", "/api/v1/rules", "").1;
+    rules["rules"]
+        .as_array()
+        .expect("rules")
+        .iter()
+        .find(|rule| rule["builtin"] == true)
+        .expect("built-in rules")
+        .clone()
+}
+
+#[test]
+fn a_rule_is_tried_on_what_is_stored_then_saved_and_at_once_in_force() {
+    let folder = folder();
+    let running = Running::start(folder.path(), RECEIVERS);
+    let send = |count: usize| {
+        let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+        for port in 0..count {
+            let line = "<38>Nov 21 04:11:52 web1 sshd[811]: Accepted password for backup from 192.0.2.7 port";
+            writeln!(stream, "{line} {} ssh2", 4000 + port).expect("sent");
+        }
+    };
+    send(3);
+    running.wait_for_count("event.dataset:linux.sshd user.name:backup", 3);
+
+    let text = |text: &str| json!({ "text": text }).to_string();
+    let span = json!({"text": RULE, "from": "2000-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}).to_string();
+    let (status, tried) = running.api("POST", "/api/v1/rules/test", &span);
+    assert_eq!((status, tried["findings"].as_array().map(Vec::len)), (200, Some(3)), "{tried}");
+    assert_eq!(tried["findings"][0]["summary"], json!({"user.name": "backup", "event.outcome": "success"}));
+    assert!(tried["events_read"].as_u64() >= Some(3) && tried["truncated"] == false, "{tried}");
+    assert_eq!(running.hunt(FOUND).len(), 0, "a trial raises nothing");
+
+    let (_, wrong) =
+        running.api("POST", "/api/v1/rules/check", &text(&RULE.replace("user.name:", "user.name|nosuch:")));
+    assert_eq!((&wrong["loads"], &wrong["diagnostics"][0]["line"]), (&json!(false), &json!(12)), "{wrong}");
+    let (status, _) = running.api("PUT", "/api/v1/rules/files/backup", &text("title: nothing"));
+    assert_eq!((status, running.data().join("rules").exists()), (422, false));
+
+    let (status, saved) = running.api("PUT", "/api/v1/rules/files/backup", &text(RULE));
+    assert_eq!((status, &saved["rules"][0]["techniques"]), (200, &json!(["T1078"])), "{saved}");
+    send(1);
+    running.wait_for_count(FOUND, 1);
+    let id = "6cbe3ad8-4a58-4b0c-9d0a-5d8f2f3b7f21";
+    let (_, rule) = running.api("GET", &format!("/api/v1/rules/{id}"), "");
+    assert_eq!((&rule["text"], &rule["builtin"], &rule["hits"]), (&json!(RULE), &json!(false), &json!(1)), "{rule}");
+    assert!(rule["last_fired"].is_string() && rule["falsepositives"] == json!(["the night"]), "{rule}");
+
+    // One id is in one file.
+    let (status, taken) = running.api("PUT", "/api/v1/rules/files/other", &text(RULE));
+    assert!(status == 422 && taken["detail"].as_str().is_some_and(|why| why.contains("backup.yml")), "{taken}");
+
+    // A built-in rule is changed by saving one with its id.
+    let before = builtin(&running);
+    let id = before["id"].as_str().expect("an id");
+    let changed = RULE.replace("6cbe3ad8-4a58-4b0c-9d0a-5d8f2f3b7f21", id);
+    assert_eq!(running.api("PUT", "/api/v1/rules/files/changed", &text(&changed)).0, 200);
+    let now = running.api("GET", &format!("/api/v1/rules/{id}"), "").1;
+    assert_eq!((&now["replaces"], &now["text"]), (&before["file"], &json!(changed)));
+    assert_eq!(running.api("DELETE", "/api/v1/rules/files/changed", "").0, 200);
+    let now = running.api("GET", &format!("/api/v1/rules/{id}"), "").1;
+    assert_eq!((&now["replaces"], &now["title"], &now["builtin"]), (&Value::Null, &before["title"], &json!(true)));
+
+    running.wait_for_count("event.action:rules.save event.outcome:unknown", 3);
+    running.wait_for_count("event.action:rules.save event.outcome:failure", 1);
+    running.wait_for_count("event.action:rules.test", 1);
+    running.stop();
+
+    // Also after a restart; and a file that is put there by hand is noticed.
+    let running = Running::start(folder.path(), RECEIVERS);
+    let rules = |running: &Running| running.api("GET", "/api/v1/rules", "").1["rules"].as_array().map_or(0, Vec::len);
+    let count = rules(&running);
+    let own = running.data().join("rules/own.yml");
+    fs::write(own, RULE.replace("6cbe3ad8", "11111111")).expect("writable");
+    wait_until("the new file is loaded", || rules(&running) == count + 1);
+    let (_, rule) = running.api("GET", "/api/v1/rules/6cbe3ad8-4a58-4b0c-9d0a-5d8f2f3b7f21", "");
+    assert_eq!(rule["hits"], 0);
+    assert!(rule["last_fired"].is_string(), "{rule}");
+}
