@@ -43,11 +43,13 @@ export type Rule = Schemas['LoadedRuleModel'] & {
   description?: string | null;
   logsource?: { product?: string | null; category?: string | null; service?: string | null };
   builtin?: boolean;
+  replaces?: string | null;
   enabled?: boolean;
   last_fired?: string | null;
 };
 export interface RuleDetail extends Rule {
-  text: string;
+  /** Nothing if the file has gone since. */
+  text: string | null;
   falsepositives?: string[];
   references?: string[];
 }

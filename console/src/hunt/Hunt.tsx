@@ -99,7 +99,7 @@ export default function Hunt() {
         hunt={hunt}
         draft={draft}
         columns={whole ? columns : []}
-        diagnostics={refused?.diagnostics}
+        diagnostics={draft === q ? refused?.diagnostics : undefined}
         running={run.running}
         focusKey={focus}
         onDraft={setDraft}
@@ -107,7 +107,7 @@ export default function Hunt() {
         onCancel={cancel}
         set={set}
       />
-      {refused && <Mistakes query={draft} refusal={refused} />}
+      {refused && <Mistakes query={q} refusal={refused} />}
       {lang === 'hunt' && !refused && (
         <Histogram
           data={counts.data}

@@ -17,7 +17,7 @@ import type { Run } from './useRun';
 import s from './table.module.css';
 
 const ROW = 28;
-const widths: Record<string, number> = { '@timestamp': 176, message: 720, 'event.original': 720, 'process.command_line': 480, 'event.dataset': 170 };
+const widths: Record<string, number> = { '@timestamp': 186, message: 720, 'event.original': 720, 'process.command_line': 480, 'event.dataset': 170 };
 
 export function ResultTable({ run, query, range, columns, whole, cursor, openId, onColumns, onColumn, onOpen }: {
   run: Run;

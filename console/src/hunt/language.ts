@@ -96,7 +96,7 @@ function complete(range: () => Range) {
 
 export const huntLanguage = (range: () => Range): Extension => [
   huntSyntax,
-  autocompletion({ override: [complete(range)], activateOnTyping: true, icons: false, maxRenderedOptions: 60, activateOnTypingDelay: 80 }),
+  autocompletion({ override: [complete(range)], activateOnTyping: true, selectOnOpen: false, icons: false, maxRenderedOptions: 60, activateOnTypingDelay: 80 }),
 ];
 
 /** SQL with the fields as quoted and unquoted columns. */
@@ -114,5 +114,5 @@ export const sqlLanguage = (): Extension => [
       };
     },
   }),
-  autocompletion({ icons: false }),
+  autocompletion({ icons: false, selectOnOpen: false }),
 ];

@@ -1,6 +1,6 @@
 // CodeMirror in a shadow root: there it adopts its style sheets instead of adding <style> elements, which the page's
 // policy forbids.
-import { closeBrackets, closeBracketsKeymap, completionKeymap, acceptCompletion, startCompletion } from '@codemirror/autocomplete';
+import { acceptCompletion, closeBrackets, closeBracketsKeymap, completionKeymap, completionStatus, moveCompletionSelection, startCompletion } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
 import { Compartment, EditorState, Prec, RangeSetBuilder, StateEffect, StateField, type Extension } from '@codemirror/state';
@@ -97,7 +97,8 @@ export function Editor(props: EditorProps) {
     const bindings = [
       { key: 'Mod-Enter', run },
       ...(latest.current.enterRuns ? [{ key: 'Enter', run: (editor: EditorView) => acceptCompletion(editor) || run() }] : []),
-      { key: 'Tab', run: acceptCompletion },
+      // Tab takes the first offer; Enter only one that was chosen, so that it runs what was typed.
+      { key: 'Tab', run: (editor: EditorView) => acceptCompletion(editor) || (completionStatus(editor.state) === 'active' && moveCompletionSelection(true)(editor) && acceptCompletion(editor)) },
       { key: 'Ctrl-Space', run: startCompletion },
       // Out of the editor, for those without a mouse.
       { key: 'Escape', run: (editor: EditorView) => (editor.contentDOM.blur(), true) },
