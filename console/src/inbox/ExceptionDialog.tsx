@@ -16,7 +16,7 @@ import s from './exception.module.css';
 
 const DAYS = [7, 30, 90, 0];
 
-export function ExceptionDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
+export default function ExceptionDialog({ alert, onClose }: { alert: Alert; onClose: () => void }) {
   const detail = useAlert(alert.id);
   const choices = conditions(alert, detail.data?.findings[0]?.matched ?? []);
   const [chosen, setChosen] = useState<Record<string, boolean>>({});

@@ -1,4 +1,3 @@
-import { Button } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
 import type { AlertDetail } from '../api/model';
 import { visible } from '../shared/format';
@@ -34,9 +33,9 @@ export function History({ alert, mayWrite, onNote }: { alert: AlertDetail; mayWr
       {mayWrite && (
         <form className={s.noteForm} onSubmit={submit}>
           <input value={note} onChange={(event) => setNote(event.currentTarget.value)} placeholder={t.inbox.note} aria-label={t.inbox.note} maxLength={4000} />
-          <Button type="submit" variant="default" disabled={!note.trim()}>
+          <button type="submit" className={s.action} disabled={!note.trim()}>
             {t.inbox.addNote}
-          </Button>
+          </button>
         </form>
       )}
     </section>

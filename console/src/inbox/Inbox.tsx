@@ -1,6 +1,6 @@
 // The inbox: alert groups, worst and newest first, live. Everything can be done without leaving the keyboard.
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
+import { lazy, Suspense, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import { useAlerts, useCounts, useStep, type Step } from '../api/alerts';
 import type { Alert, Session, Verdict } from '../api/model';
@@ -17,10 +17,11 @@ import { toast, toastError } from '../shared/toasts';
 import { t } from '../strings/en';
 import { AlertPanel } from './AlertPanel';
 import { AlertRow } from './AlertRow';
-import { ExceptionDialog } from './ExceptionDialog';
 import type { InboxFilter } from './fold';
 import { VerdictBar } from './VerdictBar';
 import s from './inbox.module.css';
+
+const ExceptionDialog = lazy(() => import('./ExceptionDialog'));
 
 type View = 'open' | 'acknowledged' | 'closed' | 'all';
 const views: View[] = ['open', 'acknowledged', 'closed', 'all'];
@@ -281,7 +282,11 @@ export function Inbox() {
         />
       )}
       {judging && current && <VerdictBar alert={current} onVerdict={judge} />}
-      {excepting && <ExceptionDialog alert={excepting} onClose={() => setExcepting(undefined)} />}
+      {excepting && (
+        <Suspense>
+          <ExceptionDialog alert={excepting} onClose={() => setExcepting(undefined)} />
+        </Suspense>
+      )}
     </div>
   );
 }

@@ -13,7 +13,7 @@ import { TimeRange } from '../hunt/TimeRange';
 import { t } from '../strings/en';
 import { Cast } from './Cast';
 import { Now } from './Now';
-import { advance, indexAt, speeds } from './player';
+import { advance, fitting, indexAt, speeds } from './player';
 import { ReplayExport } from './ReplayExport';
 import { Scrubber } from './Scrubber';
 import { MOST, useReplay } from './useReplay';
@@ -37,7 +37,7 @@ export default function Replay() {
 
   const from = score?.times[0] ?? resolve(range.from, Date.now()) ?? 0;
   const to = score && score.times.length > 0 ? score.times[score.times.length - 1]! : (resolve(range.to, Date.now()) ?? from);
-  const speed = speeds.includes(Number(params.get('speed'))) ? Number(params.get('speed')) : 60;
+  const speed = speeds.includes(Number(params.get('speed'))) ? Number(params.get('speed')) : fitting(to - from);
   const [skip, setSkip] = useState(true);
   const [playing, setPlaying] = useState(false);
   const [at, setAt] = useState(0);

@@ -2,6 +2,9 @@
 
 export const speeds = [1, 2, 5, 10, 30, 60, 100, 300, 1000];
 
+/** The speed at which the whole takes about a minute. */
+export const fitting = (spanMs: number): number => speeds.find((speed) => spanMs / speed <= 60_000) ?? speeds[speeds.length - 1]!;
+
 /** A stretch without events that would take longer than this to play is jumped over, if wished. */
 export const PATIENCE_MS = 1200;
 

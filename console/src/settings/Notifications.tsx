@@ -7,13 +7,13 @@ import { Problem } from '../shared/Problem';
 import { toast, toastError } from '../shared/toasts';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
-import { counted, type Channel, type Letter } from './notices';
+import { accountOf, total, type Letter, type NotifyStatus } from './notices';
 
 export function Notifications({ admin }: { admin: boolean }) {
   const client = useQueryClient();
   const status = useQuery({
     queryKey: ['notifications'],
-    queryFn: () => call<{ channels: Channel[] }>('GET', '/notifications'),
+    queryFn: () => call<NotifyStatus>('GET', '/notifications'),
     retry: false,
     refetchInterval: (query) => (query.state.status === 'error' ? false : 10_000),
   });
@@ -25,8 +25,8 @@ export function Notifications({ admin }: { admin: boolean }) {
   });
   const refresh = () => client.invalidateQueries({ queryKey: ['notifications'] });
   const testing = useMutation({
-    mutationFn: (name: string) => call<{ detail?: string }>('POST', `/notifications/channels/${encodeURIComponent(name)}/test`),
-    onSuccess: (answer, name) => toast(answer.detail ?? t.notify.tested(name)),
+    mutationFn: (name: string) => call<{ is_sent: boolean; answer: string }>('POST', `/notifications/channels/${encodeURIComponent(name)}/test`),
+    onSuccess: (answer, name) => toast(answer.is_sent ? t.notify.tested(name) : t.notify.failed(name, answer.answer), { bad: !answer.is_sent }),
     onError: toastError,
   });
   const deciding = useMutation({
@@ -58,14 +58,17 @@ export function Notifications({ admin }: { admin: boolean }) {
             </tr>
           </thead>
           <tbody>
-            {status.data.channels.map((channel) => (
+            {status.data.channels.map((channel) => ({ channel, counts: accountOf(status.data, channel.name) })).map(({ channel, counts }) => (
               <tr key={channel.name}>
                 <td>
-                  {visible(channel.name)} <span className="dim">{visible(channel.kind ?? '')}</span>
+                  {visible(channel.name)} <span className="dim">{visible(channel.kind)}</span>
+                  {channel.error && <div className="dim">{visible(channel.error)}</div>}
                 </td>
-                {(['offered', 'sent', 'suppressed', 'queued', 'dead'] as const).map((name) => (
-                  <td key={name} className="num">{formatCount(counted(channel[name]))}</td>
-                ))}
+                <td className="num">{formatCount(counts.offered)}</td>
+                <td className="num">{formatCount(counts.sent)}</td>
+                <td className="num" title={counts.suppressed.map(([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`).join(', ')}>{formatCount(total(counts.suppressed))}</td>
+                <td className="num">{formatCount(counts.queued)}</td>
+                <td className="num">{formatCount(counts.dead)}</td>
                 <td>
                   <button type="button" className="quiet" disabled={!admin || testing.isPending} onClick={() => testing.mutate(channel.name)}>
                     {t.notify.test}
@@ -82,8 +85,10 @@ export function Notifications({ admin }: { admin: boolean }) {
           {dead.data.letters.map((letter) => (
             <div key={letter.id} className="row wrap">
               <strong>{visible(letter.channel)}</strong>
-              <span className="grow">{visible(letter.title ?? '')} <span className="dim">{visible(letter.error ?? letter.reason ?? '')}</span></span>
-              {letter.time && <Time at={letter.time} ago />}
+              <span className="grow">
+                {visible(letter.title)} <span className="dim">{visible(letter.error)}</span>
+              </span>
+              <Time at={letter.given_up} ago />
               <button type="button" className="quiet" disabled={!admin} onClick={() => deciding.mutate({ id: letter.id, again: true })}>
                 {t.problem.retry}
               </button>

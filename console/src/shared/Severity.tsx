@@ -13,6 +13,11 @@ export function Severity({ level, label = false }: { level: string; label?: bool
           <rect x="1" y="1" width="14" height="14" rx="4" fill="currentColor" />
           <path d="M8 4v4.700M8 11.300v.4" stroke="var(--surface)" strokeWidth="2" strokeLinecap="round" />
         </svg>
+      ) : level === 'informational' ? (
+        <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true" fill="none" stroke="currentColor" strokeWidth="1.500" strokeLinecap="round">
+          <circle cx="8" cy="8" r="6" />
+          <path d="M8 7.500v3.300M8 5v.1" />
+        </svg>
       ) : (
         <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">
           {[0, 1, 2].map((bar) => (

@@ -7,11 +7,20 @@ export function summaryOf(event: Event): string {
   const message = formatValue(event['message']);
   const text = message && !message.startsWith('{') ? message : said(event) || message || formatValue(event['event.original']);
   const line = text.replace(/\s+/g, ' ').trim();
-  const command = formatValue(event['process.command_line']);
-  // Windows' messages repeat what the fields say; the command line is what matters.
-  if (command && event['event.module'] && /^Process Create|^A new process/.test(line)) return command;
+  // Windows' messages are forms with every field filled in; what was done, by what, and to what is enough.
+  const form = /^([A-Z][\w ()]{3,50}?)(?:: RuleName:|: EventType:|\. (?:Subject|Application Information|Creator Subject) ?:)/.exec(line);
+  if (form) {
+    const parts = actors.map((names) => names.map((name) => formatValue(event[name])).find(Boolean)).filter(Boolean);
+    if (parts.length > 0) return `${form[1]}: ${parts.join(' → ')}`;
+  }
   return line.length > 500 ? `${line.slice(0, 500)}…` : line;
 }
+
+/** By what, and to what: of each the first that is there. */
+const actors = [
+  ['process.command_line', 'process.executable', 'process.name', 'winlog.event_data.SourceImage'],
+  ['winlog.event_data.TargetImage', 'winlog.event_data.ImageLoaded', 'winlog.event_data.PipeName', 'file.path', 'registry.path', 'dns.question.name', 'destination.domain', 'destination.ip', 'winlog.event_data.ObjectName'],
+];
 
 const words = ['event.action', 'event.outcome', 'user.name', 'process.name', 'source.ip', 'destination.ip', 'dns.question.name', 'http.request.method', 'url.original', 'url.path', 'http.response.status_code', 'rule.name', 'event.reason'];
 

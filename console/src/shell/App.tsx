@@ -7,11 +7,11 @@ import { Empty, Waiting } from '../shared/Bits';
 import { Problem } from '../shared/Problem';
 import { Toasts } from '../shared/toasts';
 import { t } from '../strings/en';
-import { Setup } from './Setup';
 import { Shell } from './Shell';
-import { SignIn } from './SignIn';
 
 // The inbox comes with the shell; everything else when it is gone to.
+const Setup = lazy(() => import('./Setup'));
+const SignIn = lazy(() => import('./SignIn'));
 const Hunt = lazy(() => import('../hunt/Hunt'));
 const Sources = lazy(() => import('../sources/Sources'));
 const Rules = lazy(() => import('../rules/Rules'));
@@ -24,10 +24,12 @@ const Settings = lazy(() => import('../settings/Settings'));
 export function App() {
   return (
     <>
-      <Switch>
-        <Route path="/setup" component={Setup} />
-        <Route component={Gate} />
-      </Switch>
+      <Suspense fallback={<Waiting what={t.shell.loadingPage} />}>
+        <Switch>
+          <Route path="/setup" component={Setup} />
+          <Route component={Gate} />
+        </Switch>
+      </Suspense>
       <Toasts />
     </>
   );

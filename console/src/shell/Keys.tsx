@@ -3,9 +3,9 @@ import { modKey } from '../shared/Bits';
 import { t } from '../strings/en';
 import s from './palette.module.css';
 
-export function Keys({ open, onClose }: { open: boolean; onClose: () => void }) {
+export default function Keys({ onClose }: { onClose: () => void }) {
   return (
-    <Modal opened={open} onClose={onClose} title={t.keys.title} size={720} transitionProps={{ duration: 0 }}>
+    <Modal opened onClose={onClose} title={t.keys.title} size={720} transitionProps={{ duration: 0 }}>
       <div className={s.sheet}>
         {t.keys.groups.map((group) => (
           <section key={group.name}>

@@ -9,7 +9,7 @@ import { entityLink, huntLink, quote } from '../shared/query';
 import { visible } from '../shared/format';
 import { t } from '../strings/en';
 import { rankCommands, type Command } from './commands';
-import { places } from './Shell';
+import { places } from './places';
 import s from './palette.module.css';
 
 export interface Action {
@@ -19,10 +19,10 @@ export interface Action {
   run: () => void;
 }
 
-export function Palette({ open, onClose, actions }: { open: boolean; onClose: () => void; actions: Action[] }) {
+export default function Palette({ onClose, actions }: { onClose: () => void; actions: Action[] }) {
   return (
     <Modal
-      opened={open}
+      opened
       onClose={onClose}
       withCloseButton={false}
       padding={0}
@@ -30,7 +30,7 @@ export function Palette({ open, onClose, actions }: { open: boolean; onClose: ()
       transitionProps={{ duration: 0 }}
       aria-label={t.palette.title}
     >
-      {open && <Commands onClose={onClose} actions={actions} />}
+      <Commands onClose={onClose} actions={actions} />
     </Modal>
   );
 }

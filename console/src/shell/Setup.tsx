@@ -10,7 +10,7 @@ import { Door } from './SignIn';
 
 const LEAST = 12;
 
-export function Setup() {
+export default function Setup() {
   const [search] = useSearchParams();
   const [, navigate] = useLocation();
   const client = useQueryClient();

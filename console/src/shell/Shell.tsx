@@ -1,7 +1,7 @@
 // What is always there: where one can go, the palette, the time zone, the theme, the connection, and who one is.
 import { Menu, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
-import { useState, type ReactNode } from 'react';
+import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { Link, useLocation } from 'wouter';
 import { useCounts } from '../api/alerts';
 import { useAlertStream, useConnection } from '../api/live';
@@ -9,25 +9,20 @@ import type { Session } from '../api/model';
 import { signOut } from '../api/session';
 import { modKey } from '../shared/Bits';
 import { formatShort } from '../shared/format';
-import { Icon, type IconName } from '../shared/Icon';
+import { Icon } from '../shared/Icon';
 import { useKeys } from '../shared/keys';
 import { toastError } from '../shared/toasts';
 import { useNow, useZone } from '../shared/zone';
 import { formatAgo } from '../shared/time';
 import { t } from '../strings/en';
-import { Keys } from './Keys';
-import { Palette } from './Palette';
+import { places } from './places';
 import s from './shell.module.css';
 
-export const places: { to: string; icon: IconName; name: string; key: string }[] = [
-  { to: '/inbox', icon: 'inbox', name: t.nav.inbox, key: 'i' },
-  { to: '/hunt', icon: 'hunt', name: t.nav.hunt, key: 'h' },
-  { to: '/entity', icon: 'entity', name: t.nav.entity, key: 'e' },
-  { to: '/replay', icon: 'replay', name: t.nav.replay, key: 'p' },
-  { to: '/rules', icon: 'rules', name: t.nav.rules, key: 'r' },
-  { to: '/sources', icon: 'sources', name: t.nav.sources, key: 's' },
-  { to: '/settings', icon: 'settings', name: t.nav.settings, key: ',' },
-];
+// Fetched when the page has come to rest: they are there when they are called, and nobody waits for them.
+const loadPalette = () => import('./Palette');
+const loadKeys = () => import('./Keys');
+const Palette = lazy(loadPalette);
+const Keys = lazy(loadKeys);
 
 export function Shell({ session, children }: { session: Session; children: ReactNode }) {
   useAlertStream();
@@ -38,6 +33,10 @@ export function Shell({ session, children }: { session: Session; children: React
   const { setColorScheme } = useMantineColorScheme();
   const scheme = useComputedColorScheme('dark');
   const toggleScheme = () => setColorScheme(scheme === 'dark' ? 'light' : 'dark');
+  useEffect(() => {
+    const timer = setTimeout(() => void Promise.all([loadPalette(), loadKeys()]), 1500);
+    return () => clearTimeout(timer);
+  }, []);
   useKeys({ 'mod+k': () => setPalette((open) => !open) }, true);
   useKeys({
     '?': () => setKeys(true),
@@ -75,16 +74,17 @@ export function Shell({ session, children }: { session: Session; children: React
           {children}
         </main>
       </div>
-      <Palette
-        open={palette}
+      <Suspense>
+      {palette && <Palette
         onClose={() => setPalette(false)}
         actions={[
           { name: scheme === 'dark' ? t.shell.light : t.shell.dark, icon: scheme === 'dark' ? 'sun' : 'moon', run: toggleScheme },
           { name: t.shell.toggleZone, icon: 'clock', keys: 'u', run: toggleZone },
           { name: t.keys.title, icon: 'more', keys: '?', run: () => setKeys(true) },
         ]}
-      />
-      <Keys open={keys} onClose={() => setKeys(false)} />
+      />}
+      {keys && <Keys onClose={() => setKeys(false)} />}
+      </Suspense>
     </div>
   );
 }

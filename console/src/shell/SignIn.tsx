@@ -20,7 +20,7 @@ export function Door({ title, lead, children }: { title: string; lead: string; c
   );
 }
 
-export function SignIn() {
+export default function SignIn() {
   const client = useQueryClient();
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');

@@ -559,6 +559,7 @@ export const t = {
     deadLong: 'Could not be delivered',
     test: 'Send a test',
     tested: (name: string) => `Sent to ${name}`,
+    failed: (name: string, answer: string) => `${name} did not take it: ${answer}`,
     discard: 'Discard',
   },
 };
