@@ -1,0 +1,49 @@
+// A hunt's state is its address.
+import { useMemo } from 'react';
+import { useSearchParams } from 'wouter';
+import type { Language } from '../api/model';
+import type { Range } from '../shared/time';
+
+export interface Hunt {
+  q: string;
+  lang: Language;
+  range: Range;
+  cols: string[] | undefined;
+  event: string | undefined;
+  most: number;
+}
+
+export const DEFAULT_FROM = 'now-24h';
+export const STEPS = [1000, 10_000, 100_000];
+
+export function readHunt(params: URLSearchParams): Hunt {
+  const from = params.get('from') ?? DEFAULT_FROM;
+  const to = params.get('to') ?? '';
+  const most = Number(params.get('most'));
+  return {
+    q: params.get('q') ?? '',
+    lang: params.get('lang') === 'sql' ? 'sql' : 'hunt',
+    range: { ...(from === 'all' ? {} : { from }), ...(to ? { to } : {}) },
+    cols: params.get('cols')?.split(',').filter(Boolean),
+    event: params.get('event') ?? undefined,
+    most: STEPS.includes(most) ? most : STEPS[0]!,
+  };
+}
+
+export type Changes = Partial<Record<'q' | 'lang' | 'from' | 'to' | 'cols' | 'event' | 'most' | 'view', string | undefined>>;
+
+export function useHunt() {
+  const [params, setParams] = useSearchParams();
+  const text = params.toString();
+  const hunt = useMemo(() => readHunt(new URLSearchParams(text)), [text]);
+  const set = (changes: Changes, replace = false) =>
+    setParams(
+      (old) => {
+        for (const [name, value] of Object.entries(changes)) value ? old.set(name, value) : old.delete(name);
+        if (!old.has('from')) old.set('from', DEFAULT_FROM);
+        return old;
+      },
+      { replace },
+    );
+  return { hunt, set };
+}

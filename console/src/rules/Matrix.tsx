@@ -1,0 +1,133 @@
+// Coverage of ATT&CK: a column for each tactic, a cell for each technique with the number of rules that look for it.
+import { useMemo, useState } from 'react';
+import { Link, useSearchParams } from 'wouter';
+import type { Rule } from '../api/model';
+import { Count } from '../shared/Bits';
+import { formatShort, visible } from '../shared/format';
+import { Icon } from '../shared/Icon';
+import { clause, huntLink } from '../shared/query';
+import { Severity } from '../shared/Severity';
+import { t } from '../strings/en';
+import { coverage, notice, type Technique } from './coverage';
+import s from './matrix.module.css';
+
+/** Four steps, each also told by its number. */
+const depth = (rules: number): number => (rules === 0 ? 0 : rules < 3 ? 1 : rules < 10 ? 2 : rules < 40 ? 3 : 4);
+
+export default function Matrix({ rules }: { rules: Rule[] }) {
+  const [params, setParams] = useSearchParams();
+  const [onlyCovered, setOnlyCovered] = useState(false);
+  const found = useMemo(() => coverage(rules), [rules]);
+  const chosen = found.byId.get((params.get('technique') ?? '').toUpperCase());
+  const choose = (technique: Technique | undefined) =>
+    setParams((old) => (technique ? old.set('technique', technique.id) : old.delete('technique'), old), { replace: true });
+  return (
+    <div className={s.matrix}>
+      <div className={s.left}>
+        <div className={s.head}>
+          <strong>{t.attack.covered(found.covered, found.total)}</strong>
+          <button type="button" className="quiet" aria-pressed={onlyCovered} onClick={() => setOnlyCovered(!onlyCovered)}>
+            {t.attack.onlyCovered}
+          </button>
+          <span className="grow" />
+          <span className={s.legend}>
+            {[0, 1, 3, 10, 40].map((n) => (
+              <span key={n} className={s.key} data-depth={depth(n)}>
+                {n === 0 ? '0' : `${n}+`}
+              </span>
+            ))}
+            {t.attack.rules}
+          </span>
+        </div>
+        <div className={s.scroll} tabIndex={0} role="region" aria-label={t.rules.attack}>
+          <div className={s.columns}>
+            {found.columns.map((column) => (
+              <section key={column.tactic} className={s.column} aria-label={column.tactic}>
+                <h2 className={s.tactic}>
+                  {column.tactic.replaceAll('-', ' ')}
+                  <span className="dim"> {t.attack.of(column.covered, column.techniques.length)}</span>
+                </h2>
+                {column.techniques
+                  .filter((technique) => !onlyCovered || technique.allRules > 0)
+                  .map((technique) => (
+                    <button
+                      key={technique.id}
+                      type="button"
+                      className={s.cell}
+                      data-depth={depth(technique.allRules)}
+                      aria-pressed={chosen?.id === technique.id || chosen?.id.startsWith(`${technique.id}.`)}
+                      onClick={() => choose(technique)}
+                      title={`${technique.id} ${technique.name}`}
+                    >
+                      <span className={s.name}>{technique.name}</span>
+                      <span className={s.n}>
+                        {technique.allRules}
+                        <span className="hidden"> {t.attack.rules}</span>
+                        {technique.allHits > 0 && (
+                          <span className={s.hits}>
+                            <Icon name="flag" size={10} /> {formatShort(technique.allHits)}
+                            <span className="hidden"> {t.rules.hits}</span>
+                          </span>
+                        )}
+                      </span>
+                    </button>
+                  ))}
+              </section>
+            ))}
+          </div>
+          {found.others.length > 0 && (
+            <p className={s.others}>
+              {t.attack.others}{' '}
+              {found.others.map((technique) => (
+                <button key={technique.id} type="button" className="chip" onClick={() => choose(technique)}>
+                  {visible(technique.id)} · {technique.allRules}
+                </button>
+              ))}
+            </p>
+          )}
+          <p className={s.notice}>{notice}</p>
+        </div>
+      </div>
+      {chosen && (
+        <aside className={s.side} aria-label={chosen.name}>
+          <div className="row">
+            <h2 className="grow">
+              {chosen.id} {visible(chosen.name)}
+            </h2>
+            <button type="button" className="quiet" onClick={() => choose(undefined)} aria-label={t.common.close}>
+              <Icon name="close" />
+            </button>
+          </div>
+          <p>
+            <Link href={huntLink({ q: `event.dataset:vedette.findings threat.technique.id:${chosen.id}*` })}>{t.attack.findings}</Link>
+          </p>
+          {[chosen, ...chosen.subs]
+            .filter((it) => it === chosen || it.rules.length > 0 || !onlyCovered)
+            .map((it) => (
+              <section key={it.id}>
+                <h3>
+                  {it.id} {visible(it.name)} <span className="dim">{t.attack.nRules(it.rules.length)}</span>
+                </h3>
+                <ul className={s.ruleList}>
+                  {[...it.rules]
+                    .sort((a, b) => b.hits - a.hits)
+                    .slice(0, 60)
+                    .map((rule) => (
+                      <li key={rule.id + rule.file}>
+                        <Severity level={rule.level} />
+                        <Link href={`/rules/${encodeURIComponent(rule.id)}`} className="grow">
+                          {visible(rule.title)}
+                        </Link>
+                        {rule.hits > 0 && (
+                          <Count n={rule.hits} to={huntLink({ q: `event.dataset:vedette.findings ${clause('rule.id', rule.id)}` })} label={t.rules.hits} />
+                        )}
+                      </li>
+                    ))}
+                </ul>
+              </section>
+            ))}
+        </aside>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,290 @@
+// One rule: what it says of itself, its text with live validation, and a trial over stored events before it is saved.
+import { Button } from '@mantine/core';
+import { yaml } from '@codemirror/lang-yaml';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import { Link, useLocation, useParams } from 'wouter';
+import { notOffered } from '../api/http';
+import type { RuleDetail, Session } from '../api/model';
+import { checkRule, deleteRule, getRule, saveRule, tryRule, useRules } from '../api/rules';
+import { may } from '../api/session';
+import { Count, CopyButton, Waiting } from '../shared/Bits';
+import { Editor } from '../shared/Editor';
+import { formatCount, formatValue, visible } from '../shared/format';
+import { Icon } from '../shared/Icon';
+import { useKeys } from '../shared/keys';
+import { Problem } from '../shared/Problem';
+import { clause, huntLink } from '../shared/query';
+import { Severity } from '../shared/Severity';
+import { toast, toastError } from '../shared/toasts';
+import { useSettled } from '../shared/useSettled';
+import { Time } from '../shared/zone';
+import { t } from '../strings/en';
+import { fileName, ownFile, template } from './ruleFile';
+import s from './rules.module.css';
+
+const language = yaml();
+
+export default function RulePage() {
+  const { id } = useParams<{ id?: string }>();
+  const rule = useQuery({
+    queryKey: ['rule', id],
+    queryFn: ({ signal }) => getRule(id!, signal),
+    enabled: id !== undefined,
+    retry: false,
+  });
+  const listed = useRules().data?.rules.find((it) => it.id === id);
+  const known = rule.data ?? listed;
+  return (
+    <div className="page">
+      <div className="page-head">
+        <Link href="/rules" className="quiet">
+          <Icon name="left" /> {t.nav.rules}
+        </Link>
+        {known && <Severity level={known.level} label />}
+        <h1 className="clip">{known ? visible(known.title) : id ? visible(id) : t.rules.write}</h1>
+      </div>
+      <div className="page-body">
+        {id && rule.isPending && <Waiting what={t.rules.loading} />}
+        {id && rule.isError && <Problem error={rule.error} what={t.rules.texts} />}
+        {id && known && !rule.data && <div className="card" style={{ marginTop: 12 }}><Meta rule={known as RuleDetail} /></div>}
+        {(!id || rule.data) && <Workbench key={id ?? 'new'} rule={rule.data} />}
+      </div>
+    </div>
+  );
+}
+
+function Meta({ rule }: { rule: RuleDetail }) {
+  const source = [rule.logsource?.product, rule.logsource?.category, rule.logsource?.service].filter(Boolean).join(' / ');
+  return (
+    <dl className={s.meta}>
+      {rule.description && (
+        <>
+          <dt>{t.rules.about}</dt>
+          <dd>{visible(rule.description)}</dd>
+        </>
+      )}
+      <dt>{t.rules.hits}</dt>
+      <dd>
+        <Count n={rule.hits} to={huntLink({ q: `event.dataset:vedette.findings ${clause('rule.id', rule.id)}` })} label={t.rules.hits} />
+        {rule.last_fired && (
+          <span className="dim">
+            {' '}
+            {t.rules.lastFired} <Time at={rule.last_fired} ago />
+          </span>
+        )}{' '}
+        <Link href={`/inbox?state=all&rule=${encodeURIComponent(rule.id)}`}>{t.rules.itsAlerts}</Link>
+      </dd>
+      {source && (
+        <>
+          <dt>{t.rules.logsource}</dt>
+          <dd>{visible(source)}</dd>
+        </>
+      )}
+      {rule.techniques.length > 0 && (
+        <>
+          <dt>ATT&amp;CK</dt>
+          <dd className="row wrap">
+            {rule.techniques.map((technique) => (
+              <Link key={technique} className="chip" href={`/rules?tab=attack&technique=${encodeURIComponent(technique)}`}>
+                {visible(technique)}
+              </Link>
+            ))}
+          </dd>
+        </>
+      )}
+      {rule.author && (
+        <>
+          <dt>{t.rules.author}</dt>
+          <dd>{visible(rule.author)}</dd>
+        </>
+      )}
+      <dt>{t.rules.file}</dt>
+      <dd className="mono">{visible(rule.file)}</dd>
+      {rule.falsepositives && rule.falsepositives.length > 0 && (
+        <>
+          <dt>{t.inbox.knownFalse}</dt>
+          <dd>{rule.falsepositives.map(visible).join('; ')}</dd>
+        </>
+      )}
+      {rule.references && rule.references.length > 0 && (
+        <>
+          <dt>{t.rules.references}</dt>
+          {/* Others' addresses are text: nothing here leads out of the console. */}
+          <dd>
+            {rule.references.map((reference) => (
+              <div key={reference}>{visible(reference)}</div>
+            ))}
+          </dd>
+        </>
+      )}
+    </dl>
+  );
+}
+
+function Workbench({ rule }: { rule: RuleDetail | undefined }) {
+  const [, navigate] = useLocation();
+  const client = useQueryClient();
+  const admin = may(client.getQueryData<Session>(['session']), 'admin');
+  const original = rule ? (rule.text ?? '') : template;
+  const [text, setText] = useState(original);
+  const [name, setName] = useState(() => (rule ? fileName(rule) : 'my-rule'));
+  const settled = useSettled(text, 300);
+  const checked = useQuery({
+    queryKey: ['rule-check', settled],
+    queryFn: ({ signal }) => checkRule(settled, signal),
+    retry: false,
+    placeholderData: (old) => old,
+    enabled: settled.trim() !== '',
+  });
+  const refresh = () => {
+    void client.invalidateQueries({ queryKey: ['rules'] });
+    void client.invalidateQueries({ queryKey: ['rules-refused'] });
+    void client.invalidateQueries({ queryKey: ['rule'] });
+  };
+  const trying = useMutation({
+    mutationFn: () => {
+      const now = Date.now();
+      return tryRule(text, new Date(now - 3_600_000).toISOString(), new Date(now).toISOString());
+    },
+  });
+  const tryAll = useMutation({ mutationFn: () => tryRule(text, '1970-01-01T00:00:00Z', new Date().toISOString()) });
+  const trial = tryAll.data && (!trying.data || tryAll.submittedAt > trying.submittedAt) ? tryAll : trying;
+  const busy = trying.isPending || tryAll.isPending;
+  const saving = useMutation({
+    mutationFn: () => saveRule(name.trim(), text),
+    onSuccess: () => {
+      toast(t.rules.saved);
+      refresh();
+      const id = checked.data?.rules[0]?.id;
+      if (id && id !== rule?.id) navigate(`/rules/${encodeURIComponent(id)}`);
+    },
+  });
+  const removing = useMutation({
+    mutationFn: () => deleteRule(name.trim()),
+    onSuccess: () => {
+      toast(t.rules.removed);
+      refresh();
+      navigate('/rules');
+    },
+    onError: toastError,
+  });
+  useKeys({ 'mod+s': () => (admin && checked.data?.loads ? saving.mutate() : undefined), 'mod+Enter': () => trying.mutate() }, true);
+  const changed = text !== original;
+  useEffect(() => {
+    if (!changed) return undefined;
+    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener('beforeunload', warn);
+    return () => window.removeEventListener('beforeunload', warn);
+  }, [changed]);
+  const diagnostics = settled === text ? checked.data?.diagnostics : undefined;
+  return (
+    <div className={s.edit}>
+      <div className="stack">
+        <div className={s.editor}>
+          <Editor
+            value={text}
+            onChange={setText}
+            label={t.rules.text}
+            language={language}
+            lines
+            height="min(68vh, 640px)"
+            onRun={() => trying.mutate()}
+            {...(diagnostics ? { diagnostics: diagnostics as never } : {})}
+          />
+        </div>
+        <div className="row wrap">
+          <Button variant="default" onClick={() => trying.mutate()} disabled={busy || notOffered(checked.error)}>
+            {busy ? t.rules.trying : t.rules.tryHour}
+          </Button>
+          <Button variant="default" onClick={() => tryAll.mutate()} disabled={busy || notOffered(checked.error)}>
+            {t.rules.tryAll}
+          </Button>
+          <span className="grow" />
+          {changed && (
+            <Button variant="default" onClick={() => setText(original)}>
+              {t.rules.revert}
+            </Button>
+          )}
+          <label className="row">
+            {t.rules.file}
+            <input className={s.find} style={{ width: 170 }} value={name} onChange={(event) => setName(event.currentTarget.value)} />
+          </label>
+          {rule && ownFile(rule) && (
+            <Button variant="default" disabled={!admin || removing.isPending} onClick={() => removing.mutate()}>
+              {t.rules.remove}
+            </Button>
+          )}
+          <Button onClick={() => saving.mutate()} disabled={!admin || !checked.data?.loads || saving.isPending || !/^[\w.-]+$/.test(name)}>
+            {rule && !ownFile(rule) ? t.rules.saveCopy : t.common.save}
+          </Button>
+        </div>
+        {rule && !ownFile(rule) && <p className="dim">{t.rules.copyHint}</p>}
+        {!admin && <p className="dim">{t.rules.adminOnly}</p>}
+        {saving.isError && <Problem error={saving.error} what={t.rules.editing} />}
+      </div>
+      <div className="stack">
+        <section className="card" aria-label={t.rules.check} role="status">
+          <h2>{t.rules.check}</h2>
+          {checked.isError ? (
+            <Problem error={checked.error} what={t.rules.editing} />
+          ) : checked.data?.loads ? (
+            <div className={s.verdict} data-good>
+              <Icon name="check" /> {t.rules.loads(checked.data.rules.length)}
+            </div>
+          ) : checked.data ? (
+            <div className={s.verdict} data-bad>
+              <Icon name="alert" /> {t.rules.doesNotLoad}
+            </div>
+          ) : (
+            <Waiting what={t.rules.checking} />
+          )}
+          {diagnostics?.map((it, i) => (
+            <p key={i} style={{ marginTop: 6 }}>
+              <span className="mono dim">{it.line}:{it.column}</span> {visible(it.message)}
+              {it.hint && <span className="dim"> {visible(it.hint)}</span>}
+            </p>
+          ))}
+        </section>
+        {(trial.data || trial.isError || busy) && (
+          <section className="card" aria-label={t.rules.trial} role="status">
+            <h2>{t.rules.trial}</h2>
+            {busy && <Waiting what={t.rules.trying} />}
+            {trial.isError && !busy && <Problem error={trial.error} what={t.rules.editing} />}
+            {trial.data && !busy && (
+              <>
+                <p>
+                  <strong>{t.rules.trialFound(formatCount(trial.data.findings.length), trial.data.truncated)}</strong>{' '}
+                  <span className="dim">{t.rules.trialRead(formatCount(trial.data.events_read), formatCount(trial.data.elapsed_ms))}</span>
+                </p>
+                <ul className={s.found}>
+                  {trial.data.findings.map((finding, i) => (
+                    <li key={i}>
+                      <Link href={huntLink({ q: clause('event.id', finding.event_id), event: finding.event_id })}>
+                        <Time at={finding.time} millis />
+                      </Link>
+                      {Object.entries(finding.summary).map(([field, value]) => (
+                        <div key={field} className="mono clip">
+                          <span className="dim">{visible(field)}</span> {visible(formatValue(value))}
+                        </div>
+                      ))}
+                    </li>
+                  ))}
+                </ul>
+              </>
+            )}
+          </section>
+        )}
+        {rule && (
+          <section className="card" aria-label={t.rules.rule}>
+            <div className="row">
+              <h2 className="grow">{t.rules.rule}</h2>
+              <CopyButton text={rule.id} label={t.rules.copyId} />
+            </div>
+            <Meta rule={rule} />
+          </section>
+        )}
+      </div>
+    </div>
+  );
+}

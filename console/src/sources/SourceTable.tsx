@@ -1,0 +1,143 @@
+// The loss ledger: for every source, received = stored + refused + shed. The sum always adds up, and is shown to.
+import type { UseQueryResult } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Source } from '../api/model';
+import { Count, Empty, Waiting } from '../shared/Bits';
+import { formatCount, formatShort, visible } from '../shared/format';
+import { Icon } from '../shared/Icon';
+import { Problem } from '../shared/Problem';
+import { clause, huntLink } from '../shared/query';
+import { Snippets } from '../shared/Snippets';
+import { formatSeconds } from '../shared/time';
+import { Time } from '../shared/zone';
+import { t } from '../strings/en';
+import { account, addUp } from './ledger';
+import s from './sources.module.css';
+
+export function SourceTable({ sources }: { sources: UseQueryResult<Source[]> }) {
+  const [find, setFind] = useState('');
+  if (sources.isPending) return <Waiting what={t.sources.loading} />;
+  if (!sources.data) return <Problem error={sources.error} />;
+  const real = sources.data.filter((source) => !source.name.startsWith('vedette:'));
+  const shown = sources.data.filter((source) => source.name.toLowerCase().includes(find.trim().toLowerCase()));
+  const all = addUp(sources.data);
+  const quiet = sources.data.filter((source) => source.quiet_since);
+  return (
+    <div className="stack">
+      {sources.isError && <Problem error={sources.error} />}
+      <div className={s.equation} role="group" aria-label={t.sources.account}>
+        <Figure n={all.received} name={t.sources.received} to={huntLink({})} />
+        <span aria-hidden="true">=</span>
+        <Figure n={all.stored} name={t.sources.stored} to={huntLink({})} />
+        <span aria-hidden="true">+</span>
+        <Figure n={all.refused} name={t.sources.refused} to={huntLink({ q: 'event.dataset:vedette.audit event.action:*refus*' })} bad={all.refused > 0} />
+        <span aria-hidden="true">+</span>
+        <Figure n={all.shed} name={t.sources.shed} to={huntLink({ q: 'event.dataset:vedette.audit event.action:*shed*' })} bad={all.shed > 0} />
+        <span className={s.verdict} data-even={all.even || undefined}>
+          <Icon name={all.even ? 'check' : 'alert'} /> {all.even ? t.sources.even : t.sources.uneven}
+        </span>
+      </div>
+      {quiet.length > 0 && (
+        <section className="card" aria-label={t.sources.quiet}>
+          <h2>{t.sources.quiet}</h2>
+          {quiet.map((source) => (
+            <div key={source.id} className="row">
+              <Icon name="alert" /> {visible(source.name)}
+              <span className="dim">
+                {t.sources.quietSince} <Time at={source.quiet_since!} ago />
+                {source.expected_every_seconds ? `, ${t.sources.expected(formatSeconds(source.expected_every_seconds))}` : ''}
+              </span>
+            </div>
+          ))}
+        </section>
+      )}
+      {real.length === 0 ? (
+        <Empty title={t.sources.none}>
+          <p>{t.sources.noneLead}</p>
+        </Empty>
+      ) : (
+        <>
+          <input className={s.find} type="search" value={find} onChange={(event) => setFind(event.currentTarget.value)} placeholder={t.sources.find} aria-label={t.sources.find} />
+          <div className="table-wrap" tabIndex={0} role="region" aria-label={t.sources.tab}>
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">{t.sources.source}</th>
+                  <th scope="col" className="num">{t.sources.rate}</th>
+                  <th scope="col">{t.sources.lastSeen}</th>
+                  <th scope="col" className="num">{t.sources.received}</th>
+                  <th scope="col" className="num">{t.sources.stored}</th>
+                  <th scope="col" className="num">{t.sources.refused}</th>
+                  <th scope="col" className="num">{t.sources.shed}</th>
+                  <th scope="col">{t.sources.addsUp}</th>
+                </tr>
+              </thead>
+              <tbody>
+                {shown.map((source) => (
+                  <Row key={source.id} source={source} />
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </>
+      )}
+      <Snippets />
+    </div>
+  );
+}
+
+function Row({ source }: { source: Source }) {
+  const { refused, shed, even } = account(source);
+  const q = clause('vedette.source_name', source.name);
+  return (
+    <tr>
+      <td>
+        <span className={s.name}>{visible(source.name)}</span>
+        <span className="dim"> {visible(source.receiver)}</span>
+      </td>
+      <td className="num">{source.rate_per_minute == null ? '–' : t.sources.perMinute(formatShort(source.rate_per_minute))}</td>
+      <td className="dim">{source.last_seen ? <Time at={source.last_seen} ago /> : '–'}</td>
+      <td className="num">{formatCount(source.received)}</td>
+      <td className="num">
+        <Count n={source.stored} to={huntLink({ q })} />
+      </td>
+      <td className="num" data-bad={refused > 0 || undefined}>
+        <Reasons total={refused} reasons={source.refused} />
+      </td>
+      <td className="num" data-bad={shed > 0 || undefined}>
+        <Reasons total={shed} reasons={source.shed} />
+      </td>
+      <td>
+        <span className={s.verdict} data-even={even || undefined}>
+          <Icon name={even ? 'check' : 'alert'} />
+          <span className="hidden">{even ? t.sources.even : t.sources.uneven}</span>
+        </span>
+      </td>
+    </tr>
+  );
+}
+
+function Reasons({ total, reasons }: { total: number; reasons: Record<string, number> }) {
+  if (total === 0) return <span className="dim">0</span>;
+  return (
+    <details className={s.reasons}>
+      <summary>{formatCount(total)}</summary>
+      {Object.entries(reasons).map(([reason, n]) => (
+        <div key={reason}>
+          {formatCount(n)} {t.reasons[reason as keyof typeof t.reasons] ?? reason}
+        </div>
+      ))}
+    </details>
+  );
+}
+
+function Figure({ n, name, to, bad = false }: { n: number; name: string; to: string; bad?: boolean }) {
+  return (
+    <span className={s.figure} data-bad={bad || undefined}>
+      <strong>
+        <Count n={n} to={to} label={name} />
+      </strong>
+      <span className="dim">{name}</span>
+    </span>
+  );
+}
