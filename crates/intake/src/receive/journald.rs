@@ -240,8 +240,7 @@ impl JournalReceiver {
         records.drain(..known);
         let count = records.len() as u64;
         let counters = &self.config.counters;
-        if count > 0
-            && !store_patiently(&self.spool, &self.source, records, counters, Left::WithSender, shutdown).await
+        if count > 0 && !store_patiently(&self.spool, &self.source, records, counters, Left::WithSender, shutdown).await
         {
             return Ok(false);
         }

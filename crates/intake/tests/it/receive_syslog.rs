@@ -192,7 +192,8 @@ async fn udp_datagrams_become_records() {
 #[tokio::test]
 async fn udp_sheds_and_counts_when_the_spool_is_full() {
     let folder = Folder::with(Options { max_spool_bytes: 1, ..Options::default() });
-    let receiver = datagram::bind(datagram::Protocol::Syslog, Config::new(loopback()), folder.spool.clone()).await.unwrap();
+    let receiver =
+        datagram::bind(datagram::Protocol::Syslog, Config::new(loopback()), folder.spool.clone()).await.unwrap();
     let (address, shutdown) = (receiver.address(), CancellationToken::new());
     tokio::spawn(receiver.run(shutdown.clone()));
     let client = UdpSocket::bind(loopback()).await.unwrap();
@@ -259,7 +260,10 @@ async fn tls_with_client_certificates() {
     let folder = Folder::new();
     let certificates = certificates();
     let config = Config::new(loopback());
-    let receiver = stream::bind(stream::Protocol::Syslog, config.clone(), Some(&certificates.files), folder.spool.clone()).await.unwrap();
+    let receiver =
+        stream::bind(stream::Protocol::Syslog, config.clone(), Some(&certificates.files), folder.spool.clone())
+            .await
+            .unwrap();
     let (address, shutdown) = (receiver.address(), CancellationToken::new());
     tokio::spawn(receiver.run(shutdown.clone()));
     let name = ServerName::try_from("localhost").unwrap();
@@ -287,11 +291,18 @@ async fn tls_with_client_certificates() {
 #[tokio::test]
 async fn what_cannot_be_listened_on_is_said() {
     let folder = Folder::new();
-    let taken = stream::bind(stream::Protocol::Syslog, Config::new(loopback()), None, folder.spool.clone()).await.unwrap();
-    let error = stream::bind(stream::Protocol::Syslog, Config::new(taken.address()), None, folder.spool.clone()).await.err().unwrap();
+    let taken =
+        stream::bind(stream::Protocol::Syslog, Config::new(loopback()), None, folder.spool.clone()).await.unwrap();
+    let error = stream::bind(stream::Protocol::Syslog, Config::new(taken.address()), None, folder.spool.clone())
+        .await
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("cannot listen on 127.0.0.1:"), "{error}");
     let files =
         TlsFiles { certificates: "/nonexistent.pem".into(), key: "/nonexistent.key".into(), client_authorities: None };
-    let error = stream::bind(stream::Protocol::Syslog, Config::new(loopback()), Some(&files), folder.spool.clone()).await.err().unwrap();
+    let error = stream::bind(stream::Protocol::Syslog, Config::new(loopback()), Some(&files), folder.spool.clone())
+        .await
+        .err()
+        .unwrap();
     assert!(error.to_string().starts_with("/nonexistent.pem: "), "{error}");
 }

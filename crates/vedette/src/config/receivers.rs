@@ -212,9 +212,9 @@ impl Listener {
             (false, None) => Err(format!(
                 "{protocol} on {listen} would take anybody's records in the clear; give it `certificate`, `key` and `client_ca`, or loopback"
             )),
-            (false, Some(TlsFiles { client_authorities: None, .. })) if !asks => {
-                Err(format!("{protocol} on {listen} is open to the network and needs `client_ca` (client certificates)"))
-            }
+            (false, Some(TlsFiles { client_authorities: None, .. })) if !asks => Err(format!(
+                "{protocol} on {listen} is open to the network and needs `client_ca` (client certificates)"
+            )),
             (false, Some(_)) => Ok(()),
         }
     }
@@ -575,7 +575,9 @@ mod tests {
         );
         check(
             "receivers:\n  relp:\n    - {listen: '0.0.0.0:2514', certificate: c.pem, key: k.pem}\n",
-            expect_test::expect!["vedette.yml: RELP on 0.0.0.0:2514 is open to the network and needs `client_ca` (client certificates) (docs/configuration.md lists every key with its default)"],
+            expect_test::expect![
+                "vedette.yml: RELP on 0.0.0.0:2514 is open to the network and needs `client_ca` (client certificates) (docs/configuration.md lists every key with its default)"
+            ],
         );
         check(
             "receivers:\n  fluent:\n    - {listen: '0.0.0.0:24224', certificate: c.pem, key: k.pem, shared_key: x}\n",
@@ -583,22 +585,30 @@ mod tests {
         );
         check(
             "receivers:\n  gelf:\n    - {transport: udp, listen: '0.0.0.0:12201'}\n",
-            expect_test::expect!["vedette.yml: GELF over UDP on 0.0.0.0:12201 would take anybody's records in the clear; use TLS with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"],
+            expect_test::expect![
+                "vedette.yml: GELF over UDP on 0.0.0.0:12201 would take anybody's records in the clear; use TLS with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"
+            ],
         );
     }
     #[test]
     fn webhooks_are_checked() {
         check(
             "receivers:\n  webhooks:\n    - {name: gh, kind: github, secret: 's'}\n    - {name: gh, kind: slack, secret: 's'}\n",
-            expect_test::expect!["vedette.yml: receivers.webhooks: `gh` is there twice (docs/configuration.md lists every key with its default)"],
+            expect_test::expect![
+                "vedette.yml: receivers.webhooks: `gh` is there twice (docs/configuration.md lists every key with its default)"
+            ],
         );
         check(
             "receivers:\n  webhooks:\n    - {name: x, kind: generic, secret: 's'}\n",
-            expect_test::expect!["vedette.yml: receivers.webhooks: x: a generic webhook needs `header`, where the signature is (docs/configuration.md lists every key with its default)"],
+            expect_test::expect![
+                "vedette.yml: receivers.webhooks: x: a generic webhook needs `header`, where the signature is (docs/configuration.md lists every key with its default)"
+            ],
         );
         check(
             "receivers:\n  webhooks:\n    - {name: 'a/b', kind: okta, secret: 's'}\n",
-            expect_test::expect!["vedette.yml: receivers.webhooks: `a/b` is no name; use 1 to 64 letters, digits, `-`, `_`, `.` (docs/configuration.md lists every key with its default)"],
+            expect_test::expect![
+                "vedette.yml: receivers.webhooks: `a/b` is no name; use 1 to 64 letters, digits, `-`, `_`, `.` (docs/configuration.md lists every key with its default)"
+            ],
         );
     }
 }

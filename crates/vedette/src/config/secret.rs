@@ -16,7 +16,8 @@ impl SecretRef {
     /// The file or variable is not there, or holds nothing; for people, without the secret.
     pub fn reveal(&self) -> Result<String, String> {
         let (what, value) = if let Some(path) = self.0.strip_prefix("file:") {
-            let read = fs::read_to_string(path).map_err(|error| format!("cannot read the secret in {path}: {error}"))?;
+            let read =
+                fs::read_to_string(path).map_err(|error| format!("cannot read the secret in {path}: {error}"))?;
             (format!("the secret in {path}"), read.trim_end_matches(['\r', '\n']).to_owned())
         } else if let Some(name) = self.0.strip_prefix("env:") {
             let read = env::var(name).map_err(|_| format!("the variable {name}, which holds a secret, is not set"))?;

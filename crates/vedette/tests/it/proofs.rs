@@ -500,9 +500,8 @@ fn every_change_of_a_data_folder_is_found() {
             let place = mutation(&changed, &mut random);
             let report = verify(&changed);
             // A source's last batch, whose events are still in the spool: nothing is lost, they count as new.
-            let is_waiting = *name == DELETE_BATCH
-                && report.problems.is_empty()
-                && report.facts.waiting > facts.waiting;
+            let is_waiting =
+                *name == DELETE_BATCH && report.problems.is_empty() && report.facts.waiting > facts.waiting;
             assert!(is_waiting || !report.problems.is_empty(), "not found: {name}, round {round}");
             if SHOWN_BY_THE_LOG.contains(name) && round < 20 && !is_waiting {
                 assert!(

@@ -130,11 +130,10 @@ fn rsyslog_over_relp_with_tls() {
 #[test]
 fn relp_survives_kill_9() {
     let folder = folder();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-    let config = RECEIVERS.replace(
-        "  relp: [{listen: \"127.0.0.1:0\"}]",
-        &format!("  relp: [{{listen: \"127.0.0.1:{port}\"}}]"),
-    );
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let config = RECEIVERS
+        .replace("  relp: [{listen: \"127.0.0.1:0\"}]", &format!("  relp: [{{listen: \"127.0.0.1:{port}\"}}]"));
     let running = Running::start(folder.path(), &config);
     let action = format!(
         r#"action(type="omrelp" target="127.0.0.1" port="{port}" action.resumeRetryCount="-1" action.resumeInterval="1" queue.type="LinkedList" queue.size="20000" template="RSYSLOG_SyslogProtocol23Format")"#

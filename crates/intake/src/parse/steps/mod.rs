@@ -9,8 +9,8 @@ mod values;
 
 pub(super) use compile::Compiler;
 use condition::Condition;
-pub(crate) use values::lift;
 use jiff::tz::TimeZone;
+pub(crate) use values::lift;
 
 use super::{
     auditd,
@@ -148,7 +148,11 @@ impl Step {
             Action::Convert(pairs) => values::convert(draft, pairs),
             Action::Split { field, separator, into, to } => values::split(draft, *field, separator, *into, to),
             Action::Prefix(template) => values::prefix(draft, context.vocabulary, template),
-            Action::Lift(names) => names.iter().for_each(|name| drop(lift(draft, context.vocabulary, name))),
+            Action::Lift(names) => {
+                for name in names {
+                    lift(draft, context.vocabulary, name);
+                }
+            }
             Action::Require(condition) if !condition.holds(draft) => return Err(NotMine),
             Action::Require(_) => {}
             Action::Steps(steps) => steps.iter().try_for_each(|step| step.run(draft, context))?,

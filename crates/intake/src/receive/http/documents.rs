@@ -8,8 +8,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
-use vedette_event::{Reason, Source};
 use tokio::time::Instant;
+use vedette_event::{Reason, Source};
 use vedette_spool::{Spool, Ticket};
 
 use crate::receive::{

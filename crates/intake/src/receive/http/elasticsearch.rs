@@ -135,7 +135,8 @@ async fn bulk(shared: &Arc<Shared>, peer: Option<SocketAddr>, index: &str, reque
         Err(refused) => return busy(&refused),
     };
     let (parts, body) = request.into_parts();
-    let bulk = Bulk::new(shared.documents(source), &request::percent_decoded(index), limits.document_bytes, limits.documents);
+    let bulk =
+        Bulk::new(shared.documents(source), &request::percent_decoded(index), limits.document_bytes, limits.documents);
     match request::store(shared, place, &parts, body, bulk).await {
         Ok((bulk, reached)) => acknowledge::tell(bulk_reply(bulk.into_reading(), began), reached),
         Err(failure) => refused(&failure),

@@ -51,7 +51,9 @@ async fn take(State(shared): State<Arc<Shared>>, request: Request) -> Response {
                 Fate::Waiting => Some((StatusCode::INTERNAL_SERVER_ERROR, "unknown".to_owned())),
             });
             match wrong {
-                _ if messages.documents.len() == 0 => (StatusCode::BAD_REQUEST, "there is no message\n").into_response(),
+                _ if messages.documents.len() == 0 => {
+                    (StatusCode::BAD_REQUEST, "there is no message\n").into_response()
+                }
                 Some((status, reason)) => (status, format!("{reason}\n")).into_response(),
                 None => acknowledge::tell(StatusCode::ACCEPTED.into_response(), reached),
             }

@@ -68,7 +68,10 @@ async fn push(State(shared): State<Arc<Shared>>, request: Request) -> Response {
                 None => acknowledge::tell(StatusCode::NO_CONTENT.into_response(), reached),
                 Some(reason @ (Reason::TooLarge | Reason::Malformed)) => {
                     let (stored, all) = (documents.stored(), documents.len());
-                    failed(StatusCode::BAD_REQUEST, &format!("{}; {stored} of {all} entries are stored", refusal(reason)))
+                    failed(
+                        StatusCode::BAD_REQUEST,
+                        &format!("{}; {stored} of {all} entries are stored", refusal(reason)),
+                    )
                 }
                 Some(Reason::WriteFailed) => failed(StatusCode::SERVICE_UNAVAILABLE, refusal(Reason::WriteFailed)),
                 Some(reason) => failed(StatusCode::TOO_MANY_REQUESTS, refusal(reason)),

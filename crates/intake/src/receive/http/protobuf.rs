@@ -85,18 +85,21 @@ mod tests {
     fn every_wire_type() {
         let message = b"\x08\x96\x01\x11\x01\0\0\0\0\0\0\0\x1a\x03abc\x25\x02\0\0\0";
         let found: Result<Vec<_>, _> = fields(message).collect();
-        let expected = [
-            (1, Value::Varint(150)),
-            (2, Value::Fixed64(1)),
-            (3, Value::Bytes(b"abc")),
-            (4, Value::Fixed32(2)),
-        ];
+        let expected =
+            [(1, Value::Varint(150)), (2, Value::Fixed64(1)), (3, Value::Bytes(b"abc")), (4, Value::Fixed32(2))];
         assert_eq!(found.unwrap(), expected);
     }
 
     #[test]
     fn damage() {
-        for message in [&b"\x08"[..], b"\x1a\x05abc", b"\x11\x01", b"\x0b", b"\x00\x01", b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"] {
+        for message in [
+            &b"\x08"[..],
+            b"\x1a\x05abc",
+            b"\x11\x01",
+            b"\x0b",
+            b"\x00\x01",
+            b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        ] {
             assert_eq!(fields(message).last(), Some(Err(Damaged)), "{}", message.escape_ascii());
         }
     }

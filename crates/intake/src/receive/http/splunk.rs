@@ -167,7 +167,9 @@ impl Collector {
         });
         match refused {
             _ if documents.len() == 0 => Said::NoData.reply(None, None),
-            Some((at, Reason::TooLarge)) => Said::InvalidFormat.reply(Some(at), Some("the event is longer than the limit")),
+            Some((at, Reason::TooLarge)) => {
+                Said::InvalidFormat.reply(Some(at), Some("the event is longer than the limit"))
+            }
             Some((at, Reason::Malformed)) => Said::InvalidFormat.reply(Some(at), None),
             Some((_, Reason::WriteFailed)) => Said::InternalError.reply(None, Some("writing to the disk failed")),
             Some(_) => Said::ServerBusy.reply(None, None),

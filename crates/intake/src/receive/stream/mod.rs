@@ -4,9 +4,9 @@
 //! for all of them, with the same bounds. One file each: [`syslog`], [`relp`], [`lumberjack`], [`gelf`], [`fluent`].
 
 mod connection;
-mod inflate;
 pub mod fluent;
 pub mod gelf;
+mod inflate;
 pub mod lumberjack;
 mod msgpack;
 pub mod relp;

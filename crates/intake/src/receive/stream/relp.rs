@@ -222,8 +222,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_skipped_and_answered() {
-        let (records, reply, turn, _) =
-            talk(5, &[b"1 open 0\n2 syslog 10 0123", b"456789\n3 syslog 3 abc\n"]);
+        let (records, reply, turn, _) = talk(5, &[b"1 open 0\n2 syslog 10 0123", b"456789\n3 syslog 3 abc\n"]);
         assert_eq!(records, ["abc"]);
         assert_eq!(turn.too_large, 1);
         assert!(reply.contains("2 rsp 33 200 OK, but longer than the limit\n3 rsp 6 200 OK\n"), "{reply}");

@@ -16,10 +16,7 @@ use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use http_body_util::{BodyExt, Full};
 
-use super::{
-    super::message::MAX_MESSAGE,
-    Outcome, proto,
-};
+use super::{super::message::MAX_MESSAGE, Outcome, proto};
 use crate::receive::http::{
     documents::refusal,
     message::Message,
@@ -49,7 +46,8 @@ pub(super) fn code(status: StatusCode) -> u16 {
 pub(super) async fn export(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     if !is_grpc(request.headers()) {
-        let mut response = Response::new(Body::from("this address speaks gRPC; OTLP over HTTP is at /v1/logs elsewhere"));
+        let mut response =
+            Response::new(Body::from("this address speaks gRPC; OTLP over HTTP is at /v1/logs elsewhere"));
         *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
     }

@@ -93,7 +93,9 @@ fn any(value: Value, depth: usize) -> Result<Value, String> {
             let values = list(&mut array, "values")?;
             Value::Array(values.into_iter().map(|value| any(value, depth + 1)).collect::<Result<_, _>>()?)
         }
-        ("kvlistValue", Value::Object(mut list)) => pairs(list.remove("values").unwrap_or(Value::Array(vec![])), depth)?,
+        ("kvlistValue", Value::Object(mut list)) => {
+            pairs(list.remove("values").unwrap_or(Value::Array(vec![])), depth)?
+        }
         ("arrayValue" | "kvlistValue", _) => Value::Null,
         (_, value) => value,
     })
@@ -111,8 +113,11 @@ mod tests {
                  "attributes":[{"key":"n","value":{"kvlistValue":{"values":[{"key":"a","value":{"intValue":"5"}}]}}},
                                {"key":"l","value":{"arrayValue":{"values":[{"boolValue":true},{"doubleValue":1.5}]}}}]},
                 {}]}]}]}"#;
-        let documents: Vec<String> =
-            unpack(request.as_bytes()).unwrap().iter().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()).collect();
+        let documents: Vec<String> = unpack(request.as_bytes())
+            .unwrap()
+            .iter()
+            .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+            .collect();
         assert_eq!(
             documents,
             [
@@ -124,7 +129,13 @@ mod tests {
 
     #[test]
     fn what_is_none_is_refused() {
-        for request in ["", "[]", "{\"resourceLogs\":{}}", "{\"resourceLogs\":[1]}", r#"{"resourceLogs":[{"resource":{"attributes":{}}}]}"#] {
+        for request in [
+            "",
+            "[]",
+            "{\"resourceLogs\":{}}",
+            "{\"resourceLogs\":[1]}",
+            r#"{"resourceLogs":[{"resource":{"attributes":{}}}]}"#,
+        ] {
             assert!(unpack(request.as_bytes()).is_err(), "{request}");
         }
         assert!(unpack(b"{}").unwrap().is_empty());

@@ -195,7 +195,8 @@ fn known_by(parts: &[&[u8]]) -> Id {
 
 fn unhex(text: &str) -> Result<Vec<u8>, Refusal> {
     let pairs = text.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok();
+    let byte =
+        |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok();
     pairs.map(byte).collect::<Option<Vec<u8>>>().ok_or(Refusal::WrongSignature)
 }
 
@@ -204,10 +205,7 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (axum::http::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect()
+        pairs.iter().map(|(name, value)| (axum::http::HeaderName::from_static(name), value.parse().unwrap())).collect()
     }
 
     /// The services' own examples, where they publish one.
