@@ -67,6 +67,9 @@ pub enum AlertError {
         /// The open one.
         open: AlertId,
     },
+    /// An exception is not one, or there is none.
+    #[error("exception: {0}")]
+    Exception(String),
     /// A text is longer than its limit.
     #[error("{what} of {bytes} bytes is longer than {limit}")]
     TooLong {

@@ -44,6 +44,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+mod exception;
 mod group;
 mod list;
 mod model;
@@ -52,6 +53,7 @@ mod review;
 mod schema;
 
 pub use error::AlertError;
+pub use exception::{Condition, Exception, Preview};
 pub use list::{Counts, Filter, MAX_PAGE, Page, Sort, StateName};
 pub use model::{Alert, AlertDetail, AlertId, Change, Hit, State, Verdict};
 pub use record::{MAX_ENTITIES, MAX_HITS, Recorded, Sighting};

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 use vedette_event::{Entity, EventId, Finding, FindingId, Matched, Time};
 
-use crate::{AlertError, AlertId, Alerts, group, schema::Writing};
+use crate::{AlertError, AlertId, Alerts, exception, group, schema::Writing};
 
 /// An alert shows this many of its latest findings.
 pub const MAX_HITS: usize = 100;
@@ -73,8 +73,9 @@ impl Alerts {
     /// If the file cannot be read.
     pub fn has(&self, finding: FindingId) -> Result<bool, AlertError> {
         self.read(|db| {
+            let id = id_bytes(finding);
             let mut known = db.prepare_cached("SELECT 1 FROM findings WHERE id = ?1")?;
-            Ok(known.exists([id_bytes(finding)])?)
+            Ok(known.exists([id])? || exception::is_hidden(db, &id)?)
         })
     }
 
@@ -98,7 +99,10 @@ fn record_one(
 ) -> Result<(), AlertError> {
     let (tx, finding) = (&writing.tx, sighting.finding);
     let id = id_bytes(finding.id);
-    if tx.prepare_cached("SELECT 1 FROM findings WHERE id = ?1")?.exists([&id])? {
+    if tx.prepare_cached("SELECT 1 FROM findings WHERE id = ?1")?.exists([&id])?
+        || exception::is_hidden(tx, &id)?
+        || exception::hide(writing, finding, now)?
+    {
         return Ok(());
     }
     let entity = cut_entity(&group::entity(finding, sighting.host, sighting.source));

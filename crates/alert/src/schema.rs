@@ -15,7 +15,7 @@ use crate::AlertError;
 
 /// `VAlt`, so that `file` and we can tell whose database it is.
 const APPLICATION_ID: i32 = 0x5641_6c74;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const CREATE: &str = "
 CREATE TABLE alerts (
@@ -78,6 +78,24 @@ CREATE TABLE history (
 CREATE INDEX history_by_alert ON history(alert);
 CREATE TABLE revision (last INTEGER NOT NULL) STRICT;
 INSERT INTO revision VALUES (0);
+";
+
+/// What version 2 added.
+const ADD_EXCEPTIONS: &str = "
+CREATE TABLE exceptions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    rule_id TEXT NOT NULL,
+    conditions TEXT NOT NULL,           -- JSON: [{field, value}, ..]
+    reason TEXT NOT NULL,
+    author TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER,
+    hidden INTEGER NOT NULL DEFAULT 0,
+    last_hidden INTEGER
+) STRICT;
+CREATE INDEX exceptions_by_rule ON exceptions(rule_id);
+-- Findings that an exception keeps from the alerts, so that none counts twice.
+CREATE TABLE hidden (finding BLOB PRIMARY KEY, time INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
 /// The alert file. Cheap to clone; every clone works on the same file.
@@ -225,8 +243,11 @@ fn prepare(db: &mut Connection) -> Result<(), AlertError> {
     if version == 0 {
         tx.execute_batch(CREATE)?;
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-        tx.pragma_update(None, "user_version", VERSION)?;
     }
+    if version < 2 {
+        tx.execute_batch(ADD_EXCEPTIONS)?;
+    }
+    tx.pragma_update(None, "user_version", VERSION)?;
     tx.commit()?;
     Ok(())
 }

@@ -15,6 +15,7 @@ use std::{
 
 use hyper::Uri;
 use serde::Deserialize;
+use vedette_behaviour::Patience;
 use vedette_event::Diagnostic;
 use vedette_ledger::{
     FormatError,
@@ -91,11 +92,51 @@ pub struct Detection {
     pub parsers: Vec<PathBuf>,
     /// Value table for `expand` placeholders.
     pub placeholders: Option<PathBuf>,
+    /// Sources that stop sending.
+    pub quiet_sources: QuietSources,
+}
+
+/// When a source that stops sending is missed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuietSources {
+    /// Whether silence is watched for at all.
+    pub on: bool,
+    /// No silence shorter than this is unusual.
+    pub shortest_seconds: u32,
+    /// The same on a source's first day, when it has shown no night yet.
+    pub first_day_seconds: u32,
+    /// Only sources that sent something in so many different minutes are missed.
+    pub active_minutes: u32,
+}
+
+impl Default for QuietSources {
+    fn default() -> Self {
+        QuietSources { on: true, shortest_seconds: 300, first_day_seconds: 3600, active_minutes: 20 }
+    }
+}
+
+impl QuietSources {
+    /// How much patience is had with silent sources; none if nobody watches.
+    pub fn patience(&self) -> Option<Patience> {
+        let micros = |seconds: u32| i64::from(seconds) * 1_000_000;
+        self.on.then(|| Patience {
+            shortest: micros(self.shortest_seconds),
+            first_day: micros(self.first_day_seconds),
+            active_minutes: self.active_minutes,
+        })
+    }
 }
 
 impl Default for Detection {
     fn default() -> Self {
-        Detection { builtin_rules: true, rules: Vec::new(), parsers: Vec::new(), placeholders: None }
+        Detection {
+            builtin_rules: true,
+            rules: Vec::new(),
+            parsers: Vec::new(),
+            placeholders: None,
+            quiet_sources: QuietSources::default(),
+        }
     }
 }
 

@@ -39,6 +39,7 @@ use crate::{
         local_backup, local_import,
         maintenance::{Maintenance, now},
         proof::{Acknowledgements, Proof},
+        quiet::Quiet,
         receivers,
         views::NodeHealth,
         witnesses,
@@ -100,6 +101,8 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
             result
         })?
     };
+    let patience = config.detection.quiet_sources.patience();
+    let quiet = Arc::new(Quiet::open(&node.dir, patience, &node.spool, &node.alerts, &journal, now())?);
     let maintenance = Maintenance {
         spool: node.spool.clone(),
         ledger: node.ledger.clone(),
@@ -107,6 +110,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         rules: node.rules.clone(),
         journal: journal.clone(),
         sealer: node.sealer.clone(),
+        quiet: quiet.clone(),
         ages: node.ages.clone(),
     };
     let maintenance = {

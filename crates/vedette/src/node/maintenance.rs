@@ -16,7 +16,7 @@ use vedette_ledger::Ledger;
 use vedette_spool::Spool;
 use vedette_store::Store;
 
-use super::{journal::SelfJournal, ledger, rules::Rules, sealer::News};
+use super::{journal::SelfJournal, ledger, quiet::Quiet, rules::Rules, sealer::News};
 
 const RELOAD_EVERY: Duration = Duration::from_secs(2);
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
@@ -25,6 +25,7 @@ const RETAIN_FIRST: Duration = Duration::from_secs(5);
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY: Duration = Duration::from_secs(1);
+const LISTEN_EVERY: Duration = Duration::from_secs(1);
 /// A step of the wall clock that is worth an event. Time servers correct less than this by running slower or faster.
 const CLOCK_JUMP_MICROS: i64 = 60 * 1_000_000;
 /// Retention warns this long before it will have to delete for want of space.
@@ -51,6 +52,8 @@ pub struct Maintenance {
     pub journal: SelfJournal,
     /// What it has to say of the sealer.
     pub sealer: News,
+    /// Who listens for sources that stop sending.
+    pub quiet: Arc<Quiet>,
     /// The clock that the store counts ages by.
     pub ages: Clock,
 }
@@ -59,7 +62,7 @@ impl Maintenance {
     /// Runs until `stop` is set.
     pub fn run(self, stop: &AtomicBool) {
         let start = Instant::now();
-        let every = [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY, LOOK_AT_CLOCK_EVERY, TELL_EVERY];
+        let every = [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY, LOOK_AT_CLOCK_EVERY, TELL_EVERY, LISTEN_EVERY];
         let mut due = every.map(|every| start + every);
         // What became too old while it did not run goes soon.
         due[2] = start + RETAIN_FIRST;
@@ -77,6 +80,7 @@ impl Maintenance {
                     2 => self.retain(),
                     3 => self.report_losses(&mut reported),
                     4 => self.look_at_clock(&mut ahead),
+                    5 => self.quiet.look(now()),
                     _ => self.sealer.tell(|(what, details)| self.journal.write(what, None, details)),
                 };
                 if let Err(error) = result {
@@ -84,6 +88,9 @@ impl Maintenance {
                 }
                 due[task] = Instant::now() + every[task];
             }
+        }
+        if let Err(error) = self.quiet.close() {
+            tracing::error!("{error:#}");
         }
     }
 

@@ -14,6 +14,7 @@ pub mod own_files;
 pub mod pipeline;
 pub mod post;
 pub mod proof;
+pub mod quiet;
 pub mod receivers;
 pub mod rules;
 pub mod rules_view;
