@@ -32,6 +32,7 @@ pub(crate) const PARSERS: &[(&str, &str)] = files![
     "fortinet.yml",
     "paloalto.yml",
     "cisco-asa.yml",
+    "cisco-ios.yml",
     "filterlog.yml",
     "mikrotik.yml",
     "sshd.yml",

@@ -164,11 +164,14 @@ fn entries_are_made_of_lists_of_names_and_values() {
 }
 
 #[test]
-fn a_date_alone_makes_no_syslog_header() {
+fn a_level_or_a_number_behind_a_date_is_no_host() {
     for (line, host) in [
         ("2026-11-21T04:11:52Z web1 foo[7]: hello", Some("web1")),
+        ("2026-11-21T04:11:52Z 192.0.2.1 date=2026-11-21 time=04:11:52", Some("192.0.2.1")),
+        ("2026-11-21T04:11:52Z fw1 %ASA-6-302010: 1 in use, 2 most used", Some("fw1")),
         ("2026-11-21T04:11:52Z 42 [Other] hello", None),
         ("2026-11-21T04:11:52Z INFO something happened", None),
+        ("2026-11-21T04:11:52Z warn something happened", None),
         ("<13>2026-11-21T04:11:52Z web1 something happened", Some("web1")),
         ("Nov 21 04:11:52 web1 something happened", Some("web1")),
     ] {

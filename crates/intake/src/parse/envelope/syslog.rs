@@ -184,9 +184,8 @@ fn rfc3164(
     let stamp = text.trim_start_matches(['*', '.']);
     let marks = text.len() - stamp.len();
     let bsd = date::syslog(stamp);
-    // Without <PRI>, only what rsyslog writes: a `T` between date and time, a host, a tag. Many programs' own
-    // logs begin with such a date.
-    let needs_tag = bsd.is_none() && !has_priority;
+    // Without <PRI>, only what rsyslog writes: a `T` between date and time.
+    let is_bare_iso = bsd.is_none() && !has_priority;
     let found =
         bsd.or_else(|| date::iso(stamp).filter(|(_, len)| *len > 10 && (has_priority || stamp.as_bytes()[10] == b'T')));
     if let Some((clock, len)) = found {
@@ -208,7 +207,7 @@ fn rfc3164(
         return None;
     }
     let tag = tag(text, at);
-    if needs_tag && tag.is_none() {
+    if is_bare_iso && tag.is_none() && host.is_some_and(|host| is_no_host(draft.str(host))) {
         return None;
     }
     let message = span.part(tag.as_ref().map_or(at, |tag| tag.behind)..text.len());
@@ -232,6 +231,14 @@ fn rfc3164(
 
 fn is_host(word: &str) -> bool {
     word.len() <= 255 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:%/".contains(&byte))
+}
+
+/// What programs write behind an ISO date in logs of their own: a level, or the number of a thread or process.
+fn is_no_host(word: &str) -> bool {
+    const LEVELS: [&str; 12] = [
+        "TRACE", "DEBUG", "INFO", "NOTE", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL", "SEVERE", "FATAL", "PANIC",
+    ];
+    word.bytes().all(|byte| byte.is_ascii_digit()) || LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
 }
 
 struct Tag {
