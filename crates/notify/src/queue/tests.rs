@@ -20,7 +20,7 @@ impl Channels for Kinds {
         channel == "chat"
     }
     fn carries(&self, channel: &str, what: Happened) -> bool {
-        channel != "pager" || what != Happened::Acknowledged
+        channel != "log" || what != Happened::Reopened
     }
 }
 
@@ -100,7 +100,7 @@ fn a_digest_is_one_message_and_stays_the_same() {
     assert_eq!(whats(&take(&queue, "chat", minute(13)).unwrap()), [(5, Happened::Opened)]);
     let chat = &counts(&queue)[&("chat".into(), "digest".into())];
     assert_eq!((chat.offered, chat.sent, chat.queued), (5, 3, 2));
-    assert_eq!(chat.held, [(Held::Digest, 4)]);
+    assert_eq!(chat.held, [(Held::Digest, 4)].into());
 }
 
 #[test]
@@ -137,6 +137,17 @@ fn states_are_replaced_and_kept_in_order() {
     .collect();
     // The newer state of alert 3 took the place of the older, so its wait is over when that would have been tried.
     assert_eq!(whole, [vec![(3, Happened::Reopened)], vec![(4, Happened::Opened)]]);
+    // An acknowledgement replaces nothing, and waits for what it acknowledges.
+    offer(&queue, &config, &notice(5, Happened::Opened, "page", Level::High, at(30)), at(30));
+    let opened = take(&queue, "pager", at(30)).unwrap();
+    queue.finish(opened.id, &Given::Again { due: at(90), error: "busy".into() }, 100, at(31)).unwrap();
+    offer(&queue, &config, &notice(5, Happened::Acknowledged, "page", Level::High, at(32)), at(32));
+    assert!(take(&queue, "pager", at(33)).is_none(), "nothing to acknowledge yet");
+    let opened = take(&queue, "pager", at(90)).unwrap();
+    assert_eq!(whats(&opened), [(5, Happened::Opened)]);
+    queue.finish(opened.id, &Given::Sent, 100, at(90)).unwrap();
+    assert_eq!(whats(&take(&queue, "pager", at(90)).unwrap()), [(5, Happened::Acknowledged)]);
+
     let suppressed = queue.suppressed(10).unwrap();
     let superseded = suppressed.iter().filter(|one| one.reason == Reason::Superseded);
     let superseded: Vec<_> = superseded.map(|one| (one.alert.0, one.what)).collect();
@@ -155,7 +166,7 @@ fn a_flood_of_the_harmless_leaves_room_for_the_bad() {
     }
     let log = &counts(&queue)[&("log".into(), "all".into())];
     assert_eq!((log.offered, log.queued), (160, 100));
-    assert_eq!(log.suppressed, [(Reason::QueueFull, 60)]);
+    assert_eq!(log.suppressed, [(Reason::QueueFull, 60)].into());
     let full = queue.suppressed(1000).unwrap();
     assert_eq!(full.iter().filter(|one| one.level == Level::High).count(), 15);
 }
@@ -183,7 +194,7 @@ fn dead_letters_are_few_and_can_be_sent_or_discarded() {
     assert_eq!(queue.orphan(&["log"], 3, NOON).unwrap(), 1);
     let log = &counts(&queue)[&("log".into(), "all".into())];
     assert_eq!((log.offered, log.sent, log.queued, log.dead), (5, 1, 1, 1));
-    assert_eq!(log.suppressed, [(Reason::Discarded, 1), (Reason::TooManyDead, 1)]);
+    assert_eq!(log.suppressed, [(Reason::Discarded, 1), (Reason::TooManyDead, 1)].into());
     let chat = &counts(&queue)[&("chat".into(), "digest".into())];
     assert_eq!((chat.offered, chat.dead), (1, 1));
 }
@@ -200,7 +211,7 @@ fn too_fast_for_a_channel_becomes_one_message() {
     let Next::Send(taken) = queue.take("chat", manner("chat", true), NOON).unwrap() else { panic!() };
     assert_eq!(whats(&taken), [(2, Happened::Opened), (3, Happened::Opened)]);
     assert_eq!(taken.message.held, Some(Held::RateLimit));
-    assert_eq!(counts(&queue)[&("chat".into(), "night".into())].held, [(Held::RateLimit, 2)]);
+    assert_eq!(counts(&queue)[&("chat".into(), "night".into())].held, [(Held::RateLimit, 2)].into());
 }
 
 #[test]
