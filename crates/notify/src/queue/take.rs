@@ -177,9 +177,10 @@ fn join(writing: &Writing<'_>, these: &str, params: &[&dyn rusqlite::ToSql], hel
     Ok(message)
 }
 
-/// Whether nothing older of the alert waits.
+/// Whether nothing older of the alert waits; an acknowledgement that is held for the night holds up nobody.
 const IN_ORDER: &str = "AND NOT EXISTS (SELECT 1 FROM deliveries older
-     WHERE older.channel = d.channel AND older.alert = d.alert AND older.dead IS NULL AND older.id < d.id)";
+     WHERE older.channel = d.channel AND older.alert = d.alert AND older.dead IS NULL AND older.id < d.id
+         AND NOT (older.what = 'acknowledged' AND older.held IS NOT NULL))";
 
 fn due(writing: &Writing<'_>, channel: &str, manner: Manner, now: Time) -> Result<Option<i64>, NotifyError> {
     let order = if manner.in_order { IN_ORDER } else { "" };

@@ -31,7 +31,7 @@ channels:
   - {name: log, syslog: {address: "log.example:514"}}
 routes:
   - {name: all, channels: [log], continue: true, match: {level: low}}
-  - {name: night, channels: [chat, pager], match: {rule: "night*"}, quiet: [{from: "00:00", to: "06:00", breaks_through: high}], continue: true}
+  - {name: night, channels: [chat, pager], match: {rule: "night*"}, on: [opened, grew, acknowledged, closed, reopened], quiet: [{from: "00:00", to: "06:00", breaks_through: high}], continue: true}
   - {name: drop, channels: [chat], match: {rule: "drop*"}, quiet: [{from: "00:00", to: "12:00", then: drop}]}
   - {name: digest, channels: [chat], match: {rule: "digest*"}, digest: {minutes: 10}}
   - {name: page, channels: [pager], on: [opened, acknowledged, closed, reopened], match: {rule: "page*"}}
@@ -152,6 +152,43 @@ fn states_are_replaced_and_kept_in_order() {
     let superseded = suppressed.iter().filter(|one| one.reason == Reason::Superseded);
     let superseded: Vec<_> = superseded.map(|one| (one.alert.0, one.what)).collect();
     assert_eq!(superseded, [(3, Happened::Closed), (2, Happened::Opened), (1, Happened::Opened)]);
+}
+
+#[test]
+fn an_acknowledgement_that_is_held_holds_up_nobody() {
+    let (queue, config) = (Queue::in_memory().unwrap(), serde_norway::from_str(CONFIG).unwrap());
+    let at = |seconds: i64| MIDNIGHT.plus_micros(seconds * 1_000_000);
+    let offer = |alert, what, level, seconds| {
+        assert_eq!(offer(&queue, &config, &notice(alert, what, "night", level, at(seconds)), at(seconds)), 1);
+    };
+    let send = |seconds| {
+        let taken = take(&queue, "pager", at(seconds))?;
+        queue.finish(taken.id, &Given::Sent, 100, at(seconds)).unwrap();
+        Some(whats(&taken))
+    };
+    let morning = 6 * 3600;
+    // Raised and acknowledged in the quiet, then much worse.
+    offer(1, Happened::Opened, Level::Low, 0);
+    offer(1, Happened::Acknowledged, Level::Low, 1);
+    assert_eq!(send(2), None);
+    offer(1, Happened::Grew, Level::Critical, 3);
+    assert_eq!(send(4), Some(vec![(1, Happened::Grew)]));
+    assert_eq!(send(5), None);
+    // The acknowledgement alone waits now.
+    offer(1, Happened::Reopened, Level::Critical, 6);
+    assert_eq!(send(7), Some(vec![(1, Happened::Reopened)]));
+    assert_eq!(send(morning), Some(vec![(1, Happened::Acknowledged)]));
+    assert_eq!(send(morning + 1), None);
+    // All of it held: what was raised last comes before the acknowledgement of what it replaces.
+    let next = 86_400;
+    offer(2, Happened::Opened, Level::Low, next);
+    offer(2, Happened::Acknowledged, Level::Low, next + 1);
+    offer(2, Happened::Grew, Level::Low, next + 2);
+    assert_eq!(send(next + morning), Some(vec![(2, Happened::Grew)]));
+    assert_eq!(send(next + morning), Some(vec![(2, Happened::Acknowledged)]));
+    let pager = &counts(&queue)[&("pager".into(), "night".into())];
+    assert_eq!((pager.offered, pager.sent, pager.queued), (7, 5, 0));
+    assert_eq!(pager.suppressed, [(Reason::Superseded, 2)].into());
 }
 
 #[test]
