@@ -133,180 +133,13 @@ fn webhook() {
               }
             }"#]],
     );
-    check(
-        WEBHOOK,
-        several(),
-        expect![[r#"
-            webhook-id: vedette-5-18
-            webhook-timestamp: 1795238010
-            webhook-signature: v1,bGcJR6NnuFBlYO3KqPFBCq0aGr3MlBXb/JBFEGiSKdU=
-            {
-              "type": "alert.digest",
-              "timestamp": "2026-11-21T05:13:20.000000Z",
-              "data": {
-                "total": 3,
-                "alerts": 2,
-                "level": "high",
-                "why": "quiet_hours",
-                "from": "2026-11-21T05:13:20Z",
-                "to": "2026-11-21T05:13:20Z",
-                "by_level": [
-                  {
-                    "level": "high",
-                    "count": 2
-                  },
-                  {
-                    "level": "low",
-                    "count": 1
-                  }
-                ],
-                "by_rule": [
-                  {
-                    "title": "SSH brute force",
-                    "level": "high",
-                    "count": 2
-                  },
-                  {
-                    "title": "Port scan",
-                    "level": "low",
-                    "count": 1
-                  }
-                ],
-                "link": "https://vedette.example:8443/alerts",
-                "notices": [
-                  {
-                    "what": "opened",
-                    "time": "2026-11-21T05:13:20.000000Z",
-                    "alert": 18,
-                    "revision": 40,
-                    "link": "https://vedette.example:8443/alerts/18",
-                    "level": "low",
-                    "rule": {
-                      "id": "port-scan",
-                      "title": "Port scan",
-                      "author": "ada",
-                      "techniques": [
-                        "T1110"
-                      ],
-                      "tactics": [
-                        "credential-access"
-                      ]
-                    },
-                    "entity": {
-                      "kind": "ip",
-                      "value": "192.0.2.7"
-                    },
-                    "entities": [
-                      {
-                        "kind": "ip",
-                        "value": "192.0.2.7"
-                      },
-                      {
-                        "kind": "user",
-                        "value": "root"
-                      }
-                    ],
-                    "sources": [
-                      "file:/var/log/auth.log"
-                    ],
-                    "count": 3,
-                    "first": "2026-11-21T05:03:20.000000Z",
-                    "last": "2026-11-21T05:13:10.000000Z",
-                    "who": null,
-                    "note": null,
-                    "verdict": null,
-                    "test": false
-                  },
-                  {
-                    "what": "opened",
-                    "time": "2026-11-21T05:13:20.000000Z",
-                    "alert": 17,
-                    "revision": 40,
-                    "link": "https://vedette.example:8443/alerts/17",
-                    "level": "high",
-                    "rule": {
-                      "id": "ssh-brute-force",
-                      "title": "SSH brute force",
-                      "author": "ada",
-                      "techniques": [
-                        "T1110"
-                      ],
-                      "tactics": [
-                        "credential-access"
-                      ]
-                    },
-                    "entity": {
-                      "kind": "ip",
-                      "value": "192.0.2.7"
-                    },
-                    "entities": [
-                      {
-                        "kind": "ip",
-                        "value": "192.0.2.7"
-                      },
-                      {
-                        "kind": "user",
-                        "value": "root"
-                      }
-                    ],
-                    "sources": [
-                      "file:/var/log/auth.log"
-                    ],
-                    "count": 12,
-                    "first": "2026-11-21T05:03:20.000000Z",
-                    "last": "2026-11-21T05:13:10.000000Z",
-                    "who": null,
-                    "note": null,
-                    "verdict": null,
-                    "test": false
-                  },
-                  {
-                    "what": "closed",
-                    "time": "2026-11-21T05:13:20.000000Z",
-                    "alert": 17,
-                    "revision": 40,
-                    "link": "https://vedette.example:8443/alerts/17",
-                    "level": "high",
-                    "rule": {
-                      "id": "ssh-brute-force",
-                      "title": "SSH brute force",
-                      "author": "ada",
-                      "techniques": [
-                        "T1110"
-                      ],
-                      "tactics": [
-                        "credential-access"
-                      ]
-                    },
-                    "entity": {
-                      "kind": "ip",
-                      "value": "192.0.2.7"
-                    },
-                    "entities": [
-                      {
-                        "kind": "ip",
-                        "value": "192.0.2.7"
-                      },
-                      {
-                        "kind": "user",
-                        "value": "root"
-                      }
-                    ],
-                    "sources": [
-                      "file:/var/log/auth.log"
-                    ],
-                    "count": 12,
-                    "first": "2026-11-21T05:03:20.000000Z",
-                    "last": "2026-11-21T05:13:10.000000Z",
-                    "who": "ada",
-                    "note": "blocked at the edge",
-                    "verdict": "true_positive",
-                    "test": false
-                  }
-                ]
-              }
-            }"#]],
-    );
+    let text = written(WEBHOOK, several());
+    let mut digest: serde_json::Value = serde_json::from_str(&text[text.find('{').unwrap()..]).unwrap();
+    let notices = digest["data"].as_object_mut().unwrap().remove("notices").unwrap();
+    let all: Vec<_> =
+        notices.as_array().unwrap().iter().map(|one| (one["alert"].clone(), one["what"].clone())).collect();
+    assert_eq!(all, [(18.into(), "opened".into()), (17.into(), "opened".into()), (17.into(), "closed".into())]);
+    expect![[r#"{"type":"alert.digest","timestamp":"2026-11-21T05:13:20.000000Z","data":{"total":3,"alerts":2,"level":"high","why":"quiet_hours","from":"2026-11-21T05:13:20Z","to":"2026-11-21T05:13:20Z","by_level":[{"level":"high","count":2},{"level":"low","count":1}],"by_rule":[{"title":"SSH brute force","level":"high","count":2},{"title":"Port scan","level":"low","count":1}],"link":"https://vedette.example:8443/alerts"}}"#]].assert_eq(&digest.to_string());
     let unsigned = r#"webhook: {url: "https://hook.example/x"}"#;
     let text = written(unsigned, vec![hostile()]);
     let exact: serde_json::Value = serde_json::from_str(&text[text.find('{').unwrap()..]).unwrap();
@@ -569,120 +402,20 @@ fn teams() {
               ]
             }"#]],
     );
-    check(
-        TEAMS,
-        vec![hostile()],
-        expect![[r#"
-            {
-              "type": "message",
-              "attachments": [
-                {
-                  "contentType": "application/vnd.microsoft.card.adaptive",
-                  "contentUrl": null,
-                  "content": {
-                    "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-                    "type": "AdaptiveCard",
-                    "version": "1.4",
-                    "msteams": {
-                      "width": "Full"
-                    },
-                    "fallbackText": "[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m",
-                    "body": [
-                      {
-                        "type": "RichTextBlock",
-                        "inlines": [
-                          {
-                            "type": "TextRun",
-                            "text": "[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m",
-                            "size": "Large",
-                            "weight": "Bolder",
-                            "color": "Attention"
-                          }
-                        ]
-                      },
-                      {
-                        "type": "RichTextBlock",
-                        "spacing": "Medium",
-                        "inlines": [
-                          {
-                            "type": "TextRun",
-                            "text": "Alert 17 opened by <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"
-                          }
-                        ]
-                      },
-                      {
-                        "type": "RichTextBlock",
-                        "spacing": "Small",
-                        "inlines": [
-                          {
-                            "type": "TextRun",
-                            "text": "Rule: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m (high)"
-                          }
-                        ]
-                      },
-                      {
-                        "type": "RichTextBlock",
-                        "spacing": "Small",
-                        "inlines": [
-                          {
-                            "type": "TextRun",
-                            "text": "Techniques: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"
-                          }
-                        ]
-                      },
-                      {
-                        "type": "RichTextBlock",
-                        "spacing": "Small",
-                        "inlines": [
-                          {
-                            "type": "TextRun",
-                            "text": "Entity: user <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"
-                          }
-                        ]
-                      },
-                      {
-                        "type": "RichTextBlock",
-                        "spacing": "Small",
-                        "inlines": [
-                          {
-                            "type": "TextRun",
-                            "text": "Sources: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"
-                          }
-                        ]
-                      },
-                      {
-                        "type": "RichTextBlock",
-                        "spacing": "Small",
-                        "inlines": [
-                          {
-                            "type": "TextRun",
-                            "text": "Findings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z"
-                          }
-                        ]
-                      },
-                      {
-                        "type": "RichTextBlock",
-                        "spacing": "Small",
-                        "inlines": [
-                          {
-                            "type": "TextRun",
-                            "text": "Note: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"
-                          }
-                        ]
-                      }
-                    ],
-                    "actions": [
-                      {
-                        "type": "Action.OpenUrl",
-                        "title": "Open in Vedette",
-                        "url": "https://vedette.example:8443/alerts/17"
-                      }
-                    ]
-                  }
-                }
-              ]
-            }"#]],
-    );
+    // Nothing that knows Markdown.
+    let card: serde_json::Value = serde_json::from_str(&written(TEAMS, vec![hostile()])).unwrap();
+    let blocks = card["attachments"][0]["content"]["body"].as_array().unwrap();
+    let shown: Vec<_> = blocks.iter().map(|block| format!("{} {}", block["type"], block["inlines"][0])).collect();
+    assert!(blocks.iter().all(|block| block["inlines"].as_array().unwrap().len() == 1));
+    expect![[r#"
+        "RichTextBlock" {"type":"TextRun","text":"[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m","size":"Large","weight":"Bolder","color":"Attention"}
+        "RichTextBlock" {"type":"TextRun","text":"Alert 17 opened by <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"}
+        "RichTextBlock" {"type":"TextRun","text":"Rule: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m (high)"}
+        "RichTextBlock" {"type":"TextRun","text":"Techniques: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"}
+        "RichTextBlock" {"type":"TextRun","text":"Entity: user <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"}
+        "RichTextBlock" {"type":"TextRun","text":"Sources: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"}
+        "RichTextBlock" {"type":"TextRun","text":"Findings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z"}
+        "RichTextBlock" {"type":"TextRun","text":"Note: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"}"#]].assert_eq(&shown.join("\n"));
 }
 
 #[test]
@@ -766,60 +499,9 @@ fn pagerduty() {
           "dedup_key": "vedette-alert-17-660c26b46fc00"
         }"#]],
     );
-    check(
-        PAGERDUTY,
-        vec![hostile()],
-        expect![[r#"
-            {
-              "routing_key": "0123456789abcdef0123456789abcdef",
-              "event_action": "trigger",
-              "dedup_key": "vedette-alert-17-660c26b46fc00",
-              "payload": {
-                "summary": "[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m",
-                "source": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m",
-                "severity": "error",
-                "timestamp": "2026-11-21T05:13:10.000000Z",
-                "component": "user",
-                "class": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m",
-                "custom_details": {
-                  "alert": 17,
-                  "rule": {
-                    "id": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m",
-                    "title": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m",
-                    "author": "ada",
-                    "techniques": [
-                      "<!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"
-                    ],
-                    "tactics": [
-                      "credential-access"
-                    ]
-                  },
-                  "level": "high",
-                  "entities": [
-                    {
-                      "kind": "user",
-                      "value": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"
-                    }
-                  ],
-                  "sources": [
-                    "<!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"
-                  ],
-                  "findings": 12,
-                  "first": "2026-11-21T05:03:20Z",
-                  "last": "2026-11-21T05:13:10Z",
-                  "note": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"
-                }
-              },
-              "client": "Vedette",
-              "client_url": "https://vedette.example:8443/alerts/17",
-              "links": [
-                {
-                  "href": "https://vedette.example:8443/alerts/17",
-                  "text": "Open in Vedette"
-                }
-              ]
-            }"#]],
-    );
+    let event: serde_json::Value = serde_json::from_str(&written(PAGERDUTY, vec![hostile()])).unwrap();
+    expect![[r#"[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\="'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\="'&amp;��[31m"#]].assert_eq(event["payload"]["summary"].as_str().unwrap());
+    assert!(!event.to_string().contains("\\u00") && !event.to_string().contains("\\n"));
 }
 
 #[test]
