@@ -1,5 +1,7 @@
 //! The account of notices: what became of every one.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use vedette_alert::AlertId;
 use vedette_event::{Level, Time};
@@ -103,19 +105,19 @@ pub struct Counts {
     /// The other side said that it has them.
     pub sent: u64,
     /// Not sent, by reason.
-    pub suppressed: Vec<(Reason, u64)>,
+    pub suppressed: BTreeMap<Reason, u64>,
     /// Waiting now.
     pub queued: u64,
     /// Given up, and neither discarded nor tried again.
     pub dead: u64,
     /// Of all: that were held back, by why. They count above too.
-    pub held: Vec<(Held, u64)>,
+    pub held: BTreeMap<Held, u64>,
 }
 
 impl Counts {
     /// True if the sum adds up.
     pub fn is_whole(&self) -> bool {
-        let suppressed: u64 = self.suppressed.iter().map(|(_, count)| count).sum();
+        let suppressed: u64 = self.suppressed.values().sum();
         self.offered == self.sent + suppressed + self.queued + self.dead
     }
 }

@@ -370,12 +370,9 @@ async fn test_once(channel: &Ready, what: Happened, time: Time, patience: Durati
     }
 }
 
-fn add<K: Copy + PartialEq>(sum: &mut Vec<(K, u64)>, more: &[(K, u64)]) {
-    for &(key, count) in more {
-        match sum.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, total)) => *total += count,
-            None => sum.push((key, count)),
-        }
+fn add<K: Copy + Ord>(sum: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
+    for (&key, count) in more {
+        *sum.entry(key).or_default() += count;
     }
 }
 

@@ -21,10 +21,16 @@ pub(crate) fn cut_chars(text: &str, max: usize) -> String {
     }
 }
 
-/// One line of visible text: control characters, line ends, and characters that change the direction of writing or
-/// cannot be seen are replaced, so that a value can neither end its line nor hide what comes after it.
+/// One line of visible text: line ends become spaces; other control characters, and characters that change the direction of
+/// writing or cannot be seen, are replaced. So a value can neither end its line nor hide what comes after it.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if is_unseen(c) { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\r' | '\t' => ' ',
+            c if is_unseen(c) => '\u{fffd}',
+            c => c,
+        })
+        .collect()
 }
 
 /// The same for a text of several lines.
@@ -89,7 +95,7 @@ mod tests {
 
     #[test]
     fn values_stay_on_their_line_and_visible() {
-        assert_eq!(one_line("a\r\nBcc: b\u{202e}c\u{7f}\u{85}"), "a��Bcc: b�c��");
+        assert_eq!(one_line("a\r\nBcc: b\u{202e}c\u{7f}\u{85}"), "a  Bcc: b�c��");
         assert_eq!(lines("a\nb\r\u{2028}"), "a\nb��");
     }
 

@@ -93,12 +93,15 @@ fn take_in(
         }
         When::Now | When::Never(_) => (now.micros(), None),
     };
-    if channels.keeps_state(share.channel)
-        && let Some(earlier) = supersede(writing, notice, share.channel, now)?
-    {
-        due = due.min(earlier);
-    }
+    let replaced = match channels.keeps_state(share.channel) {
+        true => supersede(writing, notice, share.channel, now)?,
+        false => None,
+    };
+    due = due.min(replaced.unwrap_or(due));
     insert(writing, notice, share, due, held, held.is_some() && channels.gathers(share.channel), now)?;
+    if replaced.is_some() && notice.what.raises() {
+        acknowledge_after(writing, notice, share.channel)?;
+    }
     if let Some(held) = held {
         writing.count(share.channel, share.route, &format!("held:{}", held.as_str()), 1)?;
     }
@@ -151,8 +154,8 @@ fn insert(
 }
 
 /// A newer state of an alert takes the place of an older one that was not sent: a closed alert is not raised first, and
-/// one that was held back is not raised again afterwards. Acknowledgements stay, in order. The earliest time at which
-/// what was replaced would have been sent.
+/// one that was held back is not raised again afterwards. The earliest time at which what was replaced would have been
+/// sent. Acknowledgements are replaced by the end only.
 fn supersede(writing: &Writing<'_>, notice: &Notice, channel: &str, now: Time) -> Result<Option<i64>, NotifyError> {
     if notice.what == Happened::Acknowledged {
         return Ok(None);
@@ -173,6 +176,23 @@ fn supersede(writing: &Writing<'_>, notice: &Notice, channel: &str, now: Time) -
         earliest = Some(earliest.map_or(due, |time: i64| time.min(due)));
     }
     Ok(earliest)
+}
+
+/// Puts the acknowledgements of an alert after what was put in last, which took the place of what they acknowledge.
+fn acknowledge_after(writing: &Writing<'_>, notice: &Notice, channel: &str) -> Result<(), NotifyError> {
+    let tx = &writing.tx;
+    let last = tx.last_insert_rowid();
+    const THESE: &str = "channel = ?1 AND alert = ?2 AND dead IS NULL AND what = 'acknowledged' AND id < ?3";
+    let these = params![channel, notice.alert.0, last];
+    tx.prepare_cached(&format!(
+        "INSERT INTO deliveries (channel, route, alert, level, what, notice, offered, due, held, attempts, error)
+         SELECT channel, route, alert, level, what, notice, offered, due, held, attempts, error
+         FROM deliveries WHERE {THESE} ORDER BY id"
+    ))?
+    .execute(these)?;
+    tx.prepare_cached("UPDATE deliveries SET message = id WHERE id > ?1")?.execute([last])?;
+    tx.prepare_cached(&format!("DELETE FROM deliveries WHERE {THESE}"))?.execute(these)?;
+    Ok(())
 }
 
 /// Counts and lists a notice that is not sent.

@@ -21,10 +21,10 @@ impl Queue {
                 match what.split_once(':') {
                     None if what == "offered" => counts.offered = count,
                     None if what == "sent" => counts.sent = count,
-                    Some(("suppressed", reason)) => counts.suppressed.push((named_reason(reason)?, count)),
+                    Some(("suppressed", reason)) => drop(counts.suppressed.insert(named_reason(reason)?, count)),
                     Some(("held", why)) => {
                         let held = Held::ALL.into_iter().find(|one| one.as_str() == why);
-                        counts.held.push((held.ok_or(NotifyError::Damaged { what: "counts.what" })?, count));
+                        counts.held.insert(held.ok_or(NotifyError::Damaged { what: "counts.what" })?, count);
                     }
                     _ => return Err(NotifyError::Damaged { what: "counts.what" }),
                 }

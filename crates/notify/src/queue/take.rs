@@ -124,43 +124,63 @@ fn short(error: &str) -> String {
 
 /// Makes one message of what was gathered, when the first of it is due.
 fn gather(writing: &Writing<'_>, channel: &str, now: Time) -> Result<(), NotifyError> {
-    writing
+    let first: Option<(String, String)> = writing
         .tx
         .prepare_cached(
-            "WITH first AS (SELECT route, held FROM deliveries
-                 WHERE channel = ?1 AND dead IS NULL AND message IS NULL AND due <= ?2 ORDER BY due, id LIMIT 1),
-             these AS (SELECT d.id FROM deliveries d, first f
-                 WHERE d.channel = ?1 AND d.dead IS NULL AND d.message IS NULL AND d.due <= ?2
-                     AND d.route = f.route AND d.held = f.held ORDER BY d.id LIMIT ?3)
-             UPDATE deliveries SET message = (SELECT min(id) FROM these), due = ?2 WHERE id IN (SELECT id FROM these)",
+            "SELECT route, held FROM deliveries WHERE channel = ?1 AND dead IS NULL AND message IS NULL AND due <= ?2
+             ORDER BY due, id LIMIT 1",
         )?
-        .execute(params![channel, now.micros(), MAX_NOTICES])?;
+        .query_row(params![channel, now.micros()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((route, held)) = first else { return Ok(()) };
+    let why = Held::ALL
+        .into_iter()
+        .find(|one| one.as_str() == held)
+        .ok_or(NotifyError::Damaged { what: "deliveries.held" })?;
+    let these = "SELECT id, due FROM deliveries WHERE channel = ?1 AND dead IS NULL AND message IS NULL AND due <= ?2
+         AND route = ?4 AND held = ?5 ORDER BY id LIMIT ?3";
+    join(writing, these, params![channel, now.micros(), MAX_NOTICES, route, held], why)?;
     Ok(())
 }
 
 /// Makes one message of all that is due and was never tried.
 fn fold(writing: &Writing<'_>, channel: &str, now: Time) -> Result<(), NotifyError> {
-    const THESE: &str = "SELECT id FROM deliveries WHERE channel = ?1 AND dead IS NULL AND message = id
+    let these = "SELECT id, due FROM deliveries WHERE channel = ?1 AND dead IS NULL AND message = id
          AND due <= ?2 AND attempts = 0 AND held IS NULL ORDER BY id LIMIT ?3";
     let all = params![channel, now.micros(), MAX_NOTICES];
-    let (count, message): (i64, Option<i64>) =
-        writing.tx.query_row(&format!("SELECT count(*), min(id) FROM ({THESE})"), all, |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-    let Some(message) = message.filter(|_| count > 1) else { return Ok(()) };
-    writing.tx.execute(
-        &format!("UPDATE deliveries SET message = {message}, held = 'rate_limit', due = ?2 WHERE id IN ({THESE})"),
-        all,
-    )?;
+    let count: i64 = writing.tx.query_row(&format!("SELECT count(*) FROM ({these})"), all, |row| row.get(0))?;
+    if count < 2 {
+        return Ok(());
+    }
+    let message = join(writing, these, all, Held::RateLimit)?;
     for (channel, route, count) in of_message(writing, message)? {
         writing.count(&channel, &route, "held:rate_limit", count)?;
     }
     Ok(())
 }
 
-/// Whether nothing older of the alert waits.
+/// Makes one message of some deliveries, which is as old as the oldest of them.
+fn join(writing: &Writing<'_>, these: &str, params: &[&dyn rusqlite::ToSql], held: Held) -> Result<i64, NotifyError> {
+    let tx = &writing.tx;
+    let (message, due): (i64, i64) =
+        tx.query_row(&format!("SELECT min(id), min(due) FROM ({these})"), params, |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    tx.execute(
+        &format!(
+            "UPDATE deliveries SET message = {message}, due = {due}, held = '{}'
+             WHERE id IN (SELECT id FROM ({these}))",
+            held.as_str()
+        ),
+        params,
+    )?;
+    Ok(message)
+}
+
+/// Whether nothing older of the alert waits; an acknowledgement that is held for the night holds up nobody.
 const IN_ORDER: &str = "AND NOT EXISTS (SELECT 1 FROM deliveries older
-     WHERE older.channel = d.channel AND older.alert = d.alert AND older.dead IS NULL AND older.id < d.id)";
+     WHERE older.channel = d.channel AND older.alert = d.alert AND older.dead IS NULL AND older.id < d.id
+         AND NOT (older.what = 'acknowledged' AND older.held IS NOT NULL))";
 
 fn due(writing: &Writing<'_>, channel: &str, manner: Manner, now: Time) -> Result<Option<i64>, NotifyError> {
     let order = if manner.in_order { IN_ORDER } else { "" };

@@ -20,7 +20,7 @@ impl Channels for Kinds {
         channel == "chat"
     }
     fn carries(&self, channel: &str, what: Happened) -> bool {
-        channel != "pager" || what != Happened::Acknowledged
+        channel != "log" || what != Happened::Reopened
     }
 }
 
@@ -31,7 +31,7 @@ channels:
   - {name: log, syslog: {address: "log.example:514"}}
 routes:
   - {name: all, channels: [log], continue: true, match: {level: low}}
-  - {name: night, channels: [chat, pager], match: {rule: "night*"}, quiet: [{from: "00:00", to: "06:00", breaks_through: high}], continue: true}
+  - {name: night, channels: [chat, pager], match: {rule: "night*"}, on: [opened, grew, acknowledged, closed, reopened], quiet: [{from: "00:00", to: "06:00", breaks_through: high}], continue: true}
   - {name: drop, channels: [chat], match: {rule: "drop*"}, quiet: [{from: "00:00", to: "12:00", then: drop}]}
   - {name: digest, channels: [chat], match: {rule: "digest*"}, digest: {minutes: 10}}
   - {name: page, channels: [pager], on: [opened, acknowledged, closed, reopened], match: {rule: "page*"}}
@@ -100,7 +100,7 @@ fn a_digest_is_one_message_and_stays_the_same() {
     assert_eq!(whats(&take(&queue, "chat", minute(13)).unwrap()), [(5, Happened::Opened)]);
     let chat = &counts(&queue)[&("chat".into(), "digest".into())];
     assert_eq!((chat.offered, chat.sent, chat.queued), (5, 3, 2));
-    assert_eq!(chat.held, [(Held::Digest, 4)]);
+    assert_eq!(chat.held, [(Held::Digest, 4)].into());
 }
 
 #[test]
@@ -137,10 +137,58 @@ fn states_are_replaced_and_kept_in_order() {
     .collect();
     // The newer state of alert 3 took the place of the older, so its wait is over when that would have been tried.
     assert_eq!(whole, [vec![(3, Happened::Reopened)], vec![(4, Happened::Opened)]]);
+    // An acknowledgement replaces nothing, and waits for what it acknowledges.
+    offer(&queue, &config, &notice(5, Happened::Opened, "page", Level::High, at(30)), at(30));
+    let opened = take(&queue, "pager", at(30)).unwrap();
+    queue.finish(opened.id, &Given::Again { due: at(90), error: "busy".into() }, 100, at(31)).unwrap();
+    offer(&queue, &config, &notice(5, Happened::Acknowledged, "page", Level::High, at(32)), at(32));
+    assert!(take(&queue, "pager", at(33)).is_none(), "nothing to acknowledge yet");
+    let opened = take(&queue, "pager", at(90)).unwrap();
+    assert_eq!(whats(&opened), [(5, Happened::Opened)]);
+    queue.finish(opened.id, &Given::Sent, 100, at(90)).unwrap();
+    assert_eq!(whats(&take(&queue, "pager", at(90)).unwrap()), [(5, Happened::Acknowledged)]);
+
     let suppressed = queue.suppressed(10).unwrap();
     let superseded = suppressed.iter().filter(|one| one.reason == Reason::Superseded);
     let superseded: Vec<_> = superseded.map(|one| (one.alert.0, one.what)).collect();
     assert_eq!(superseded, [(3, Happened::Closed), (2, Happened::Opened), (1, Happened::Opened)]);
+}
+
+#[test]
+fn an_acknowledgement_that_is_held_holds_up_nobody() {
+    let (queue, config) = (Queue::in_memory().unwrap(), serde_norway::from_str(CONFIG).unwrap());
+    let at = |seconds: i64| MIDNIGHT.plus_micros(seconds * 1_000_000);
+    let offer = |alert, what, level, seconds| {
+        assert_eq!(offer(&queue, &config, &notice(alert, what, "night", level, at(seconds)), at(seconds)), 1);
+    };
+    let send = |seconds| {
+        let taken = take(&queue, "pager", at(seconds))?;
+        queue.finish(taken.id, &Given::Sent, 100, at(seconds)).unwrap();
+        Some(whats(&taken))
+    };
+    let morning = 6 * 3600;
+    // Raised and acknowledged in the quiet, then much worse.
+    offer(1, Happened::Opened, Level::Low, 0);
+    offer(1, Happened::Acknowledged, Level::Low, 1);
+    assert_eq!(send(2), None);
+    offer(1, Happened::Grew, Level::Critical, 3);
+    assert_eq!(send(4), Some(vec![(1, Happened::Grew)]));
+    assert_eq!(send(5), None);
+    // The acknowledgement alone waits now.
+    offer(1, Happened::Reopened, Level::Critical, 6);
+    assert_eq!(send(7), Some(vec![(1, Happened::Reopened)]));
+    assert_eq!(send(morning), Some(vec![(1, Happened::Acknowledged)]));
+    assert_eq!(send(morning + 1), None);
+    // All of it held: what was raised last comes before the acknowledgement of what it replaces.
+    let next = 86_400;
+    offer(2, Happened::Opened, Level::Low, next);
+    offer(2, Happened::Acknowledged, Level::Low, next + 1);
+    offer(2, Happened::Grew, Level::Low, next + 2);
+    assert_eq!(send(next + morning), Some(vec![(2, Happened::Grew)]));
+    assert_eq!(send(next + morning), Some(vec![(2, Happened::Acknowledged)]));
+    let pager = &counts(&queue)[&("pager".into(), "night".into())];
+    assert_eq!((pager.offered, pager.sent, pager.queued), (7, 5, 0));
+    assert_eq!(pager.suppressed, [(Reason::Superseded, 2)].into());
 }
 
 #[test]
@@ -155,7 +203,7 @@ fn a_flood_of_the_harmless_leaves_room_for_the_bad() {
     }
     let log = &counts(&queue)[&("log".into(), "all".into())];
     assert_eq!((log.offered, log.queued), (160, 100));
-    assert_eq!(log.suppressed, [(Reason::QueueFull, 60)]);
+    assert_eq!(log.suppressed, [(Reason::QueueFull, 60)].into());
     let full = queue.suppressed(1000).unwrap();
     assert_eq!(full.iter().filter(|one| one.level == Level::High).count(), 15);
 }
@@ -183,7 +231,7 @@ fn dead_letters_are_few_and_can_be_sent_or_discarded() {
     assert_eq!(queue.orphan(&["log"], 3, NOON).unwrap(), 1);
     let log = &counts(&queue)[&("log".into(), "all".into())];
     assert_eq!((log.offered, log.sent, log.queued, log.dead), (5, 1, 1, 1));
-    assert_eq!(log.suppressed, [(Reason::Discarded, 1), (Reason::TooManyDead, 1)]);
+    assert_eq!(log.suppressed, [(Reason::Discarded, 1), (Reason::TooManyDead, 1)].into());
     let chat = &counts(&queue)[&("chat".into(), "digest".into())];
     assert_eq!((chat.offered, chat.dead), (1, 1));
 }
@@ -200,7 +248,7 @@ fn too_fast_for_a_channel_becomes_one_message() {
     let Next::Send(taken) = queue.take("chat", manner("chat", true), NOON).unwrap() else { panic!() };
     assert_eq!(whats(&taken), [(2, Happened::Opened), (3, Happened::Opened)]);
     assert_eq!(taken.message.held, Some(Held::RateLimit));
-    assert_eq!(counts(&queue)[&("chat".into(), "night".into())].held, [(Held::RateLimit, 2)]);
+    assert_eq!(counts(&queue)[&("chat".into(), "night".into())].held, [(Held::RateLimit, 2)].into());
 }
 
 #[test]

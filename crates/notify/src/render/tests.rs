@@ -82,142 +82,13 @@ fn webhook() {
         WEBHOOK,
         vec![sample::notice()],
         expect![[r#"
-        webhook-id: vedette-5-18
-        webhook-timestamp: 1795238010
-        webhook-signature: v1,R6wil2Vi4UkvVstg4fQyTJmogYAn6i57iZo+Wu33lak=
-        {
-          "type": "alert.opened",
-          "timestamp": "2026-11-21T05:13:30.000000Z",
-          "data": {
-            "what": "opened",
-            "time": "2026-11-21T05:13:20.000000Z",
-            "alert": 17,
-            "revision": 40,
-            "link": "https://vedette.example:8443/alerts/17",
-            "level": "high",
-            "rule": {
-              "id": "ssh-brute-force",
-              "title": "SSH brute force",
-              "author": "ada",
-              "techniques": [
-                "T1110"
-              ],
-              "tactics": [
-                "credential-access"
-              ]
-            },
-            "entity": {
-              "kind": "ip",
-              "value": "192.0.2.7"
-            },
-            "entities": [
-              {
-                "kind": "ip",
-                "value": "192.0.2.7"
-              },
-              {
-                "kind": "user",
-                "value": "root"
-              }
-            ],
-            "sources": [
-              "file:/var/log/auth.log"
-            ],
-            "count": 12,
-            "first": "2026-11-21T05:03:20.000000Z",
-            "last": "2026-11-21T05:13:10.000000Z",
-            "who": null,
-            "note": null,
-            "verdict": null,
-            "test": false
-          }
-        }"#]],
-    );
-    check(
-        WEBHOOK,
-        several(),
-        expect![[r#"
-        webhook-id: vedette-5-18
-        webhook-timestamp: 1795238010
-        webhook-signature: v1,d95cIyRphZFhSSSjUJSEKl7aSonYYwqLampzOOmbo1o=
-        {
-          "type": "alert.digest",
-          "timestamp": "2026-11-21T05:13:30.000000Z",
-          "data": {
-            "total": 3,
-            "alerts": 2,
-            "level": "high",
-            "why": "quiet_hours",
-            "from": "2026-11-21T05:13:20.000000Z",
-            "to": "2026-11-21T05:13:20.000000Z",
-            "by_level": [
-              {
-                "level": "high",
-                "count": 2
-              },
-              {
-                "level": "low",
-                "count": 1
-              }
-            ],
-            "by_rule": [
-              {
-                "title": "SSH brute force",
-                "level": "high",
-                "count": 2
-              },
-              {
-                "title": "Port scan",
-                "level": "low",
-                "count": 1
-              }
-            ],
-            "link": "https://vedette.example:8443/alerts",
-            "notices": [
-              {
-                "what": "opened",
-                "time": "2026-11-21T05:13:20.000000Z",
-                "alert": 18,
-                "revision": 40,
-                "link": "https://vedette.example:8443/alerts/18",
-                "level": "low",
-                "rule": {
-                  "id": "port-scan",
-                  "title": "Port scan",
-                  "author": "ada",
-                  "techniques": [
-                    "T1110"
-                  ],
-                  "tactics": [
-                    "credential-access"
-                  ]
-                },
-                "entity": {
-                  "kind": "ip",
-                  "value": "192.0.2.7"
-                },
-                "entities": [
-                  {
-                    "kind": "ip",
-                    "value": "192.0.2.7"
-                  },
-                  {
-                    "kind": "user",
-                    "value": "root"
-                  }
-                ],
-                "sources": [
-                  "file:/var/log/auth.log"
-                ],
-                "count": 3,
-                "first": "2026-11-21T05:03:20.000000Z",
-                "last": "2026-11-21T05:13:10.000000Z",
-                "who": null,
-                "note": null,
-                "verdict": null,
-                "test": false
-              },
-              {
+            webhook-id: vedette-5-18
+            webhook-timestamp: 1795238010
+            webhook-signature: v1,g0uBzm/gGU0KShAilTxl5FwMZaLqZT9ijk7wZUH/4PA=
+            {
+              "type": "alert.opened",
+              "timestamp": "2026-11-21T05:13:20.000000Z",
+              "data": {
                 "what": "opened",
                 "time": "2026-11-21T05:13:20.000000Z",
                 "alert": 17,
@@ -259,54 +130,16 @@ fn webhook() {
                 "note": null,
                 "verdict": null,
                 "test": false
-              },
-              {
-                "what": "closed",
-                "time": "2026-11-21T05:13:20.000000Z",
-                "alert": 17,
-                "revision": 40,
-                "link": "https://vedette.example:8443/alerts/17",
-                "level": "high",
-                "rule": {
-                  "id": "ssh-brute-force",
-                  "title": "SSH brute force",
-                  "author": "ada",
-                  "techniques": [
-                    "T1110"
-                  ],
-                  "tactics": [
-                    "credential-access"
-                  ]
-                },
-                "entity": {
-                  "kind": "ip",
-                  "value": "192.0.2.7"
-                },
-                "entities": [
-                  {
-                    "kind": "ip",
-                    "value": "192.0.2.7"
-                  },
-                  {
-                    "kind": "user",
-                    "value": "root"
-                  }
-                ],
-                "sources": [
-                  "file:/var/log/auth.log"
-                ],
-                "count": 12,
-                "first": "2026-11-21T05:03:20.000000Z",
-                "last": "2026-11-21T05:13:10.000000Z",
-                "who": "ada",
-                "note": "blocked at the edge",
-                "verdict": "true_positive",
-                "test": false
               }
-            ]
-          }
-        }"#]],
+            }"#]],
     );
+    let text = written(WEBHOOK, several());
+    let mut digest: serde_json::Value = serde_json::from_str(&text[text.find('{').unwrap()..]).unwrap();
+    let notices = digest["data"].as_object_mut().unwrap().remove("notices").unwrap();
+    let all: Vec<_> =
+        notices.as_array().unwrap().iter().map(|one| (one["alert"].clone(), one["what"].clone())).collect();
+    assert_eq!(all, [(18.into(), "opened".into()), (17.into(), "opened".into()), (17.into(), "closed".into())]);
+    expect![[r#"{"type":"alert.digest","timestamp":"2026-11-21T05:13:20.000000Z","data":{"total":3,"alerts":2,"level":"high","why":"quiet_hours","from":"2026-11-21T05:13:20Z","to":"2026-11-21T05:13:20Z","by_level":[{"level":"high","count":2},{"level":"low","count":1}],"by_rule":[{"title":"SSH brute force","level":"high","count":2},{"title":"Port scan","level":"low","count":1}],"link":"https://vedette.example:8443/alerts"}}"#]].assert_eq(&digest.to_string());
     let unsigned = r#"webhook: {url: "https://hook.example/x"}"#;
     let text = written(unsigned, vec![hostile()]);
     let exact: serde_json::Value = serde_json::from_str(&text[text.find('{').unwrap()..]).unwrap();
@@ -320,11 +153,11 @@ fn webhook_of_ones_own_making() {
         channel,
         vec![hostile()],
         expect![[r#"
-        webhook-id: vedette-5-18
-        webhook-timestamp: 1795238010
-        {
-          "content": "high: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-        }"#]],
+            webhook-id: vedette-5-18
+            webhook-timestamp: 1795238010
+            {
+              "content": "high: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"
+            }"#]],
     );
 }
 
@@ -334,124 +167,112 @@ fn slack() {
         SLACK,
         vec![sample::notice()],
         expect![[r#"
-        {
-          "text": "🟠 [HIGH] SSH brute force: 192.0.2.7",
-          "blocks": [
             {
-              "type": "header",
-              "text": {
-                "type": "plain_text",
-                "text": "🟠 [HIGH] SSH brute force: 192.0.2.7",
-                "emoji": true
-              }
-            },
-            {
-              "type": "section",
-              "text": {
-                "type": "mrkdwn",
-                "text": "Alert 17 opened\nRule: SSH brute force (high)\nATT&CK: T1110\nEntity: ip 192.0.2.7\nAlso named: user root\nSources: file:/var/log/auth.log\nFindings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.000000Z\nhttps://vedette.example:8443/alerts/17",
-                "verbatim": true
-              }
-            },
-            {
-              "type": "actions",
-              "elements": [
+              "text": "🟠 [HIGH] SSH brute force: 192.0.2.7",
+              "blocks": [
                 {
-                  "type": "button",
+                  "type": "header",
                   "text": {
                     "type": "plain_text",
-                    "text": "Open in Vedette"
-                  },
-                  "url": "https://vedette.example:8443/alerts/17"
+                    "text": "🟠 [HIGH] SSH brute force: 192.0.2.7",
+                    "emoji": true
+                  }
+                },
+                {
+                  "type": "section",
+                  "text": {
+                    "type": "mrkdwn",
+                    "text": "Alert 17 opened\nRule: SSH brute force (high)\nTechniques: T1110\nEntity: ip 192.0.2.7\nAlso named: user root\nSources: file:/var/log/auth.log\nFindings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z",
+                    "verbatim": true
+                  }
+                },
+                {
+                  "type": "context",
+                  "elements": [
+                    {
+                      "type": "mrkdwn",
+                      "text": "<https://vedette.example:8443/alerts/17|Open in Vedette>"
+                    }
+                  ]
                 }
-              ]
-            }
-          ],
-          "unfurl_links": false,
-          "unfurl_media": false
-        }"#]],
+              ],
+              "unfurl_links": false,
+              "unfurl_media": false
+            }"#]],
     );
     check(
         SLACK,
         vec![hostile()],
         expect![[r#"
-        {
-          "text": "🟠 [HIGH] &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;amp;��[31m: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;amp;��[31m",
-          "blocks": [
             {
-              "type": "header",
-              "text": {
-                "type": "plain_text",
-                "text": "🟠 [HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {…",
-                "emoji": true
-              }
-            },
-            {
-              "type": "section",
-              "text": {
-                "type": "mrkdwn",
-                "text": "Alert 17 opened by &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;amp;��[31m\nRule: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;amp;��[31m (high)\nATT&CK: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;amp;��[31m\nEntity: user &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;amp;��[31m\nSources: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;amp;��[31m\nFindings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.000000Z\nNote: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;amp;��[31m\nhttps://vedette.example:8443/alerts/17",
-                "verbatim": true
-              }
-            },
-            {
-              "type": "actions",
-              "elements": [
+              "text": "🟠 [HIGH] &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;amp;��[31m: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;amp;��[31m",
+              "blocks": [
                 {
-                  "type": "button",
+                  "type": "header",
                   "text": {
                     "type": "plain_text",
-                    "text": "Open in Vedette"
-                  },
-                  "url": "https://vedette.example:8443/alerts/17"
+                    "text": "🟠 [HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {…",
+                    "emoji": true
+                  }
+                },
+                {
+                  "type": "section",
+                  "text": {
+                    "type": "mrkdwn",
+                    "text": "Alert 17 opened by &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;amp;��[31m\nRule: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;amp;��[31m (high)\nTechniques: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;amp;��[31m\nEntity: user &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;amp;��[31m\nSources: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;amp;��[31m\nFindings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z\nNote: &lt;!channel&gt; *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;amp;��[31m",
+                    "verbatim": true
+                  }
+                },
+                {
+                  "type": "context",
+                  "elements": [
+                    {
+                      "type": "mrkdwn",
+                      "text": "<https://vedette.example:8443/alerts/17|Open in Vedette>"
+                    }
+                  ]
                 }
-              ]
-            }
-          ],
-          "unfurl_links": false,
-          "unfurl_media": false
-        }"#]],
+              ],
+              "unfurl_links": false,
+              "unfurl_media": false
+            }"#]],
     );
     check(
         SLACK,
         several(),
         expect![[r#"
-        {
-          "text": "🟠 3 notices of 2 alerts, worst high (quiet hours)",
-          "blocks": [
             {
-              "type": "header",
-              "text": {
-                "type": "plain_text",
-                "text": "🟠 3 notices of 2 alerts, worst high (quiet hours)",
-                "emoji": true
-              }
-            },
-            {
-              "type": "section",
-              "text": {
-                "type": "mrkdwn",
-                "text": "3 notices of 2 alerts, from 2026-11-21T05:13:20.000000Z to 2026-11-21T05:13:20.000000Z\nBy level: high 2, low 1\n\n[high] SSH brute force: 192.0.2.7, alert 17 opened, 12 findings\n[high] SSH brute force: 192.0.2.7, alert 17 closed, 12 findings\n[low] Port scan: 192.0.2.7, alert 18 opened, 3 findings\n\nhttps://vedette.example:8443/alerts",
-                "verbatim": true
-              }
-            },
-            {
-              "type": "actions",
-              "elements": [
+              "text": "🟠 3 notices of 2 alerts, worst high (quiet hours)",
+              "blocks": [
                 {
-                  "type": "button",
+                  "type": "header",
                   "text": {
                     "type": "plain_text",
-                    "text": "Open in Vedette"
-                  },
-                  "url": "https://vedette.example:8443/alerts"
+                    "text": "🟠 3 notices of 2 alerts, worst high (quiet hours)",
+                    "emoji": true
+                  }
+                },
+                {
+                  "type": "section",
+                  "text": {
+                    "type": "mrkdwn",
+                    "text": "3 notices of 2 alerts, from 2026-11-21T05:13:20Z to 2026-11-21T05:13:20Z\nBy level: high 2, low 1\n\n[high] SSH brute force: 192.0.2.7, alert 17 opened, 12 findings\n[high] SSH brute force: 192.0.2.7, alert 17 closed, 12 findings\n[low] Port scan: 192.0.2.7, alert 18 opened, 3 findings",
+                    "verbatim": true
+                  }
+                },
+                {
+                  "type": "context",
+                  "elements": [
+                    {
+                      "type": "mrkdwn",
+                      "text": "<https://vedette.example:8443/alerts|Open in Vedette>"
+                    }
+                  ]
                 }
-              ]
-            }
-          ],
-          "unfurl_links": false,
-          "unfurl_media": false
-        }"#]],
+              ],
+              "unfurl_links": false,
+              "unfurl_media": false
+            }"#]],
     );
 }
 
@@ -461,260 +282,140 @@ fn teams() {
         TEAMS,
         vec![sample::closed()],
         expect![[r#"
-        {
-          "type": "message",
-          "attachments": [
             {
-              "contentType": "application/vnd.microsoft.card.adaptive",
-              "contentUrl": null,
-              "content": {
-                "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-                "type": "AdaptiveCard",
-                "version": "1.4",
-                "msteams": {
-                  "width": "Full"
-                },
-                "fallbackText": "[HIGH] SSH brute force: 192.0.2.7 (closed)",
-                "body": [
-                  {
-                    "type": "RichTextBlock",
-                    "inlines": [
+              "type": "message",
+              "attachments": [
+                {
+                  "contentType": "application/vnd.microsoft.card.adaptive",
+                  "contentUrl": null,
+                  "content": {
+                    "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+                    "type": "AdaptiveCard",
+                    "version": "1.4",
+                    "msteams": {
+                      "width": "Full"
+                    },
+                    "fallbackText": "[HIGH] SSH brute force: 192.0.2.7 (closed)",
+                    "body": [
                       {
-                        "type": "TextRun",
-                        "text": "[HIGH] SSH brute force: 192.0.2.7 (closed)",
-                        "size": "Large",
-                        "weight": "Bolder",
-                        "color": "Attention"
+                        "type": "RichTextBlock",
+                        "inlines": [
+                          {
+                            "type": "TextRun",
+                            "text": "[HIGH] SSH brute force: 192.0.2.7 (closed)",
+                            "size": "Large",
+                            "weight": "Bolder",
+                            "color": "Attention"
+                          }
+                        ]
+                      },
+                      {
+                        "type": "RichTextBlock",
+                        "spacing": "Medium",
+                        "inlines": [
+                          {
+                            "type": "TextRun",
+                            "text": "Alert 17 closed by ada: true_positive"
+                          }
+                        ]
+                      },
+                      {
+                        "type": "RichTextBlock",
+                        "spacing": "Small",
+                        "inlines": [
+                          {
+                            "type": "TextRun",
+                            "text": "Rule: SSH brute force (high)"
+                          }
+                        ]
+                      },
+                      {
+                        "type": "RichTextBlock",
+                        "spacing": "Small",
+                        "inlines": [
+                          {
+                            "type": "TextRun",
+                            "text": "Techniques: T1110"
+                          }
+                        ]
+                      },
+                      {
+                        "type": "RichTextBlock",
+                        "spacing": "Small",
+                        "inlines": [
+                          {
+                            "type": "TextRun",
+                            "text": "Entity: ip 192.0.2.7"
+                          }
+                        ]
+                      },
+                      {
+                        "type": "RichTextBlock",
+                        "spacing": "Small",
+                        "inlines": [
+                          {
+                            "type": "TextRun",
+                            "text": "Also named: user root"
+                          }
+                        ]
+                      },
+                      {
+                        "type": "RichTextBlock",
+                        "spacing": "Small",
+                        "inlines": [
+                          {
+                            "type": "TextRun",
+                            "text": "Sources: file:/var/log/auth.log"
+                          }
+                        ]
+                      },
+                      {
+                        "type": "RichTextBlock",
+                        "spacing": "Small",
+                        "inlines": [
+                          {
+                            "type": "TextRun",
+                            "text": "Findings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z"
+                          }
+                        ]
+                      },
+                      {
+                        "type": "RichTextBlock",
+                        "spacing": "Small",
+                        "inlines": [
+                          {
+                            "type": "TextRun",
+                            "text": "Note: blocked at the edge"
+                          }
+                        ]
                       }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Medium",
-                    "inlines": [
+                    ],
+                    "actions": [
                       {
-                        "type": "TextRun",
-                        "text": "Alert 17 closed by ada: true_positive"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Rule: SSH brute force (high)"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "ATT&CK: T1110"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Entity: ip 192.0.2.7"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Also named: user root"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Sources: file:/var/log/auth.log"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Findings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.000000Z"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Note: blocked at the edge"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "https://vedette.example:8443/alerts/17"
+                        "type": "Action.OpenUrl",
+                        "title": "Open in Vedette",
+                        "url": "https://vedette.example:8443/alerts/17"
                       }
                     ]
                   }
-                ],
-                "actions": [
-                  {
-                    "type": "Action.OpenUrl",
-                    "title": "Open in Vedette",
-                    "url": "https://vedette.example:8443/alerts/17"
-                  }
-                ]
-              }
-            }
-          ]
-        }"#]],
+                }
+              ]
+            }"#]],
     );
-    check(
-        TEAMS,
-        vec![hostile()],
-        expect![[r#"
-        {
-          "type": "message",
-          "attachments": [
-            {
-              "contentType": "application/vnd.microsoft.card.adaptive",
-              "contentUrl": null,
-              "content": {
-                "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-                "type": "AdaptiveCard",
-                "version": "1.4",
-                "msteams": {
-                  "width": "Full"
-                },
-                "fallbackText": "[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m",
-                "body": [
-                  {
-                    "type": "RichTextBlock",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m",
-                        "size": "Large",
-                        "weight": "Bolder",
-                        "color": "Attention"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Medium",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Alert 17 opened by <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Rule: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m (high)"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "ATT&CK: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Entity: user <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Sources: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Findings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.000000Z"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "Note: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-                      }
-                    ]
-                  },
-                  {
-                    "type": "RichTextBlock",
-                    "spacing": "Small",
-                    "inlines": [
-                      {
-                        "type": "TextRun",
-                        "text": "https://vedette.example:8443/alerts/17"
-                      }
-                    ]
-                  }
-                ],
-                "actions": [
-                  {
-                    "type": "Action.OpenUrl",
-                    "title": "Open in Vedette",
-                    "url": "https://vedette.example:8443/alerts/17"
-                  }
-                ]
-              }
-            }
-          ]
-        }"#]],
-    );
+    // Nothing that knows Markdown.
+    let card: serde_json::Value = serde_json::from_str(&written(TEAMS, vec![hostile()])).unwrap();
+    let blocks = card["attachments"][0]["content"]["body"].as_array().unwrap();
+    let shown: Vec<_> = blocks.iter().map(|block| format!("{} {}", block["type"], block["inlines"][0])).collect();
+    assert!(blocks.iter().all(|block| block["inlines"].as_array().unwrap().len() == 1));
+    expect![[r#"
+        "RichTextBlock" {"type":"TextRun","text":"[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m","size":"Large","weight":"Bolder","color":"Attention"}
+        "RichTextBlock" {"type":"TextRun","text":"Alert 17 opened by <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"}
+        "RichTextBlock" {"type":"TextRun","text":"Rule: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m (high)"}
+        "RichTextBlock" {"type":"TextRun","text":"Techniques: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"}
+        "RichTextBlock" {"type":"TextRun","text":"Entity: user <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"}
+        "RichTextBlock" {"type":"TextRun","text":"Sources: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"}
+        "RichTextBlock" {"type":"TextRun","text":"Findings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z"}
+        "RichTextBlock" {"type":"TextRun","text":"Note: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m"}"#]].assert_eq(&shown.join("\n"));
 }
 
 #[test]
@@ -723,59 +424,59 @@ fn pagerduty() {
         PAGERDUTY,
         vec![sample::notice()],
         expect![[r#"
-        {
-          "routing_key": "0123456789abcdef0123456789abcdef",
-          "event_action": "trigger",
-          "dedup_key": "vedette-alert-17-660c26b46fc00",
-          "payload": {
-            "summary": "[HIGH] SSH brute force: 192.0.2.7",
-            "source": "192.0.2.7",
-            "severity": "error",
-            "timestamp": "2026-11-21T05:13:10.000000Z",
-            "component": "ip",
-            "class": "ssh-brute-force",
-            "custom_details": {
-              "alert": 17,
-              "rule": {
-                "id": "ssh-brute-force",
-                "title": "SSH brute force",
-                "author": "ada",
-                "techniques": [
-                  "T1110"
-                ],
-                "tactics": [
-                  "credential-access"
-                ]
-              },
-              "level": "high",
-              "entities": [
-                {
-                  "kind": "ip",
-                  "value": "192.0.2.7"
-                },
-                {
-                  "kind": "user",
-                  "value": "root"
-                }
-              ],
-              "sources": [
-                "file:/var/log/auth.log"
-              ],
-              "findings": 12,
-              "first": "2026-11-21T05:03:20.000000Z",
-              "last": "2026-11-21T05:13:10.000000Z",
-              "note": null
-            }
-          },
-          "client": "Vedette",
-          "client_url": "https://vedette.example:8443/alerts/17",
-          "links": [
             {
-              "href": "https://vedette.example:8443/alerts/17",
-              "text": "Open in Vedette"
-            }
-          ]
-        }"#]],
+              "routing_key": "0123456789abcdef0123456789abcdef",
+              "event_action": "trigger",
+              "dedup_key": "vedette-alert-17-660c26b46fc00",
+              "payload": {
+                "summary": "[HIGH] SSH brute force: 192.0.2.7",
+                "source": "192.0.2.7",
+                "severity": "error",
+                "timestamp": "2026-11-21T05:13:10.000000Z",
+                "component": "ip",
+                "class": "ssh-brute-force",
+                "custom_details": {
+                  "alert": 17,
+                  "rule": {
+                    "id": "ssh-brute-force",
+                    "title": "SSH brute force",
+                    "author": "ada",
+                    "techniques": [
+                      "T1110"
+                    ],
+                    "tactics": [
+                      "credential-access"
+                    ]
+                  },
+                  "level": "high",
+                  "entities": [
+                    {
+                      "kind": "ip",
+                      "value": "192.0.2.7"
+                    },
+                    {
+                      "kind": "user",
+                      "value": "root"
+                    }
+                  ],
+                  "sources": [
+                    "file:/var/log/auth.log"
+                  ],
+                  "findings": 12,
+                  "first": "2026-11-21T05:03:20Z",
+                  "last": "2026-11-21T05:13:10Z",
+                  "note": null
+                }
+              },
+              "client": "Vedette",
+              "client_url": "https://vedette.example:8443/alerts/17",
+              "links": [
+                {
+                  "href": "https://vedette.example:8443/alerts/17",
+                  "text": "Open in Vedette"
+                }
+              ]
+            }"#]],
     );
     check(
         PAGERDUTY,
@@ -798,60 +499,9 @@ fn pagerduty() {
           "dedup_key": "vedette-alert-17-660c26b46fc00"
         }"#]],
     );
-    check(
-        PAGERDUTY,
-        vec![hostile()],
-        expect![[r#"
-        {
-          "routing_key": "0123456789abcdef0123456789abcdef",
-          "event_action": "trigger",
-          "dedup_key": "vedette-alert-17-660c26b46fc00",
-          "payload": {
-            "summary": "[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m",
-            "source": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m",
-            "severity": "error",
-            "timestamp": "2026-11-21T05:13:10.000000Z",
-            "component": "user",
-            "class": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m",
-            "custom_details": {
-              "alert": 17,
-              "rule": {
-                "id": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m",
-                "title": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m",
-                "author": "ada",
-                "techniques": [
-                  "<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-                ],
-                "tactics": [
-                  "credential-access"
-                ]
-              },
-              "level": "high",
-              "entities": [
-                {
-                  "kind": "user",
-                  "value": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-                }
-              ],
-              "sources": [
-                "<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-              ],
-              "findings": 12,
-              "first": "2026-11-21T05:03:20.000000Z",
-              "last": "2026-11-21T05:13:10.000000Z",
-              "note": "<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m"
-            }
-          },
-          "client": "Vedette",
-          "client_url": "https://vedette.example:8443/alerts/17",
-          "links": [
-            {
-              "href": "https://vedette.example:8443/alerts/17",
-              "text": "Open in Vedette"
-            }
-          ]
-        }"#]],
-    );
+    let event: serde_json::Value = serde_json::from_str(&written(PAGERDUTY, vec![hostile()])).unwrap();
+    expect![[r#"[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\="'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\="'&amp;��[31m"#]].assert_eq(event["payload"]["summary"].as_str().unwrap());
+    assert!(!event.to_string().contains("\\u00") && !event.to_string().contains("\\n"));
 }
 
 #[test]
@@ -860,31 +510,31 @@ fn ntfy() {
         NTFY,
         vec![sample::notice()],
         expect![[r#"
-        {
-          "topic": "vedette-7d1f",
-          "title": "[HIGH] SSH brute force: 192.0.2.7",
-          "message": "Alert 17 opened\nRule: SSH brute force (high)\nATT&CK: T1110\nEntity: ip 192.0.2.7\nAlso named: user root\nSources: file:/var/log/auth.log\nFindings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.000000Z\nhttps://vedette.example:8443/alerts/17",
-          "priority": 4,
-          "tags": [
-            "warning"
-          ],
-          "click": "https://vedette.example:8443/alerts/17"
-        }"#]],
+            {
+              "topic": "vedette-7d1f",
+              "title": "[HIGH] SSH brute force: 192.0.2.7",
+              "message": "Alert 17 opened\nRule: SSH brute force (high)\nTechniques: T1110\nEntity: ip 192.0.2.7\nAlso named: user root\nSources: file:/var/log/auth.log\nFindings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z",
+              "priority": 4,
+              "tags": [
+                "warning"
+              ],
+              "click": "https://vedette.example:8443/alerts/17"
+            }"#]],
     );
     check(
         NTFY,
         vec![hostile()],
         expect![[r#"
-        {
-          "topic": "vedette-7d1f",
-          "title": "[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m",
-          "message": "Alert 17 opened by <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m\nRule: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m (high)\nATT&CK: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m\nEntity: user <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m\nSources: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m\nFindings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.000000Z\nNote: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\\=\"'&amp;��[31m\nhttps://vedette.example:8443/alerts/17",
-          "priority": 4,
-          "tags": [
-            "warning"
-          ],
-          "click": "https://vedette.example:8443/alerts/17"
-        }"#]],
+            {
+              "topic": "vedette-7d1f",
+              "title": "[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m",
+              "message": "Alert 17 opened by <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m\nRule: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m (high)\nTechniques: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m\nEntity: user <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m\nSources: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m\nFindings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z\nNote: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\\=\"'&amp;��[31m",
+              "priority": 4,
+              "tags": [
+                "warning"
+              ],
+              "click": "https://vedette.example:8443/alerts/17"
+            }"#]],
     );
 }
 
@@ -894,57 +544,57 @@ fn alertmanager() {
         ALERTMANAGER,
         vec![sample::notice()],
         expect![[r#"
-        [
-          {
-            "labels": {
-              "team": "soc",
-              "alertname": "SSH brute force",
-              "alert_id": "17",
-              "entity": "192.0.2.7",
-              "entity_kind": "ip",
-              "rule_id": "ssh-brute-force",
-              "severity": "high",
-              "job": "vedette"
-            },
-            "annotations": {
-              "summary": "[HIGH] SSH brute force: 192.0.2.7",
-              "description": "Alert 17 opened\nRule: SSH brute force (high)\nATT&CK: T1110\nEntity: ip 192.0.2.7\nAlso named: user root\nSources: file:/var/log/auth.log\nFindings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.000000Z\nhttps://vedette.example:8443/alerts/17",
-              "findings": "12",
-              "techniques": "T1110"
-            },
-            "startsAt": "2026-11-21T05:13:20.000000Z",
-            "endsAt": "2026-11-22T05:13:30.000000Z",
-            "generatorURL": "https://vedette.example:8443/alerts/17"
-          }
-        ]"#]],
+            [
+              {
+                "labels": {
+                  "team": "soc",
+                  "alertname": "SSH brute force",
+                  "alert_id": "17",
+                  "entity": "192.0.2.7",
+                  "entity_kind": "ip",
+                  "rule_id": "ssh-brute-force",
+                  "severity": "high",
+                  "job": "vedette"
+                },
+                "annotations": {
+                  "summary": "[HIGH] SSH brute force: 192.0.2.7",
+                  "description": "Alert 17 opened\nRule: SSH brute force (high)\nTechniques: T1110\nEntity: ip 192.0.2.7\nAlso named: user root\nSources: file:/var/log/auth.log\nFindings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z",
+                  "findings": "12",
+                  "techniques": "T1110"
+                },
+                "startsAt": "2026-11-21T05:13:20.000000Z",
+                "endsAt": "2026-11-22T05:13:30.000000Z",
+                "generatorURL": "https://vedette.example:8443/alerts/17"
+              }
+            ]"#]],
     );
     check(
         ALERTMANAGER,
         vec![sample::closed()],
         expect![[r#"
-        [
-          {
-            "labels": {
-              "team": "soc",
-              "alertname": "SSH brute force",
-              "alert_id": "17",
-              "entity": "192.0.2.7",
-              "entity_kind": "ip",
-              "rule_id": "ssh-brute-force",
-              "severity": "high",
-              "job": "vedette"
-            },
-            "annotations": {
-              "summary": "[HIGH] SSH brute force: 192.0.2.7 (closed)",
-              "description": "Alert 17 closed by ada: true_positive\nRule: SSH brute force (high)\nATT&CK: T1110\nEntity: ip 192.0.2.7\nAlso named: user root\nSources: file:/var/log/auth.log\nFindings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.000000Z\nNote: blocked at the edge\nhttps://vedette.example:8443/alerts/17",
-              "findings": "12",
-              "techniques": "T1110"
-            },
-            "startsAt": "2026-11-21T05:13:20.000000Z",
-            "endsAt": "2026-11-21T05:13:20.001000Z",
-            "generatorURL": "https://vedette.example:8443/alerts/17"
-          }
-        ]"#]],
+            [
+              {
+                "labels": {
+                  "team": "soc",
+                  "alertname": "SSH brute force",
+                  "alert_id": "17",
+                  "entity": "192.0.2.7",
+                  "entity_kind": "ip",
+                  "rule_id": "ssh-brute-force",
+                  "severity": "high",
+                  "job": "vedette"
+                },
+                "annotations": {
+                  "summary": "[HIGH] SSH brute force: 192.0.2.7 (closed)",
+                  "description": "Alert 17 closed by ada: true_positive\nRule: SSH brute force (high)\nTechniques: T1110\nEntity: ip 192.0.2.7\nAlso named: user root\nSources: file:/var/log/auth.log\nFindings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z\nNote: blocked at the edge",
+                  "findings": "12",
+                  "techniques": "T1110"
+                },
+                "startsAt": "2026-11-21T05:13:20.000000Z",
+                "endsAt": "2026-11-21T05:13:20.001000Z",
+                "generatorURL": "https://vedette.example:8443/alerts/17"
+              }
+            ]"#]],
     );
 }
 
@@ -954,92 +604,84 @@ fn smtp() {
         SMTP,
         vec![sample::notice()],
         expect![[r#"
-        From: Vedette <vedette@example.org>
-        Date: Sat, 21 Nov 2026 05:13:30 +0000
-        Subject: [HIGH] SSH brute force: 192.0.2.7
-        Message-ID: <vedette-5-18@example.org>
-        To: soc@example.org, Ada <ada@example.org>
-        Auto-Submitted: auto-generated
-        Importance: high
-        X-Vedette-Level: high
-        Content-Type: text/plain; charset=utf-8
-        Content-Transfer-Encoding: quoted-printable
+            From: Vedette <vedette@example.org>
+            Date: Sat, 21 Nov 2026 05:13:30 +0000
+            Subject: [HIGH] SSH brute force: 192.0.2.7
+            Message-ID: <vedette-5-18@example.org>
+            To: soc@example.org, Ada <ada@example.org>
+            Auto-Submitted: auto-generated
+            Importance: high
+            X-Vedette-Level: high
+            Content-Type: text/plain; charset=utf-8
+            Content-Transfer-Encoding: 7bit
 
-        Alert 17 opened
-        Rule: SSH brute force (high)
-        ATT&CK: T1110
-        Entity: ip 192.0.2.7
-        Also named: user root
-        Sources: file:/var/log/auth.log
-        Findings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.00000=
-        0Z
-        https://vedette.example:8443/alerts/17"#]],
+            Alert 17 opened
+            Rule: SSH brute force (high)
+            Techniques: T1110
+            Entity: ip 192.0.2.7
+            Also named: user root
+            Sources: file:/var/log/auth.log
+            Findings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z
+
+            https://vedette.example:8443/alerts/17"#]],
     );
     check(
         SMTP,
         vec![hostile()],
         expect![[r#"
-        From: Vedette <vedette@example.org>
-        Date: Sat, 21 Nov 2026 05:13:30 +0000
-        Subject: [HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7
-         =?utf-8?b?fX3vv73vv71CY2M6IHZAZXZpbC5leGFtcGxl77+9Lu+/ve+/vVFVSVTvv718?=
-         =?utf-8?b?XD0iJyZhbXA777+977+9WzMxbTo=?= <!channel> *b*
-         [x](https://evil.example) {{ 7*7 =?utf-8?b?fX3vv73vv71CY2M6IHZAZXZpbC5l?=
-         =?utf-8?b?eGFtcGxl77+9Lu+/ve+/vVFVSVTvv718XD0iJyZhbXA777+977+9WzMxbQ==?=
-        Message-ID: <vedette-5-18@example.org>
-        To: soc@example.org, Ada <ada@example.org>
-        Auto-Submitted: auto-generated
-        Importance: high
-        X-Vedette-Level: high
-        Content-Type: text/plain; charset=utf-8
-        Content-Transfer-Encoding: quoted-printable
+            From: Vedette <vedette@example.org>
+            Date: Sat, 21 Nov 2026 05:13:30 +0000
+            Subject: [HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc:
+             v@evil.example .  =?utf-8?b?UVVJVO+/vXxcPSInJmFtcDvvv73vv71bMzFtOg==?=
+             <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .
+              =?utf-8?b?UVVJVO+/vXxcPSInJmFtcDvvv73vv71bMzFt?=
+            Message-ID: <vedette-5-18@example.org>
+            To: soc@example.org, Ada <ada@example.org>
+            Auto-Submitted: auto-generated
+            Importance: high
+            X-Vedette-Level: high
+            Content-Type: text/plain; charset=utf-8
+            Content-Transfer-Encoding: quoted-printable
 
-        Alert 17 opened by <!channel> *b* [x](https://evil.example) {{ 7*7 }}=EF=BF=
-        =BD=EF=BF=BDBcc: v@evil.example=EF=BF=BD.=EF=BF=BD=EF=BF=BDQUIT=EF=BF=BD|\=
-        =3D"'&amp;=EF=BF=BD=EF=BF=BD[31m
-        Rule: <!channel> *b* [x](https://evil.example) {{ 7*7 }}=EF=BF=BD=EF=BF=BDB=
-        cc: v@evil.example=EF=BF=BD.=EF=BF=BD=EF=BF=BDQUIT=EF=BF=BD|\=3D"'&amp;=EF=
-        =BF=BD=EF=BF=BD[31m (high)
-        ATT&CK: <!channel> *b* [x](https://evil.example) {{ 7*7 }}=EF=BF=BD=EF=BF=
-        =BDBcc: v@evil.example=EF=BF=BD.=EF=BF=BD=EF=BF=BDQUIT=EF=BF=BD|\=3D"'&amp;=
-        =EF=BF=BD=EF=BF=BD[31m
-        Entity: user <!channel> *b* [x](https://evil.example) {{ 7*7 }}=EF=BF=BD=EF=
-        =BF=BDBcc: v@evil.example=EF=BF=BD.=EF=BF=BD=EF=BF=BDQUIT=EF=BF=BD|\=3D"'&a=
-        mp;=EF=BF=BD=EF=BF=BD[31m
-        Sources: <!channel> *b* [x](https://evil.example) {{ 7*7 }}=EF=BF=BD=EF=BF=
-        =BDBcc: v@evil.example=EF=BF=BD.=EF=BF=BD=EF=BF=BDQUIT=EF=BF=BD|\=3D"'&amp;=
-        =EF=BF=BD=EF=BF=BD[31m
-        Findings: 12, from 2026-11-21T05:03:20.000000Z to 2026-11-21T05:13:10.00000=
-        0Z
-        Note: <!channel> *b* [x](https://evil.example) {{ 7*7 }}=EF=BF=BD=EF=BF=BDB=
-        cc: v@evil.example=EF=BF=BD.=EF=BF=BD=EF=BF=BDQUIT=EF=BF=BD|\=3D"'&amp;=EF=
-        =BF=BD=EF=BF=BD[31m
-        https://vedette.example:8443/alerts/17"#]],
+            Alert 17 opened by <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc:=
+             v@evil.example .  QUIT=EF=BF=BD|\=3D"'&amp;=EF=BF=BD=EF=BF=BD[31m
+            Rule: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.examp=
+            le .  QUIT=EF=BF=BD|\=3D"'&amp;=EF=BF=BD=EF=BF=BD[31m (high)
+            Techniques: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil=
+            .example .  QUIT=EF=BF=BD|\=3D"'&amp;=EF=BF=BD=EF=BF=BD[31m
+            Entity: user <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evi=
+            l.example .  QUIT=EF=BF=BD|\=3D"'&amp;=EF=BF=BD=EF=BF=BD[31m
+            Sources: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.ex=
+            ample .  QUIT=EF=BF=BD|\=3D"'&amp;=EF=BF=BD=EF=BF=BD[31m
+            Findings: 12, from 2026-11-21T05:03:20Z to 2026-11-21T05:13:10Z
+            Note: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.examp=
+            le .  QUIT=EF=BF=BD|\=3D"'&amp;=EF=BF=BD=EF=BF=BD[31m
+
+            https://vedette.example:8443/alerts/17"#]],
     );
     check(
         SMTP,
         several(),
         expect![[r#"
-        From: Vedette <vedette@example.org>
-        Date: Sat, 21 Nov 2026 05:13:30 +0000
-        Subject: 3 notices of 2 alerts, worst high (quiet hours)
-        Message-ID: <vedette-5-18@example.org>
-        To: soc@example.org, Ada <ada@example.org>
-        Auto-Submitted: auto-generated
-        Importance: high
-        X-Vedette-Level: high
-        Content-Type: text/plain; charset=utf-8
-        Content-Transfer-Encoding: quoted-printable
+            From: Vedette <vedette@example.org>
+            Date: Sat, 21 Nov 2026 05:13:30 +0000
+            Subject: 3 notices of 2 alerts, worst high (quiet hours)
+            Message-ID: <vedette-5-18@example.org>
+            To: soc@example.org, Ada <ada@example.org>
+            Auto-Submitted: auto-generated
+            Importance: high
+            X-Vedette-Level: high
+            Content-Type: text/plain; charset=utf-8
+            Content-Transfer-Encoding: 7bit
 
-        3 notices of 2 alerts, from 2026-11-21T05:13:20.000000Z to 2026-11-21T05:13=
-        :20.000000Z
-        By level: high 2, low 1
+            3 notices of 2 alerts, from 2026-11-21T05:13:20Z to 2026-11-21T05:13:20Z
+            By level: high 2, low 1
 
-        [high] SSH brute force: 192.0.2.7, alert 17 opened, 12 findings
-        [high] SSH brute force: 192.0.2.7, alert 17 closed, 12 findings
-        [low] Port scan: 192.0.2.7, alert 18 opened, 3 findings
+            [high] SSH brute force: 192.0.2.7, alert 17 opened, 12 findings
+            [high] SSH brute force: 192.0.2.7, alert 17 closed, 12 findings
+            [low] Port scan: 192.0.2.7, alert 18 opened, 3 findings
 
-        https://vedette.example:8443/alerts"#]],
+            https://vedette.example:8443/alerts"#]],
     );
 }
 
@@ -1056,7 +698,7 @@ fn syslog() {
         CEF,
         vec![hostile()],
         expect![[
-            r#"<107>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - CEF:0|Vedette|Vedette|0.1.0|<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�\|\\="'&amp;��[31m|<!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�\|\\="'&amp;��[31m|8|rt=1795238000000 start=1795237400000 end=1795237990000 cnt=12 act=opened externalId=17 suser=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs1=user:<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs1Label=entity cs2=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs2Label=techniques cs4=https://vedette.example:8443/alerts/17 cs4Label=link msg=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m"#
+            r#"<107>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - CEF:0|Vedette|Vedette|0.1.0|<!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�\|\\="'&amp;��[31m|<!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�\|\\="'&amp;��[31m|8|rt=1795238000000 start=1795237400000 end=1795237990000 cnt=12 act=opened externalId=17 suser=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs1=user:<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs1Label=entity cs2=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m cs2Label=techniques cs4=https://vedette.example:8443/alerts/17 cs4Label=link msg=<!channel> *b* [x](https://evil.example) {{ 7*7 }}\r\nBcc: v@evil.example\n.\r\nQUIT�|\\\="'&amp;��[31m"#
         ]],
     );
     check(
@@ -1068,7 +710,7 @@ fn syslog() {
         TEXT,
         vec![hostile()],
         expect![[
-            r#"<131>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - BOM[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\="'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}��Bcc: v@evil.example�.��QUIT�|\="'&amp;��[31m"#
+            r#"<131>1 2026-11-21T05:13:20.000000Z monitor vedette PID alert - BOM[HIGH] <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\="'&amp;��[31m: <!channel> *b* [x](https://evil.example) {{ 7*7 }}  Bcc: v@evil.example .  QUIT�|\="'&amp;��[31m"#
         ]],
     );
 }

@@ -102,7 +102,7 @@ async fn what_never_passes_becomes_a_dead_letter_and_can_be_sent_after_all() {
     running.notifier.discard(first.id, now()).unwrap();
     let total = running.settled().await;
     assert_eq!((total.offered, total.sent, total.dead), (2, 1, 0));
-    assert_eq!(total.suppressed, [(Reason::Discarded, 1)]);
+    assert_eq!(total.suppressed, [(Reason::Discarded, 1)].into());
     assert!(running.notifier.retry(first.id, now()).is_err());
 }
 
@@ -240,7 +240,7 @@ async fn too_many_at_once_become_one_message() {
     assert_eq!(running.notifier.offer_all(&notices, now()).unwrap(), 9);
     let total = running.settled().await;
     assert_eq!((total.offered, total.sent), (9, 9));
-    assert_eq!(total.held, [(Held::RateLimit, 7)]);
+    assert_eq!(total.held, [(Held::RateLimit, 7)].into());
     let got = server.got();
     assert_eq!(got.len(), 3);
     let digest = got[2].json();
