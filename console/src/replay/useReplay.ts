@@ -27,7 +27,7 @@ export interface Score {
 }
 
 const columns =
-  '@timestamp, event.id, event.dataset, event.module, event.category, event.action, event.outcome, host.name, user.name, source.ip, destination.ip, destination.port, process.name, process.executable, process.command_line, file.path, registry.path, url.original, dns.question.name, cloud.account.id, message';
+  '@timestamp, event.id, event.dataset, event.module, event.category, event.action, event.outcome, host.name, user.name, source.ip, destination.ip, destination.port, process.name, process.executable, process.command_line, file.path, registry.path, winlog.event_data.TargetImage, winlog.event_data.ImageLoaded, url.original, dns.question.name, cloud.account.id, message';
 
 export const replayFilter = (entities: Entity[]): string =>
   entities.length === 1 ? entityFilter(entities[0]!) : `(${entities.map(entityFilter).join(' or ')})`;

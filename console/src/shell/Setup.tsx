@@ -26,7 +26,8 @@ export default function Setup() {
       return signIn(account.name, password);
     },
     onSuccess: (session) => {
-      client.clear();
+      // What somebody else was shown is not for this one.
+      client.removeQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
       client.setQueryData(['session'], session);
       navigate('/inbox', { replace: true });
     },

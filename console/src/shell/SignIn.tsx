@@ -28,7 +28,8 @@ export default function SignIn() {
     mutationFn: () => signIn(name.trim(), password),
     // The address stays what it was: whoever came by a permalink arrives there.
     onSuccess: (session) => {
-      client.clear();
+      // What somebody else was shown is not for this one.
+      client.removeQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
       client.setQueryData(['session'], session);
     },
     onError: () => setPassword(''),

@@ -29,9 +29,10 @@ export function sharedWord(lines: string[]): string {
 
 /** A pattern for one line: addresses and numbers become captures, the rest stays text. */
 export function grok(line: string): string {
-  let n = 0;
+  let numbers = 0;
+  let addresses = 0;
   const escaped = line.replace(/[\\^$.*+?()[\]{}|%]/g, '\\$&');
   return escaped
-    .replace(/\b\d{1,3}\\\.\d{1,3}\\\.\d{1,3}\\\.\d{1,3}\b/g, () => (n++ === 0 ? '%{IPV4:source.ip}' : `%{IPV4:mine.ip${n}}`))
-    .replace(/(?<![\w.{:])\d{2,}(?![\w}])/g, () => `%{INT:mine.n${++n}}`);
+    .replace(/\b\d{1,3}\\\.\d{1,3}\\\.\d{1,3}\\\.\d{1,3}\b/g, () => (addresses++ === 0 ? '%{IPV4:source.ip}' : `%{IPV4:mine.ip${addresses}}`))
+    .replace(/(?<![\w.{:])\d{2,}(?![\w}])/g, () => `%{INT:mine.n${++numbers}}`);
 }

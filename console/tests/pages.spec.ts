@@ -1,0 +1,63 @@
+// Every page, in both themes, at 1280 px and on a phone: axe reports nothing, nothing sticks out, everything can be hit.
+import { api } from './server';
+import { accessible, expect, settled, test } from './test';
+
+const pages: [string, string, RegExp][] = [
+  ['inbox', '/inbox', /Inbox/],
+  ['inbox with a panel', '/inbox?state=all&alert=1', /Inbox/],
+  ['hunt', '/hunt?q=&from=now-24h', /Hunt/],
+  ['hunt with an event', '/hunt?q=Accepted&from=now-24h&event=EVENT', /Hunt/],
+  ['hunt with a summary', '/hunt?q=*%20%7C%20summarize%20n%3Dcount()%20by%20host.name&from=all', /Hunt/],
+  ['entities', '/entity', /Entities/],
+  ['entity', '/entity/host/web1', /web1/],
+  ['replay', '/replay?e=host:web1&e=ip:203.0.113.1&from=now-24h', /Replay/],
+  ['replay of nobody', '/replay', /Replay/],
+  ['rules', '/rules', /Rules/],
+  ['refused rules', '/rules?tab=refused', /Rules/],
+  ['coverage', '/rules?tab=attack&technique=T1110', /Rules/],
+  ['exceptions', '/rules?tab=exceptions', /Rules/],
+  ['a rule', '/rules/438ca65e-765f-4bb0-874b-9bb767146fca', /SSH password refused/],
+  ['a new rule', '/rules/edit', /Write a rule/],
+  ['sources', '/sources', /Sources/],
+  ['unparsed', '/sources?tab=unparsed', /Sources/],
+  ['health', '/sources?tab=health', /Sources/],
+  ...['account', 'users', 'tokens', 'notifications', 'retention', 'receivers'].map((tab): [string, string, RegExp] => [`settings ${tab}`, `/settings?tab=${tab}`, /Settings/]),
+  ['nothing', '/no/such/page', /.*/],
+];
+
+let event = '';
+test.beforeAll(async () => {
+  const answer = await api<{ rows: Record<string, string>[] }>('POST', '/search', { query: 'Accepted', limit: 1 });
+  event = answer.rows[0]!['event.id']!;
+});
+
+for (const scheme of ['dark', 'light'] as const) {
+  for (const [name, path, heading] of pages) {
+    test(`${name}, ${scheme}`, async ({ page }) => {
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.goto(path.replace('EVENT', event));
+      await settled(page);
+      await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', scheme);
+      if (name !== 'nothing') await expect(page.getByRole('heading', { level: 1 })).toHaveText(heading);
+      await accessible(page);
+      await page.setViewportSize({ width: 390, height: 844 });
+      await page.waitForTimeout(200);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+      await accessible(page);
+    });
+  }
+}
+
+test('everything that can be pressed is at least 24 px', async ({ page }) => {
+  for (const path of ['/inbox?state=all&alert=1', '/hunt?q=&from=now-24h', '/sources', '/rules', '/replay?e=host:web1&from=now-24h', '/settings?tab=users']) {
+    await page.goto(path);
+    await settled(page);
+    const small = await page.evaluate(() =>
+      [...document.querySelectorAll('button, select, [role=slider], input:not([type=hidden])')]
+        .map((it) => ({ it, box: it.getBoundingClientRect() }))
+        .filter(({ it, box }) => box.width > 1 && box.height > 1 && (box.width < 24 || box.height < 24) && !it.closest('label'))
+        .map(({ it, box }) => `${it.outerHTML.slice(0, 90)} ${Math.round(box.width)}x${Math.round(box.height)}`),
+    );
+    expect(small, path).toEqual([]);
+  }
+});
