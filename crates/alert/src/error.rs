@@ -67,9 +67,12 @@ pub enum AlertError {
         /// The open one.
         open: AlertId,
     },
-    /// An exception is not one, or there is none.
+    /// An exception says too little, or there are too many.
     #[error("exception: {0}")]
     Exception(String),
+    /// There is no such exception.
+    #[error("there is no exception {0}")]
+    NoException(i64),
     /// A text is longer than its limit.
     #[error("{what} of {bytes} bytes is longer than {limit}")]
     TooLong {

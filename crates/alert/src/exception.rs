@@ -74,7 +74,8 @@ fn field_of(kind: &str) -> &str {
 impl Condition {
     fn holds(&self, matched: &[Matched], entities: &[Entity]) -> bool {
         let by_match = matched.iter().any(|found| found.field == self.field && fits(&self.value, &found.value));
-        by_match || entities.iter().any(|entity| field_of(&entity.kind) == self.field && fits(&self.value, &entity.value))
+        by_match
+            || entities.iter().any(|entity| field_of(&entity.kind) == self.field && fits(&self.value, &entity.value))
     }
 }
 
@@ -192,7 +193,7 @@ impl Alerts {
     /// If there is none of that number, or the file cannot be written.
     pub fn remove_exception(&self, id: i64) -> Result<(), AlertError> {
         self.write(|writing| match writing.tx.execute("DELETE FROM exceptions WHERE id = ?1", [id])? {
-            0 => Err(AlertError::Exception(format!("there is no exception {id}"))),
+            0 => Err(AlertError::NoException(id)),
             _ => Ok(()),
         })
     }
@@ -201,16 +202,12 @@ impl Alerts {
     ///
     /// # Errors
     /// It has no condition, or the file cannot be read.
-    pub fn preview_exception(
-        &self,
-        rule: &str,
-        conditions: &[Condition],
-        since: Time,
-    ) -> Result<Preview, AlertError> {
+    pub fn preview_exception(&self, rule: &str, conditions: &[Condition], since: Time) -> Result<Preview, AlertError> {
         check(rule, conditions, "only looked at")?;
         self.read(|db| {
             let mut preview = Preview::default();
-            let mut alerts = db.prepare_cached("SELECT id, count, verdict FROM alerts WHERE rule_id = ?1 AND last_time >= ?2")?;
+            let mut alerts =
+                db.prepare_cached("SELECT id, count, verdict FROM alerts WHERE rule_id = ?1 AND last_time >= ?2")?;
             let mut entities = db.prepare_cached("SELECT kind, value FROM entities WHERE alert = ?1")?;
             let mut hits = db.prepare_cached("SELECT matched FROM hits WHERE alert = ?1 AND time >= ?2")?;
             let rows = alerts.query_map(params![rule, since.micros()], |row| {

@@ -13,7 +13,8 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, broadcast};
 use utoipa::ToSchema;
 use vedette_alert::Alerts;
-use vedette_event::{Batch, Time};
+use vedette_event::{Batch, SourceId, Time};
+use vedette_notify::Notifier;
 
 use crate::{Action, Console, Custody, RulesView, accounts::Accounts, rooms::Rooms};
 
@@ -21,6 +22,8 @@ use crate::{Action, Console, Custody, RulesView, accounts::Accounts, rooms::Room
 pub struct App {
     /// The alert file.
     pub alerts: Alerts,
+    /// Who is told of alerts.
+    pub notifier: Notifier,
     /// The account file.
     pub accounts: Accounts,
     /// The rooms below: spool, store, query.
@@ -78,6 +81,8 @@ pub trait HealthView: Send + Sync {
     fn checks(&self) -> Vec<Check>;
     /// How far the history is proved.
     fn ledger(&self) -> LedgerStatus;
+    /// Since when a source is quiet, if it is, and by when its next record is expected, if it has a rhythm.
+    fn quiet(&self, source: SourceId) -> (Option<Time>, Option<Time>);
 }
 
 /// How far the history is proved.

@@ -93,11 +93,15 @@ impl IntoResponse for Problem {
 impl From<AlertError> for Problem {
     fn from(error: AlertError) -> Self {
         match error {
-            AlertError::Unknown(_) => Problem::new(StatusCode::NOT_FOUND, error.to_string()),
+            AlertError::Unknown(_) | AlertError::NoException(_) => {
+                Problem::new(StatusCode::NOT_FOUND, error.to_string())
+            }
             AlertError::Transition { .. } | AlertError::GroupOpen { .. } => {
                 Problem::new(StatusCode::CONFLICT, error.to_string())
             }
-            AlertError::TooLong { .. } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+            AlertError::TooLong { .. } | AlertError::Exception(_) => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+            }
             _ => Problem::internal(&error),
         }
     }

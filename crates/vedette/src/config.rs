@@ -45,6 +45,8 @@ pub struct Config {
     pub receivers: Receivers,
     /// Parsers and rules.
     pub detection: Detection,
+    /// Who is told of alerts.
+    pub notifications: vedette_notify::Config,
     /// How history is proved.
     pub ledger: LedgerConfig,
     /// Limits of the store.
@@ -291,6 +293,7 @@ impl Config {
 
     fn check(&self) -> Result<(), String> {
         self.receivers.check()?;
+        self.notifications.check().map_err(|error| format!("notifications: {error}"))?;
         self.ledger.check()?;
         if let Some(anchor) = self.ledger.anchors.iter().find(|anchor| anchor.every_seconds == 0) {
             return Err(format!("ledger.anchors: {}: every_seconds is 0, without a pause", anchor.url));

@@ -28,7 +28,7 @@ fn what_an_exception_hides_is_counted_once_and_no_alert() {
     // Hidden is hidden; what comes from now on is not.
     record(&alerts, &[findings[0].clone(), finding("r", "192.0.2.7", 4)], 12);
     assert_eq!(all(&alerts).iter().map(|alert| alert.alert.count).sum::<u64>(), 3);
-    assert!(matches!(alerts.remove_exception(made.id), Err(AlertError::Exception(_))));
+    assert!(matches!(alerts.remove_exception(made.id), Err(AlertError::NoException(_))));
 }
 
 #[test]
@@ -63,7 +63,8 @@ fn a_preview_says_what_would_have_been_hidden() {
     record(&alerts, &[finding("r", "192.0.2.7", 1), finding("r", "192.0.2.7", 4), finding("r", "192.0.2.8", 2)], 10);
     let id = all(&alerts).iter().find(|alert| alert.alert.entity.value == "192.0.2.8").unwrap().alert.id;
     alerts.close(id, Verdict::TruePositive, "ada", None, Time::from_secs(11)).unwrap();
-    let preview = |value: &str| alerts.preview_exception("r", &[condition("source.ip", value)], Time::from_secs(0)).unwrap();
+    let preview =
+        |value: &str| alerts.preview_exception("r", &[condition("source.ip", value)], Time::from_secs(0)).unwrap();
     assert_eq!(preview("192.0.2.7"), Preview { findings: 2, alerts: 1, true_positives: 0 });
     assert_eq!(preview("192.0.2.*"), Preview { findings: 3, alerts: 2, true_positives: 1 });
     assert_eq!(preview("198.51.100.1"), Preview::default());

@@ -4,9 +4,11 @@ mod access;
 pub(crate) mod alerts;
 mod custody;
 mod events;
+mod exceptions;
 pub(crate) mod health;
 mod metrics;
 pub(crate) mod model;
+mod notifications;
 mod rules;
 mod search;
 pub(crate) mod session;
@@ -45,6 +47,7 @@ use crate::{App, accounts::Scope, auth};
         (name = "health", description = "Is it alive, how is it doing"),
         (name = "alerts", description = "The inbox"),
         (name = "events", description = "Search and live tail"),
+        (name = "notifications", description = "Who is told, and what became of every notice"),
         (name = "custody", description = "Evidence, erasure, legal holds"),
         (name = "sources", description = "Where records come from, and what became of each"),
         (name = "rules", description = "What detects, and what was refused"),
@@ -119,6 +122,11 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(events::get_event))
         .routes(routes!(events::list_unparsed))
         .routes(routes!(custody::list_holds))
+        .routes(routes!(exceptions::list_exceptions))
+        .routes(routes!(exceptions::preview_exception))
+        .routes(routes!(notifications::get_notifications))
+        .routes(routes!(notifications::list_suppressed))
+        .routes(routes!(notifications::list_dead_letters))
         .routes(routes!(rules::list_rules))
         .routes(routes!(rules::list_refused_rules))
         .routes(routes!(rules::get_rule))
@@ -135,11 +143,16 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(alerts::reopen_alert))
         .routes(routes!(alerts::assign_alert))
         .routes(routes!(alerts::note_alert))
+        .routes(routes!(exceptions::make_exception))
+        .routes(routes!(exceptions::remove_exception))
+        .routes(routes!(notifications::retry_dead_letter))
+        .routes(routes!(notifications::discard_dead_letter))
         .routes(routes!(custody::export_evidence));
     let admin = OpenApiRouter::new()
         .routes(routes!(access::list_users, access::invite_user))
         .routes(routes!(access::remove_user))
         .routes(routes!(rules::save_rules, rules::remove_rules))
+        .routes(routes!(notifications::test_channel))
         .routes(routes!(custody::erase_events))
         .routes(routes!(custody::set_hold))
         .routes(routes!(custody::lift_hold));

@@ -251,6 +251,14 @@ pub(crate) struct SourceModel {
     pub refused: BTreeMap<String, u64>,
     /// What is lost, by reason.
     pub shed: BTreeMap<String, u64>,
+    /// Since when it is silent for unusually long; none if it is not.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub quiet_since: Option<Time>,
+    /// By when its next record is expected; none if its rhythm is not known yet.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expected: Option<Time>,
 }
 
 impl SourceModel {
@@ -266,6 +274,12 @@ impl SourceModel {
             stored: losses.stored,
             refused: by_name(&losses.refused),
             shed: by_name(&losses.shed),
+            quiet_since: None,
+            expected: None,
         }
+    }
+
+    pub(crate) fn with_rhythm(self, (quiet_since, expected): (Option<Time>, Option<Time>)) -> Self {
+        SourceModel { quiet_since, expected, ..self }
     }
 }

@@ -25,8 +25,12 @@ pub(crate) async fn list_sources(State(app): State<Arc<App>>) -> Result<Json<Sou
 
 pub(crate) async fn list(app: Arc<App>) -> Result<Vec<SourceModel>, Problem> {
     blocking(move || {
-        let mut sources: Vec<_> =
-            app.rooms.ledger().iter().map(|(source, losses)| SourceModel::new(source, losses)).collect();
+        let mut sources: Vec<_> = app
+            .rooms
+            .ledger()
+            .iter()
+            .map(|(source, losses)| SourceModel::new(source, losses).with_rhythm(app.health.quiet(source.id)))
+            .collect();
         sources.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(sources)
     })

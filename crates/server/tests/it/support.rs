@@ -218,6 +218,10 @@ impl HealthView for FakeHealth {
         vec![Check { name: "receiver:syslog-udp".into(), status: Status::Ok, detail: Some(HOSTILE.into()) }]
     }
 
+    fn quiet(&self, _: vedette_event::SourceId) -> (Option<Time>, Option<Time>) {
+        (None, None)
+    }
+
     fn ledger(&self) -> LedgerStatus {
         let witness = |name: &str, cosigned| WitnessStatus { name: name.into(), cosigned, complaint: None };
         let cosigned = Cosigned { entries: 1233, time: Time::from_secs(1_789_999_997), seconds_ago: 3 };
@@ -304,6 +308,8 @@ pub fn server_with(over: Arc<dyn Rooms>, console: Console) -> Server {
     gates.trial = std::time::Duration::from_secs(1);
     let app = Arc::new(App {
         alerts: Alerts::open(&dir.path().join("alerts.db")).unwrap(),
+        notifier: vedette_notify::Notifier::open(&dir.path().join("notify.db"), vedette_notify::Config::default())
+            .unwrap(),
         accounts: Accounts::open(&dir.path().join("users.db")).unwrap(),
         rooms: over,
         custody: Arc::new(FakeCustody::default()),

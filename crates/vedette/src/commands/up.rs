@@ -120,6 +120,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
 
     let accounts = Accounts::open(&node.dir.join("users.db"))?;
     let ended = Arc::new(Mutex::new(Vec::new()));
+    let left_out = Arc::new(Mutex::new(Vec::new()));
     let rooms = Arc::new(Local::new(node.spool.clone(), node.store.clone(), node.engine.clone()));
     let keeper = Arc::new(Keeper::new(&node, rooms.clone(), journal.clone(), Handle::current()));
     // Sealing, which it waits for, goes on meanwhile.
@@ -131,6 +132,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     });
     let app = Arc::new(App {
         alerts: node.alerts.clone(),
+        notifier: node.notifier.clone(),
         accounts: accounts.clone(),
         rooms,
         custody: keeper.clone(),
@@ -143,6 +145,9 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
             counters,
             proof: proof.clone(),
             ended: ended.clone(),
+            left_out: left_out.clone(),
+            quiet,
+            notifier: node.notifier.clone(),
         }),
         console: files,
         live,
@@ -185,7 +190,11 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     // Before `ready` is said: whoever reads that may stop it at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     announce(console, &receivers, &accounts, &certificate)?;
+    left_out.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&receivers.left_out);
     let mut tasks = receivers.run(&shutdown);
+    let sources = node.source_names();
+    let watch = node.notifier.clone().watch(node.alerts.clone(), Arc::new(move |id| sources(id)), shutdown.clone());
+    let notifying = [tokio::spawn(watch), tokio::spawn(node.notifier.clone().run(shutdown.clone()))];
     if !witnesses.is_empty() {
         tokio::spawn(proof.clone().run(journal.clone()));
     }
@@ -217,6 +226,9 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     tracing::info!("stopping: receivers end, what is acknowledged is sealed");
     shutdown.cancel();
     while tasks.join_next().await.is_some() {}
+    for task in notifying {
+        task.await.context("notifications failed")?;
+    }
     tls.await.context("the console's listener failed")?;
     unix.await.context("the local socket's listener failed")??;
     // The journal takes the last word before the pipeline drains.

@@ -62,7 +62,8 @@ impl Maintenance {
     /// Runs until `stop` is set.
     pub fn run(self, stop: &AtomicBool) {
         let start = Instant::now();
-        let every = [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY, LOOK_AT_CLOCK_EVERY, TELL_EVERY, LISTEN_EVERY];
+        let every =
+            [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY, LOOK_AT_CLOCK_EVERY, TELL_EVERY, LISTEN_EVERY];
         let mut due = every.map(|every| start + every);
         // What became too old while it did not run goes soon.
         due[2] = start + RETAIN_FIRST;

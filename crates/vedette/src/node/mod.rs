@@ -33,9 +33,10 @@ use std::{
 
 use anyhow::Context;
 use vedette_alert::Alerts;
-use vedette_event::{Derive, Diagnostic};
+use vedette_event::{Derive, Diagnostic, SourceId};
 use vedette_intake::parse::Parsers;
 use vedette_ledger::Ledger;
+use vedette_notify::Notifier;
 use vedette_query::{Engine, SourceLookup};
 use vedette_spool::Spool;
 use vedette_store::{Budget, NewSegment, Store};
@@ -56,6 +57,8 @@ pub struct Node {
     pub store: Store,
     /// The inbox.
     pub alerts: Alerts,
+    /// Who is told of it.
+    pub notifier: Notifier,
     /// What derives fields.
     pub parsers: Arc<Parsers>,
     /// What detects.
@@ -84,6 +87,8 @@ impl Node {
         let store =
             Store::open(&dir.join("store"), store_options(config, &ages, &ledger)).context("cannot open the store")?;
         let alerts = Alerts::open(&dir.join("alerts.db")).context("cannot open the alerts")?;
+        let notifier = Notifier::open(&dir.join("notify.db"), config.notifications.clone())
+            .context("cannot open the notifications")?;
         let (parsers, refused_parsers) = parsers(config);
         let parsers = Arc::new(parsers);
         let rules = Arc::new(Rules::load(&config.detection, dir)?);
@@ -94,7 +99,7 @@ impl Node {
             vedette_query::Options { sources: Some(sources(&spool)), ..Default::default() },
         )?;
         let dir = dir.to_owned();
-        Ok(Node { dir, spool, ledger, store, alerts, parsers, rules, engine, refused_parsers, ages, sealer })
+        Ok(Node { dir, spool, ledger, store, alerts, notifier, parsers, rules, engine, refused_parsers, ages, sealer })
     }
 
     /// A pipeline over this folder.
@@ -110,6 +115,12 @@ impl Node {
             self.parsers.clone(),
             self.rules.clone(),
         )
+    }
+
+    /// The names of sources by their numbers.
+    pub fn source_names(&self) -> impl Fn(SourceId) -> Option<String> + Send + Sync + 'static {
+        let lookup = sources(&self.spool);
+        move |id| Some(lookup(id, "")?.name.to_string())
     }
 
     /// Brings everything that is durable in the spool into the store, and seals it.

@@ -142,6 +142,11 @@ impl Quiet {
         write().with_context(|| format!("cannot write {}", self.file.display()))
     }
 
+    /// How many sources are quiet.
+    pub fn count(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).silent.len()
+    }
+
     /// Since when a source is quiet, if it is, and by when its next record is expected.
     pub fn of(&self, source: SourceId) -> (Option<Time>, Option<Time>) {
         let Some(patience) = &self.patience else { return (None, None) };

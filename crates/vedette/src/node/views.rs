@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 use vedette_server::{Check, HealthView, LedgerStatus, Status};
 use vedette_spool::Spool;
 
-use super::{pipeline::Counters, proof::Proof, rules::Rules};
+use vedette_event::{SourceId, Time};
+use vedette_notify::{ChannelStatus, Notifier};
+
+use super::{pipeline::Counters, proof::Proof, quiet::Quiet, rules::Rules};
 
 /// The node's own health.
 pub struct NodeHealth {
@@ -21,6 +24,12 @@ pub struct NodeHealth {
     pub proof: Arc<Proof>,
     /// Receivers that ended, and why.
     pub ended: Arc<Mutex<Vec<String>>>,
+    /// Listeners that nobody asked for and that another program keeps from their ports.
+    pub left_out: Arc<Mutex<Vec<String>>>,
+    /// Sources that have gone quiet.
+    pub quiet: Arc<Quiet>,
+    /// Who is told of alerts.
+    pub notifier: Notifier,
 }
 
 impl HealthView for NodeHealth {
@@ -53,7 +62,35 @@ impl HealthView for NodeHealth {
         checks.extend(self.proof.check());
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         checks.extend(ended.iter().map(|why| check("receiver", Status::Fail, Some(why.clone()))));
+        let left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.extend(left_out.iter().map(|why| check("receiver", Status::Warn, Some(why.clone()))));
+        match self.quiet.count() {
+            0 => {}
+            n => {
+                let detail = format!("{n} sources have gone quiet; the list of sources says since when");
+                checks.push(check("sources", Status::Warn, Some(detail)));
+            }
+        }
+        checks.push(match self.notifier.status() {
+            Err(error) => check("notifications", Status::Fail, Some(error.to_string())),
+            Ok(status) => {
+                let wrong = |channel: &ChannelStatus| {
+                    let error = channel.error.as_ref().map(|error| format!("{}: {error}", channel.name));
+                    let dead = (channel.dead > 0).then(|| format!("{}: {} given up", channel.name, channel.dead));
+                    error.or(dead)
+                };
+                let wrong: Vec<String> = status.channels.iter().filter_map(wrong).collect();
+                match wrong.is_empty() {
+                    true => check("notifications", Status::Ok, None),
+                    false => check("notifications", Status::Warn, Some(wrong.join("; "))),
+                }
+            }
+        });
         checks
+    }
+
+    fn quiet(&self, source: SourceId) -> (Option<Time>, Option<Time>) {
+        self.quiet.of(source)
     }
 
     fn ledger(&self) -> LedgerStatus {
