@@ -18,6 +18,7 @@ mod imports;
 mod journal;
 mod own_rules;
 mod proofs;
+mod quiet;
 mod sealer_deaths;
 mod shippers;
 mod stopped_pipeline;
