@@ -46,7 +46,7 @@ test('saved searches', async ({ page }) => {
   await settled(page);
   await page.getByRole('button', { name: 'Saved' }).click();
   await page.getByRole('menuitem', { name: 'Save this search…' }).click();
-  await page.getByLabel('Name').fill('Log-ins');
+  await page.getByRole('textbox', { name: 'Name' }).fill('Log-ins');
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await expect(page.getByText('Saved as Log-ins')).toBeVisible();
   expect(saved[0]!.body).toEqual({ name: 'Log-ins', query: 'Accepted', language: 'hunt', columns: ['@timestamp', 'event.dataset', 'host.name', 'message'] });

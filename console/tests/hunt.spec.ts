@@ -6,7 +6,7 @@ const box = (page: Page) => page.getByRole('textbox', { name: 'Search', exact: t
 const table = (page: Page) => page.getByRole('table', { name: 'Results' });
 const rows = (page: Page) => table(page).getByRole('row');
 /** Searches are events too, and would find themselves: ours are for what sshd says. */
-const ACCEPTED = 'Accepted process.name:sshd';
+const ACCEPTED = 'Accepted event.dataset:linux.sshd';
 const q = (query: string, more = '') => `/hunt?q=${encodeURIComponent(query)}&from=all${more}`;
 
 async function ask(page: Page, query: string): Promise<void> {
@@ -21,7 +21,7 @@ test('/ goes to the box, Enter runs, the state is in the address', async ({ page
   await page.goto('/hunt');
   await settled(page);
   await page.keyboard.press('/');
-  await page.keyboard.type('Accepted process.name:sshd');
+  await page.keyboard.type('Accepted event.dataset:linux.sshd');
   await page.keyboard.press('Escape');
   await page.keyboard.press('/');
   await page.keyboard.press('Enter');
@@ -44,7 +44,7 @@ test('completion of fields, values and stages', async ({ page }) => {
   await expect(offers.filter({ hasText: 'user.name' }).first()).toBeVisible();
   await page.keyboard.press('Tab');
   await expect(box(page)).toHaveText('user.name:');
-  await page.keyboard.type('ad');
+  await page.keyboard.type('ad', { delay: 80 });
   await expect(offers.filter({ hasText: /^ada/ })).toBeVisible();
   await page.keyboard.press('Tab');
   await expect(box(page)).toHaveText('user.name:ada');
@@ -67,7 +67,7 @@ test('a mistake has a caret and the way out', async ({ page }) => {
 });
 
 test('numbers of a summary lead to their events', async ({ page }) => {
-  await page.goto(q('message:Failed* process.name:sshd | summarize n = count() by host.name'));
+  await page.goto(q('message:Failed* event.dataset:linux.sshd | summarize n = count() by host.name'));
   await rows(page).filter({ hasText: 'web1' }).getByRole('link').last().click();
   await expect(page).toHaveURL(/host\.name%3Aweb1/);
   await expect(page.getByText('40 events')).toBeVisible();
@@ -81,7 +81,7 @@ test('SQL in the same editor', async ({ page }) => {
 });
 
 test('the histogram: brush narrows, its table says the same', async ({ page }) => {
-  await page.goto(q('Failed process.name:sshd'));
+  await page.goto(q('Failed event.dataset:linux.sshd'));
   await settled(page);
   const chart = page.getByRole('img', { name: /Events over time/ });
   await page.getByRole('button', { name: 'As a table' }).click();
@@ -111,7 +111,7 @@ test('j, k and Enter walk through events; parsed and original; narrowing', async
   await expect(panel.locator('pre')).toContainText('Accepted publickey for ada');
   await panel.getByRole('button', { name: 'Fields', exact: true }).click();
   await panel.getByRole('button', { name: 'Only events with this user.name', exact: true }).click();
-  await expect(page).toHaveURL(/q=Accepted\+process\.name%3Asshd\+user\.name%3Aada/);
+  await expect(page).toHaveURL(/q=Accepted\+event\.dataset%3Alinux\.sshd\+user\.name%3Aada/);
   await expect(page.getByText('1 events')).toBeVisible();
   await page.goto(q(ACCEPTED, '&event=1-0'));
   await page.keyboard.press('Escape');
@@ -146,7 +146,7 @@ test('columns: from the field list, by drag, by menu; kept in the address', asyn
 });
 
 test('statistics of a field', async ({ page }) => {
-  await page.goto(q('Failed process.name:sshd host.name:web1'));
+  await page.goto(q('Failed event.dataset:linux.sshd host.name:web1'));
   await settled(page);
   await page.getByRole('button', { name: /^source\.ip/ }).click();
   await expect(page.getByRole('link', { name: /^8 / })).toHaveCount(5);
