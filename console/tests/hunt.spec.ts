@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { sshd } from './feed';
-import { send } from './server';
 import { expect, settled, test } from './test';
 import type { Page } from '@playwright/test';
 
 const box = (page: Page) => page.getByRole('textbox', { name: 'Search', exact: true });
 const table = (page: Page) => page.getByRole('table', { name: 'Results' });
 const rows = (page: Page) => table(page).getByRole('row');
+/** Searches are events too, and would find themselves: ours are for what sshd says. */
+const ACCEPTED = 'Accepted event.dataset:linux.sshd';
 const q = (query: string, more = '') => `/hunt?q=${encodeURIComponent(query)}&from=all${more}`;
 
 async function ask(page: Page, query: string): Promise<void> {
@@ -21,7 +21,9 @@ test('/ goes to the box, Enter runs, the state is in the address', async ({ page
   await page.goto('/hunt');
   await settled(page);
   await page.keyboard.press('/');
-  await page.keyboard.type('Accepted');
+  await page.keyboard.type('Accepted event.dataset:linux.sshd');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('/');
   await page.keyboard.press('Enter');
   await expect(page).toHaveURL(/q=Accepted/);
   await expect(page.getByText('2 events')).toBeVisible();
@@ -42,7 +44,7 @@ test('completion of fields, values and stages', async ({ page }) => {
   await expect(offers.filter({ hasText: 'user.name' }).first()).toBeVisible();
   await page.keyboard.press('Tab');
   await expect(box(page)).toHaveText('user.name:');
-  await page.keyboard.type('ad');
+  await page.keyboard.type('ad', { delay: 80 });
   await expect(offers.filter({ hasText: /^ada/ })).toBeVisible();
   await page.keyboard.press('Tab');
   await expect(box(page)).toHaveText('user.name:ada');
@@ -65,7 +67,7 @@ test('a mistake has a caret and the way out', async ({ page }) => {
 });
 
 test('numbers of a summary lead to their events', async ({ page }) => {
-  await page.goto(q('message:Failed* | summarize n = count() by host.name'));
+  await page.goto(q('message:Failed* event.dataset:linux.sshd | summarize n = count() by host.name'));
   await rows(page).filter({ hasText: 'web1' }).getByRole('link').last().click();
   await expect(page).toHaveURL(/host\.name%3Aweb1/);
   await expect(page.getByText('40 events')).toBeVisible();
@@ -79,7 +81,7 @@ test('SQL in the same editor', async ({ page }) => {
 });
 
 test('the histogram: brush narrows, its table says the same', async ({ page }) => {
-  await page.goto(q('Failed'));
+  await page.goto(q('Failed event.dataset:linux.sshd'));
   await settled(page);
   const chart = page.getByRole('img', { name: /Events over time/ });
   await page.getByRole('button', { name: 'As a table' }).click();
@@ -97,7 +99,7 @@ test('the histogram: brush narrows, its table says the same', async ({ page }) =
 });
 
 test('j, k and Enter walk through events; parsed and original; narrowing', async ({ page }) => {
-  await page.goto(q('Accepted'));
+  await page.goto(q(ACCEPTED));
   await settled(page);
   await page.keyboard.press('Enter');
   const panel = page.getByRole('complementary', { name: 'Event' });
@@ -109,15 +111,16 @@ test('j, k and Enter walk through events; parsed and original; narrowing', async
   await expect(panel.locator('pre')).toContainText('Accepted publickey for ada');
   await panel.getByRole('button', { name: 'Fields', exact: true }).click();
   await panel.getByRole('button', { name: 'Only events with this user.name', exact: true }).click();
-  await expect(page).toHaveURL(/q=Accepted\+user\.name%3Aada/);
+  await expect(page).toHaveURL(/q=Accepted\+event\.dataset%3Alinux\.sshd\+user\.name%3Aada/);
   await expect(page.getByText('1 events')).toBeVisible();
-  await page.goto(q('Accepted', '&event=1-0'));
+  await page.goto(q(ACCEPTED, '&event=1-0'));
   await page.keyboard.press('Escape');
   await expect(panel).toHaveCount(0);
 });
 
 test('columns: from the field list, by drag, by menu; kept in the address', async ({ page }) => {
-  await page.goto(q('Accepted'));
+  await page.setViewportSize({ width: 2000, height: 900 });
+  await page.goto(q(ACCEPTED));
   await settled(page);
   const heads = () => table(page).getByRole('columnheader').allInnerTexts();
   await page.getByRole('button', { name: 'Show user.name as column' }).click();
@@ -143,38 +146,13 @@ test('columns: from the field list, by drag, by menu; kept in the address', asyn
 });
 
 test('statistics of a field', async ({ page }) => {
-  await page.goto(q('Failed host.name:web1'));
+  await page.goto(q('Failed event.dataset:linux.sshd host.name:web1'));
   await settled(page);
   await page.getByRole('button', { name: /^source\.ip/ }).click();
   await expect(page.getByRole('link', { name: /^8 / })).toHaveCount(5);
   await page.getByRole('button', { name: 'Without events with this source.ip 203.0.113.0' }).click();
   await expect(page).toHaveURL(/not\+source\.ip%3A203\.0\.113\.0/);
   await expect(page.getByText('32 events')).toBeVisible();
-});
-
-test('100,000 rows: a screenful exists, the last is reached, progress shows', async ({ page }) => {
-  test.setTimeout(180_000);
-  const line = (i: number) => sshd(`Connection closed by 192.0.2.1 port ${i} [preauth]`, 'bulk1', 3600 - (i % 3000));
-  for (let part = 0; part < 12; part++) await send(Array.from({ length: 9000 }, (_, i) => line(part * 9000 + i)), 'bulk');
-  await page.goto(q('host.name:bulk1', '&most=100000'));
-  await expect(page.getByText(/The newest 100,000 of 1\d\d,\d{3} or more events/)).toBeVisible({ timeout: 90_000 });
-  expect(await rows(page).count()).toBeLessThan(120);
-  await expect(table(page)).toHaveAttribute('aria-rowcount', '100001');
-  await page.getByRole('region', { name: 'Results' }).evaluate((it) => (it.scrollTop = it.scrollHeight));
-  await expect(rows(page).last()).toHaveAttribute('aria-rowindex', '100001');
-  // A frame while scrolling is drawn quickly.
-  const slow = await page.evaluate(async () => {
-    const box = document.querySelector('[role=region][aria-label=Results]')!;
-    const times: number[] = [];
-    for (let i = 0; i < 30; i++) {
-      const begun = performance.now();
-      box.scrollTop = (box.scrollHeight * i) / 30;
-      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-      times.push(performance.now() - begun);
-    }
-    return times.sort((a, b) => a - b)[Math.floor(times.length * 0.95)]!;
-  });
-  console.log(`scrolling 100,000 rows: p95 of two frames ${slow.toFixed(0)} ms`);
 });
 
 test('a search is cancelled with Escape', async ({ page }) => {
@@ -190,7 +168,7 @@ test('a search is cancelled with Escape', async ({ page }) => {
 });
 
 test('export as JSON', async ({ page }) => {
-  await page.goto(q('Accepted'));
+  await page.goto(q(ACCEPTED));
   await settled(page);
   await page.getByRole('button', { name: 'Export' }).click();
   const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: /JSON/ }).click()]);
@@ -200,7 +178,7 @@ test('export as JSON', async ({ page }) => {
 });
 
 test('a time range by preset and by hand', async ({ page }) => {
-  await page.goto('/hunt?q=Accepted');
+  await page.goto(`/hunt?q=${encodeURIComponent(ACCEPTED)}`);
   await settled(page);
   await page.getByRole('button', { name: /Time range/ }).click();
   await page.getByRole('button', { name: 'Last 7 days' }).click();

@@ -5,7 +5,7 @@ import { expect, settled, test } from './test';
 import type { Page } from '@playwright/test';
 
 const current = (page: Page) => page.locator('[data-here]');
-const title = (page: Page) => current(page).locator('span').filter({ hasText: /./ }).nth(1).innerText();
+const title = (page: Page) => current(page).locator('[class*=title]').innerText();
 const closedCount = async () => (await api<{ total: number }>('GET', '/alerts?state=closed')).total;
 
 test.beforeEach(async ({ page }) => {

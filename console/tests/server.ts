@@ -162,8 +162,8 @@ export function api<T>(method: string, path: string, body?: unknown): Promise<T>
 }
 
 /** Asks until the answer is yes. */
-export async function until(what: string, yes: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 200; i++) {
+export async function until(what: string, yes: () => Promise<boolean>, tries = 200): Promise<void> {
+  for (let i = 0; i < tries; i++) {
     if (await yes()) return;
     await sleep(100);
   }

@@ -39,7 +39,7 @@ export function Timeline({ filter, range, alerts }: { filter: string; range: Ran
   let day = '';
   return (
     <>
-      <div className={s.lines} ref={scroller} tabIndex={0} role="region" aria-label={t.entity.timeline}>
+      <div className={s.lines} ref={scroller} tabIndex={0} role="region" aria-label={t.entity.lines}>
         <ul style={{ height: rows.getTotalSize() }}>
           {rows.getVirtualItems().map((item) => {
             const line = lines[item.index]!;

@@ -76,7 +76,8 @@ export function ResultTable({ run, query, range, columns, whole, cursor, openId,
                 role="columnheader"
                 className={s.headCell}
                 data-over={over === head.id || undefined}
-                draggable={whole}
+                // A drag of the browser's own would take the mouse away from resizing.
+                draggable={whole && !table.getState().columnSizingInfo.isResizingColumn}
                 onDragStart={(event) => event.dataTransfer.setData(COLUMN_TYPE, head.id)}
                 onDragOver={allow(head.id)}
                 onDragLeave={() => setOver(undefined)}

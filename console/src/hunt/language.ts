@@ -66,7 +66,7 @@ function complete(range: () => Range) {
       context.addEventListener('abort', () => abort.abort());
       const prefix = here.prefix.replaceAll('*', '');
       try {
-        const { values } = await fieldValues(here.field, splitPipes(rest).filter, range(), { prefix, limit: 30, signal: abort.signal });
+        const { values, complete: all } = await fieldValues(here.field, splitPipes(rest).filter, range(), { prefix, limit: 30, signal: abort.signal });
         const options = values.map(({ value, count }, i) => ({
           label: value,
           apply: here.quoted ? `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"` : quote(value),
@@ -74,7 +74,8 @@ function complete(range: () => Range) {
           boost: -i,
           type: 'constant',
         }));
-        return { from: here.quoted ? here.from + 1 : here.from, options: here.quoted ? options.map((o) => ({ ...o, apply: o.apply.slice(1) })) : options };
+        // What is complete need not be asked for again as more is typed.
+        return { from: here.quoted ? here.from + 1 : here.from, ...(all ? { validFor: /^[^\s"()|]*$/ } : {}), options: here.quoted ? options.map((o) => ({ ...o, apply: o.apply.slice(1) })) : options };
       } catch {
         // Half a query is often a wrong one; completion then keeps quiet, running it says why.
         return null;
@@ -96,7 +97,7 @@ function complete(range: () => Range) {
 
 export const huntLanguage = (range: () => Range): Extension => [
   huntSyntax,
-  autocompletion({ override: [complete(range)], activateOnTyping: true, selectOnOpen: false, icons: false, maxRenderedOptions: 60, activateOnTypingDelay: 80 }),
+  autocompletion({ override: [complete(range)], activateOnTyping: true, selectOnOpen: false, interactionDelay: 0, icons: false, maxRenderedOptions: 60, activateOnTypingDelay: 80 }),
 ];
 
 /** SQL with the fields as quoted and unquoted columns. */

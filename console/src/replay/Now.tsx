@@ -59,7 +59,7 @@ export function Now({ score, index, playing, onPick }: { score: Score; index: nu
                 data-future={item.index > index || undefined}
                 aria-current={item.index === index || undefined}
               >
-                <button type="button" className={s.when} onClick={() => onPick(item.index)} aria-label={t.replay.goTo(formatTime(score.times[item.index]!, zone))}>
+                <button type="button" className={s.when} onClick={() => onPick(item.index)} title={t.replay.goTo}>
                   {formatTime(score.times[item.index]!, zone, true).slice(5)}
                 </button>
                 <span className={s.what} data-lane={lane} style={{ gridColumn: `${2 + lanes.indexOf(lane)} / span ${Math.max(1, 4 - lanes.indexOf(lane))}` }}>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { csvCell, formatBytes, formatShort, formatValue, visible } from './format';
+import { formatBytes, formatShort, formatValue, visible } from './format';
 import { mark, needles } from './marks';
 
 test('numbers', () => {
@@ -18,15 +18,6 @@ test('what is invisible is shown', () => {
   expect(visible('abc\u202etxt.exe')).toBe('abc\\u202etxt.exe');
   expect(visible('line\nnext\ttab')).toBe('line\nnext\ttab');
 });
-
-test.each([
-  ['a,b', '"a,b"'],
-  ['say "x"', '"say ""x"""'],
-  ['=cmd()', "'=cmd()"],
-  ['-5', '-5'],
-  ['-5+cmd', "'-5+cmd"],
-  [42, '42'],
-])('a cell of CSV: %j', (value, expected) => expect(csvCell(value)).toBe(expected));
 
 test('marks what matched, whatever its case, and joins what overlaps', () => {
   const shown = (text: string, values: string[]) =>

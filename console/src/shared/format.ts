@@ -41,10 +41,3 @@ export function visible(text: string): string {
     return `\\u${code.toString(16).padStart(4, '0')}`;
   });
 }
-
-/** CSV by RFC 4180; a leading `=`, `+`, `-` or `@` is disarmed for spreadsheets. */
-export function csvCell(value: unknown): string {
-  let text = formatValue(value);
-  if (/^[=+\-@\t\r]/.test(text) && !/^-?\d+(\.\d+)?$/.test(text)) text = `'${text}`;
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}

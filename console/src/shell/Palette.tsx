@@ -21,17 +21,12 @@ export interface Action {
 
 export default function Palette({ onClose, actions }: { onClose: () => void; actions: Action[] }) {
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      withCloseButton={false}
-      padding={0}
-      size={620}
-      transitionProps={{ duration: 0 }}
-      aria-label={t.palette.title}
-    >
-      <Commands onClose={onClose} actions={actions} />
-    </Modal>
+    <Modal.Root opened onClose={onClose} size={620} lockScroll={false} transitionProps={{ duration: 0 }}>
+      <Modal.Overlay />
+      <Modal.Content aria-label={t.palette.title} radius="md">
+        <Commands onClose={onClose} actions={actions} />
+      </Modal.Content>
+    </Modal.Root>
   );
 }
 

@@ -163,8 +163,9 @@ function Person({ session, onKeys }: { session: Session; onKeys: () => void }) {
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
-        <button type="button" className={s.person} aria-label={t.shell.account(session.name)} title={session.name}>
+        <button type="button" className={s.person} title={session.name}>
           {session.name.slice(0, 2).toUpperCase()}
+          <span className="hidden">: {t.shell.account(session.name)}</span>
         </button>
       </Menu.Target>
       <Menu.Dropdown>

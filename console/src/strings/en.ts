@@ -460,6 +460,7 @@ export const t = {
     weeks: 'Events by week',
     daysLabel: (n: number) => `Events by day, ${n} days with events`,
     timeline: 'Time line',
+    lines: 'Events and alerts, newest first',
     shown: (n: string, more: boolean) => (more ? `The newest ${n} events.` : `${n} events.`),
   },
   replay: {
@@ -477,7 +478,7 @@ export const t = {
     speed: 'Speed',
     skip: 'Skip quiet stretches',
     events: 'Events in order',
-    goTo: (time: string) => `Go to ${time}`,
+    goTo: 'Go to this event',
     firstSeen: 'first seen:',
     add: 'Add',
     remove: (name: string) => `Remove ${name}`,
