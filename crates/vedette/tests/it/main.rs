@@ -21,5 +21,6 @@ mod proofs;
 mod sealer_deaths;
 mod shippers;
 mod stopped_pipeline;
+mod terminal;
 mod webhooks;
 mod witnessing;
