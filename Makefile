@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DATA ?= target/vedette-data
 
-.PHONY: help up build test test-long lint deny bench fuzz clean
+.PHONY: help up build deb deb-test test test-long lint deny bench fuzz clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,14 @@ build: ## build the release binary
 
 up: build ## build and run the monitor on this machine (data in $(DATA))
 	target/release/vedette up --data $(DATA) $(ARGS)
+
+deb: build ## a Debian package of the release binary, in target/debian
+	@scripts/needs deb
+	scripts/deb
+
+deb-test: ## install that package in a fresh Debian, run it there and find a line again (needs root)
+	@scripts/needs deb-test
+	scripts/deb-test
 
 test: ## every test: pure functions, crates, and the binary with real clients
 	@scripts/needs test

@@ -59,6 +59,8 @@ pub struct LoadedRule {
     pub hits: u64,
     /// Event time of the latest of them.
     pub last: Option<Time>,
+    /// Events since start that its condition was asked of: what it costs.
+    pub tried: u64,
 }
 
 /// Which log a rule reads.

@@ -36,6 +36,13 @@ pub enum Command {
     Alerts(AlertsArgs),
     /// The loss ledger: received = stored + refused + shed, for every source.
     Sources(SourcesArgs),
+    /// Live search: shows events of the running monitor as they arrive.
+    #[command(after_help = TAIL_HELP)]
+    Tail(TailArgs),
+    /// Live view of the running monitor: rates, losses, alerts, and what the rules cost.
+    Top(TopArgs),
+    /// What this machine allows and what stands in the way, with advice; exit 1 if something fails.
+    Doctor(DoctorArgs),
     /// Export events with everything that proves them, to be checked far from here.
     Evidence(EvidenceArgs),
     /// Erase events for good (GDPR): of each only its hash is left, and every other event's proof stays whole.
@@ -62,7 +69,19 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Write the man pages, one for each command, into a folder.
+    Man {
+        /// The folder; it is made if it is not there.
+        dir: PathBuf,
+    },
 }
+
+const TAIL_HELP: &str = "Examples:
+  vedette tail                                        every event
+  vedette tail 'sshd failed -event.module:vedette'    a search without pipes
+  vedette tail -n 1 'event.kind:alert'                waits for one
+What was not shown because this reader was too slow, or while the monitor was away, is said on standard error, and is found by
+`vedette hunt`.";
 
 const HUNT_HELP: &str = "Examples:
   vedette hunt 'failed password'
@@ -433,6 +452,52 @@ pub struct SourcesArgs {
     /// Output format.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Format,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// How lines that come one by one are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LineFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `vedette tail`.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// A search without pipes, as for `hunt` [default: every event].
+    #[arg(default_value = "", hide_default_value = true)]
+    pub query: String,
+    /// End after so many events.
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub count: Option<u64>,
+    /// Output format.
+    #[arg(long, short, value_enum, default_value = "text")]
+    pub output: LineFormat,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `vedette top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Print one frame of figures, taken one second apart, and end.
+    #[arg(long)]
+    pub once: bool,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `vedette doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Output format.
+    #[arg(long, short, value_enum, default_value = "text")]
+    pub output: LineFormat,
     #[command(flatten)]
     pub data: DataArgs,
 }

@@ -68,6 +68,9 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Sql(args) => commands::hunt::run(args, vedette_query::Language::Sql),
         Command::Alerts(args) => commands::alerts::run(args),
         Command::Sources(args) => commands::sources::run(args),
+        Command::Tail(args) => commands::tail::run(args),
+        Command::Top(args) => commands::top::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
         Command::Check(args) => commands::check::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Verify(args) => commands::verify::run(args),
@@ -85,5 +88,6 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
             std::io::stdout().write_all(&script)?;
             Ok(Outcome::Fine)
         }
+        Command::Man { dir } => commands::man::run(&dir),
     }
 }

@@ -168,7 +168,7 @@ pub fn text(value: Option<&Value>) -> String {
 }
 
 /// Control characters of hostile log lines must not reach the terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

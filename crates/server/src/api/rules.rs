@@ -43,6 +43,9 @@ pub(crate) struct LoadedRuleModel {
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     last_fired: Option<Time>,
+    /// Events since start that its condition was asked of; most rules are ruled out of most events by the texts that they
+    /// cannot match without. It is what a rule costs.
+    tried: u64,
 }
 
 impl LoadedRuleModel {
@@ -59,6 +62,7 @@ impl LoadedRuleModel {
             replaces: rule.replaces,
             hits: rule.hits,
             last_fired,
+            tried: rule.tried,
         }
     }
 }

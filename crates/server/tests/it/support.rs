@@ -163,6 +163,7 @@ impl RulesView for FakeRules {
             replaces: None,
             hits: 7,
             last: None,
+            tried: 11,
         }]
     }
 

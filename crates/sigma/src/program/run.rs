@@ -15,6 +15,12 @@ impl Program {
     /// Matches every event of a batch against every rule of its log sources. Findings are appended in the order
     /// of the events, those of one event in the order of the rules.
     pub fn run(&self, batch: &Batch, out: &mut Vec<Finding>) {
+        self.run_counted(batch, out, |_| ());
+    }
+
+    /// The same, and tells each time that a rule's condition was asked of an event, by the rule's place among
+    /// [`rules`](Program::rules): that is what a rule costs.
+    pub fn run_counted(&self, batch: &Batch, out: &mut Vec<Finding>, mut tried: impl FnMut(usize)) {
         let names = Names::new(self);
         let scratch = Scratch::new(self, batch);
         let mut routes = Routes::default();
@@ -38,6 +44,7 @@ impl Program {
             }
             candidates.sort_unstable();
             for &rule in &candidates {
+                tried(rule as usize);
                 let rule = &self.rules[rule as usize];
                 if rule.condition.eval(&mut |check| view.truth(*check)) {
                     out.push(finding(self, rule, &view));

@@ -46,6 +46,28 @@ fn check(item: &str, values: &[Value<'_>], want: bool) {
 }
 
 #[test]
+fn what_a_rule_costs_is_counted() {
+    let rule = |id: &str, text: &str| {
+        format!(
+            "title: t\nid: {id}\nlogsource: {{product: test}}\ndetection: {{s: {{F|contains: {text}}}, n: {{G: 1}}, condition: s and n}}\n"
+        )
+    };
+    let loaded = load_str("case.yml", &format!("{}---\n{}", rule("a", "needle"), rule("b", "straw")));
+    let mapping = Mapping::parse("m", "logsources: [{product: test, when: {event.dataset|exists: false}}]").unwrap();
+    let (program, refused) = Program::compile(loaded.rules, &mapping);
+    assert_eq!((loaded.refused, refused), (vec![], vec![]));
+    let mut tried = vec![0; program.len()];
+    // Only the rule whose text is there is tried, whether it then matches or not.
+    for (fields, found) in [([("F", Str("a needle")), ("G", Int(1))], 1), ([("F", Str("needle")), ("G", Int(2))], 0)] {
+        let mut findings = Vec::new();
+        program.run_counted(&batch("{}", &fields), &mut findings, |rule| tried[rule] += 1);
+        assert_eq!(findings.len(), found);
+    }
+    let ids: Vec<&str> = program.rules().map(|(rule, _)| rule.id.as_str()).collect();
+    assert_eq!((ids, tried), (vec!["a", "b"], vec![2, 0]));
+}
+
+#[test]
 fn values_as_they_are() {
     for (item, values, want) in [
         ("F: cmd", &[Str("CMD")][..], true),

@@ -88,7 +88,7 @@ fn journal(node: &Node, ask: &Ask) -> anyhow::Result<()> {
     SelfJournal::new(&node.spool)?.enter(&action).map(drop).map_err(anyhow::Error::msg)
 }
 
-fn wrong(query: &str, diagnostics: &[Diagnostic]) -> Usage {
+pub(crate) fn wrong(query: &str, diagnostics: &[Diagnostic]) -> Usage {
     let carets: Vec<_> = diagnostics.iter().map(|diagnostic| caret(query, diagnostic)).collect();
     Usage(carets.join("\n"))
 }

@@ -276,7 +276,10 @@ impl Pipeline {
             self.raise(stop)?;
         } else {
             // Findings do not feed rules: a rule that matched its own finding would never end.
-            self.rules.current().run(&batch, &mut found);
+            let program = self.rules.current();
+            let mut tried = vec![0; program.len()];
+            program.run_counted(&batch, &mut found, |rule| tried[rule] += 1);
+            self.rules.tried(&program, &tried);
         }
         let unparsed = batch.events().filter(|event| event.parser().is_none()).count();
         self.counters.events.fetch_add(batch.len() as u64, Ordering::Relaxed);

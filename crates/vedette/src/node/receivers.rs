@@ -23,14 +23,15 @@ use crate::config::{self, GelfTransport, Listener, Receivers, Switch, Transport}
 
 /// Log files that a Debian-like machine has. Plain syslog files are followed only where no journal runs,
 /// since the journal has the same records.
-const LOCAL_FILES: [&str; 5] = [
+pub const LOCAL_FILES: [&str; 5] = [
     "/var/log/audit/audit.log",
     "/var/log/dpkg.log",
     "/var/log/apt/history.log",
     "/var/log/nginx/*.log",
     "/var/log/apache2/*.log",
 ];
-const LOCAL_SYSLOG: [&str; 3] = ["/var/log/auth.log", "/var/log/syslog", "/var/log/kern.log"];
+/// Of these, what a journal has as well.
+pub const LOCAL_SYSLOG: [&str; 3] = ["/var/log/auth.log", "/var/log/syslog", "/var/log/kern.log"];
 
 /// An open receiver and what it is called.
 enum Open {

@@ -54,13 +54,15 @@ pub struct About {
     pub replaces: Option<Arc<str>>,
 }
 
-/// How often a rule hit since the start.
+/// How often a rule hit since the start, and what it cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hits {
     /// Findings.
     pub count: u64,
     /// Event time of the latest one.
     pub last: Option<Time>,
+    /// Events that its condition was asked of.
+    pub tried: u64,
 }
 
 impl Rules {
@@ -122,6 +124,17 @@ impl Rules {
         let entry = hits.entry(rule.to_owned()).or_default();
         entry.count += 1;
         entry.last = entry.last.max(Some(time));
+    }
+
+    /// Counts how often each rule of a program was tried, by its place there.
+    pub fn tried(&self, program: &Program, tried: &[u64]) {
+        let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((rule, _), count) in program.rules().zip(tried).filter(|(_, count)| **count > 0) {
+            match hits.get_mut(&rule.id) {
+                Some(known) => known.tried += count,
+                None => drop(hits.insert(rule.id.clone(), Hits { tried: *count, ..Hits::default() })),
+            }
+        }
     }
 
     /// A rule's hits since the start.

@@ -42,6 +42,7 @@ impl RulesView for Rules {
                 replaces: about.replaces.as_ref().map(ToString::to_string),
                 hits: hits.count,
                 last: hits.last,
+                tried: hits.tried,
             })
         });
         loaded.collect()

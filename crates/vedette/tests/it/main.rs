@@ -22,5 +22,6 @@ mod quiet;
 mod sealer_deaths;
 mod shippers;
 mod stopped_pipeline;
+mod terminal;
 mod webhooks;
 mod witnessing;
