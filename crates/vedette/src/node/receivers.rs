@@ -15,6 +15,7 @@ use vedette_intake::{
         tls::{self, TlsFiles},
     },
 };
+use vedette_server::Receiver;
 use vedette_spool::Spool;
 
 use crate::config::{Receivers, Switch, Syslog, Transport};
@@ -50,6 +51,8 @@ pub struct OpenReceivers {
     open: Vec<Open>,
     /// What listens where.
     pub listening: Vec<(String, SocketAddr)>,
+    /// Of them those that speak TLS.
+    pub tls: Vec<SocketAddr>,
     /// What is followed, for people.
     pub following: Vec<String>,
 }
@@ -65,7 +68,7 @@ pub async fn open(
     authorize: Arc<dyn http::Authorize>,
     acknowledge: Arc<dyn http::Acknowledge>,
 ) -> anyhow::Result<OpenReceivers> {
-    let mut all = OpenReceivers { open: Vec::new(), listening: Vec::new(), following: Vec::new() };
+    let mut all = OpenReceivers { open: Vec::new(), listening: Vec::new(), tls: Vec::new(), following: Vec::new() };
     for listener in &config.syslog {
         all.syslog(listener, spool).await.with_context(|| format!("cannot receive syslog on {}", listener.listen))?;
     }
@@ -87,6 +90,7 @@ pub async fn open(
             .await
             .with_context(|| format!("cannot receive HTTP on {}", listener.listen))?;
         all.listening.push(("http".into(), receiver.address()));
+        all.tls.extend(listener.certificate.is_some().then(|| receiver.address()));
         all.open.push(Open::Http(receiver));
     }
     let journal = match config.journald {
@@ -110,6 +114,16 @@ pub async fn open(
 }
 
 impl OpenReceivers {
+    /// What listens where, as the settings show it.
+    pub fn shown(&self) -> Vec<Receiver> {
+        let shown = |(kind, address): &(String, SocketAddr)| Receiver {
+            kind: kind.clone(),
+            address: address.to_string(),
+            tls: self.tls.contains(address),
+        };
+        self.listening.iter().map(shown).collect()
+    }
+
     async fn syslog(&mut self, listener: &Syslog, spool: &Spool) -> Result<(), ReceiveError> {
         let config = syslog::Config::new(listener.listen);
         let (name, open, address) = match listener.transport {
@@ -133,6 +147,7 @@ impl OpenReceivers {
             }
         };
         self.listening.push((name.into(), address));
+        self.tls.extend((listener.transport == Transport::Tls).then_some(address));
         self.open.push(open);
         Ok(())
     }

@@ -19,5 +19,6 @@ mod journal;
 mod own_rules;
 mod proofs;
 mod sealer_deaths;
+mod settings;
 mod stopped_pipeline;
 mod witnessing;
