@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::harness::{OTHERS, RECEIVERS, Running, folder, wait_until};
 
 const PARSER: &str = "parser: our-app
+about: what our app says
 version: 1
 module: our
 dataset: our.app
