@@ -38,9 +38,9 @@ fn rules(content: &Path, out: &Path) -> io::Result<()> {
 fn console(console: &Path, out: &Path) -> io::Result<()> {
     println!("cargo::rerun-if-env-changed=VEDETTE_REQUIRE_CONSOLE");
     let dist = console.join("dist");
-    // An empty folder can be watched; what is not there makes Cargo run this at every build. Where it cannot be made,
-    // that is what happens.
-    if console.is_dir() && fs::create_dir_all(&dist).is_err() {
+    // An empty folder can be watched; what is not there makes Cargo run this at every build, which is what happens where
+    // it cannot be made.
+    if !console.is_dir() || fs::create_dir_all(&dist).is_err() {
         println!("cargo::rerun-if-changed={}", dist.display());
     }
     let is_built = dist.join("index.html").is_file();

@@ -72,6 +72,11 @@ impl Answer {
         }
     }
 
+    /// What is computed: of whole events what they are made of.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// True if the rows are whole events.
     pub fn is_events(&self) -> bool {
         self.extended.is_some()

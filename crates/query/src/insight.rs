@@ -7,7 +7,8 @@ use vedette_event::{Time, ecs::TIMESTAMP};
 use crate::{
     Cancel, Engine, Progress, QueryError, Request,
     syntax::{
-        self, Aggregate, Assign, Ast, Diagnostic, Expr, ExprKind, Literal, Name, Order, SortKey, Span, Stage, StageKind,
+        self, Aggregate, Assign, Ast, Binary, Diagnostic, Expr, ExprKind, Literal, Name, Order, SortKey, Span, Stage,
+        StageKind, TextTest,
     },
 };
 
@@ -82,7 +83,27 @@ impl Engine {
         Ok(Histogram { start: Time::from_micros(start), step, counts })
     }
 
-    /// The most frequent values of a field among a hunt's events.
+    /// The event times of the earliest and the latest of a hunt's events; none if it has none.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); also if the hunt's rows are not events.
+    pub async fn bounds(
+        &self,
+        request: &Request,
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<Option<(Time, Time)>, QueryError> {
+        let mut ast = self.event_search(&request.text)?;
+        let aggregates = ["min", "max"].map(|function| aggregate(function, function, vec![field(TIMESTAMP)]));
+        ast.stages.push(stage(StageKind::Summarize { aggregates: aggregates.into(), by: Vec::new() }));
+        let request = Request { limit: 1, ..request.clone() };
+        let rows = self.plan(Some(ast), request, progress, cancel).await?.collect().await?;
+        let time = |name: &str| rows.first()?.get(name)?.as_str()?.parse().ok();
+        Ok(time("min").zip(time("max")))
+    }
+
+    /// The most frequent values of a field among a hunt's events, of those that begin with `prefix` in any case. Events with
+    /// several values of the field are a group of their own: of what they have, in an array or its text.
     ///
     /// # Errors
     /// As [`run`](Self::run); also if the hunt's rows are not events.
@@ -90,11 +111,18 @@ impl Engine {
         &self,
         request: &Request,
         name: &str,
+        prefix: &str,
         most: usize,
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<Vec<TopValue>, QueryError> {
         let mut ast = self.event_search(&request.text)?;
+        if !prefix.is_empty() {
+            let begins = Binary::Text(TextTest::StartsWith, false, false);
+            let test =
+                ExprKind::Binary(begins, Box::new(field(name)), Box::new(literal(Literal::Text(prefix.to_owned()))));
+            ast.stages.push(stage(StageKind::Where(expr(test))));
+        }
         ast.stages.push(summarize(field(name)));
         ast.stages
             .push(stage(StageKind::Top(most as u64, vec![SortKey { value: field("n"), order: Order::Descending }])));
@@ -149,15 +177,15 @@ fn stage(kind: StageKind) -> Stage {
     Stage { kind, span: Span::default() }
 }
 
+/// `<called> = <function>(…)`
+fn aggregate(called: &str, function: &str, arguments: Vec<Expr>) -> Aggregate {
+    Aggregate { name: Some(name(called)), function: name(function), arguments, span: Span::default() }
+}
+
 /// `summarize n = count() by value = …`
 fn summarize(by: Expr) -> Stage {
     stage(StageKind::Summarize {
-        aggregates: vec![Aggregate {
-            name: Some(name("n")),
-            function: name("count"),
-            arguments: Vec::new(),
-            span: Span::default(),
-        }],
+        aggregates: vec![aggregate("n", "count", Vec::new())],
         by: vec![Assign { name: Some(name("value")), value: by }],
     })
 }

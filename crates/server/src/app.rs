@@ -16,7 +16,9 @@ use vedette_alert::Alerts;
 use vedette_event::{Batch, SourceId, Time};
 use vedette_notify::Notifier;
 
-use crate::{Action, Console, Custody, RulesView, accounts::Accounts, rooms::Rooms};
+use crate::{
+    Action, Console, Custody, ParsersView, RulesView, Searches, SettingsView, accounts::Accounts, rooms::Rooms,
+};
 
 /// Everything the routes work on. The binary builds one and gives it to [`router`](crate::router).
 pub struct App {
@@ -26,6 +28,8 @@ pub struct App {
     pub notifier: Notifier,
     /// The account file.
     pub accounts: Accounts,
+    /// The searches that people keep.
+    pub searches: Searches,
     /// The rooms below: spool, store, query.
     pub rooms: Arc<dyn Rooms>,
     /// What keeps and proves the history.
@@ -34,6 +38,10 @@ pub struct App {
     pub rules: Arc<dyn RulesView>,
     /// Where actions are written down before they are carried out.
     pub journal: Arc<dyn Journal>,
+    /// The parsers that people write.
+    pub parsers: Arc<dyn ParsersView>,
+    /// What is configured.
+    pub settings: Arc<dyn SettingsView>,
     /// What the binary knows of its own health.
     pub health: Arc<dyn HealthView>,
     /// The console's files.
@@ -83,6 +91,31 @@ pub trait HealthView: Send + Sync {
     fn ledger(&self) -> LedgerStatus;
     /// Since when a source is quiet, if it is, and by when its next record is expected, if it has a rhythm.
     fn quiet(&self, source: SourceId) -> (Option<Time>, Option<Time>);
+    /// How full the disk with the data folder is.
+    fn disk(&self) -> DiskStatus;
+    /// How busy a source is.
+    fn activity(&self, source: SourceId) -> Activity;
+}
+
+/// How full the disk with the data folder is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DiskStatus {
+    /// Bytes that can still be written.
+    pub free_bytes: u64,
+    /// Bytes that the disk has.
+    pub total_bytes: u64,
+    /// Bytes in use on it, by whomever.
+    pub used_bytes: u64,
+}
+
+/// How busy a source is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Activity {
+    /// When its latest record was received. Until it sends something after a restart this is as exact as the segment of
+    /// that record: up to an hour too late.
+    pub last_seen: Option<Time>,
+    /// Records a minute, over the last five minutes or since the start.
+    pub rate_per_minute: f64,
 }
 
 /// How far the history is proved.
@@ -244,12 +277,24 @@ pub struct Gates {
     pub trial: Duration,
 }
 
+/// Searches run at once, and streams are open at once.
+const SEARCHES: usize = 4;
+const STREAMS: usize = 64;
+
+impl Gates {
+    /// How many searches run and how many streams are open.
+    pub(crate) fn in_use(&self) -> (usize, usize) {
+        let used = |of: usize, gate: &Semaphore| of.saturating_sub(gate.available_permits());
+        (used(SEARCHES, &self.searches), used(STREAMS, &self.streams))
+    }
+}
+
 impl Default for Gates {
     fn default() -> Self {
         Gates {
             passwords: Semaphore::new(2),
-            searches: Arc::new(Semaphore::new(4)),
-            streams: Arc::new(Semaphore::new(64)),
+            searches: Arc::new(Semaphore::new(SEARCHES)),
+            streams: Arc::new(Semaphore::new(STREAMS)),
             trial: Duration::from_secs(20),
         }
     }

@@ -1,4 +1,4 @@
-//! The seam to detection: which rules there are, and rules that people write here.
+//! The seam to detection: which rules there are, and rules and parsers that people write here.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -32,6 +32,36 @@ pub trait RulesView: Send + Sync {
     /// # Errors
     /// It cannot be removed.
     fn remove(&self, name: &FileName) -> Result<bool, SaveError>;
+}
+
+/// The parsers that people write. Every method may block on the disk.
+pub trait ParsersView: Send + Sync {
+    /// What is wrong with a parser; if nothing is, what it and all others make of some records.
+    fn check(&self, text: &str, lines: &[String]) -> CheckedParser;
+
+    /// Writes a file of the data folder's own parsers, which is loaded with the next start.
+    ///
+    /// # Errors
+    /// The parser is refused, and nothing was written; or it cannot be written.
+    fn save(&self, name: &FileName, text: &str) -> Result<(), SaveError>;
+}
+
+/// A parser that was tried.
+#[derive(Clone, Debug, Default)]
+pub struct CheckedParser {
+    /// What is wrong with it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What became of each record, in order; nothing if the parser is wrong.
+    pub results: Vec<ParsedLine>,
+}
+
+/// A record as it was parsed.
+#[derive(Clone, Debug)]
+pub struct ParsedLine {
+    /// The parser that understood it, `name@version`.
+    pub parser: Option<String>,
+    /// Its fields.
+    pub fields: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A rule that detects.

@@ -25,22 +25,31 @@ mod local;
 mod page;
 mod problem;
 mod rooms;
+mod searches;
+mod settings;
 
 use std::sync::Arc;
 
 pub use action::Action;
 pub use api::openapi;
 pub use app::{
-    App, Check, Cosigned, Counters, Gates, HealthView, Journal, LedgerStatus, LiveTail, Status, WitnessStatus,
-    Witnessed, system_clock,
+    Activity, App, Check, Cosigned, Counters, DiskStatus, Gates, HealthView, Journal, LedgerStatus, LiveTail, Status,
+    WitnessStatus, Witnessed, system_clock,
 };
 pub use auth::Peer;
 pub use console::{Asset, Console};
 pub use custody::{Custody, CustodyError, Erased, Hold, Selection};
-pub use detection::{CheckedRules, FileName, LoadedRule, Logsource, Matches, RefusedRule, RulesView, SaveError};
+pub use detection::{
+    CheckedParser, CheckedRules, FileName, LoadedRule, Logsource, Matches, ParsedLine, ParsersView, RefusedRule,
+    RulesView, SaveError,
+};
 pub use local::Local;
 pub use problem::Problem;
-pub use rooms::{Ask, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary};
+pub use rooms::{
+    Ask, Bins, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary,
+};
+pub use searches::{SavedSearch, Searches, SearchesError};
+pub use settings::{Receiver, Retention, SettingsError, SettingsView};
 
 /// Everything the server answers. The listeners in [`listen`] serve it; they say who is at the other end ([`Peer`]),
 /// and without that nothing is answered.

@@ -6,16 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, stream, stream::BoxStream};
+use futures::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use tokio::{runtime::Runtime, sync::mpsc};
-use vedette_event::{Batch, Diagnostic, Losses, Source};
-use vedette_query::{Cancel, Engine, QueryError, Request};
+use vedette_event::{Batch, Diagnostic, Losses, Source, Time};
+use vedette_query::{Cancel, Engine, Export, FileFormat, QueryError, Request, TopValue};
 use vedette_spool::Spool;
 use vedette_store::Store;
 
 use crate::{
     live,
-    rooms::{Ask, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary},
+    rooms::{Ask, Bins, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary},
 };
 
 /// How often a running query tells how far it is.
@@ -55,6 +59,24 @@ impl Local {
 }
 
 impl Local {
+    /// What a query answers. Dropping the future cancels it.
+    fn answer<T, Q>(
+        &self,
+        query: impl FnOnce(Engine, Cancel) -> Q + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, SearchError>>
+    where
+        T: Send + 'static,
+        Q: Future<Output = Result<T, QueryError>> + Send + 'static,
+    {
+        let mut answers = self.stream(|engine, cancel, sink| async move {
+            let answer = query(engine, cancel).await?;
+            sink.send(vec![answer]).await;
+            Ok(())
+        });
+        let ended = || SearchError::Failed("the query ended without an answer".to_owned());
+        async move { answers.next().await.unwrap_or_else(|| Err(ended())) }.boxed()
+    }
+
     /// The items that a query sends, until it ends. Dropping the stream cancels the query.
     fn stream<T, Q>(
         &self,
@@ -140,6 +162,59 @@ impl Rooms for Local {
         })
     }
 
+    fn histogram(&self, ask: Ask, bins: u32) -> BoxFuture<'static, Result<Option<Bins>, SearchError>> {
+        self.answer(move |engine, cancel| async move {
+            let progress = vedette_query::Progress::default();
+            let asked = request(ask);
+            let mut asked = Request { text: before_pipes(&asked.text)?, ..asked };
+            if asked.from.is_none() || asked.to.is_none() {
+                let Some((first, last)) = engine.bounds(&asked, &progress, &cancel).await? else { return Ok(None) };
+                asked.from = asked.from.or(Some(first));
+                asked.to = asked.to.or(Some(last.plus_micros(1)));
+            }
+            let (from, to) = (asked.from.unwrap_or(Time::MIN), asked.to.unwrap_or(Time::MAX));
+            // A range that does not begin at a whole span has one more.
+            let found = engine.histogram(&asked, bins.saturating_sub(1).max(1), &progress, &cancel).await?;
+            let vedette_query::Histogram { start, step, counts } = found;
+            Ok(Some(Bins { from, to, start, step, counts }))
+        })
+    }
+
+    fn top_values(
+        &self,
+        ask: Ask,
+        field: String,
+        prefix: String,
+    ) -> BoxFuture<'static, Result<Vec<TopValue>, SearchError>> {
+        self.answer(move |engine, cancel| async move {
+            let (most, asked) = (ask.limit, request(ask));
+            let asked = Request { text: before_pipes(&asked.text)?, ..asked };
+            let progress = vedette_query::Progress::default();
+            engine.top_values(&asked, &field, &prefix, most, &progress, &cancel).await
+        })
+    }
+
+    fn export(
+        &self,
+        ask: Ask,
+        columns: Option<Vec<String>>,
+        format: FileFormat,
+    ) -> BoxStream<'static, Result<Vec<u8>, SearchError>> {
+        self.stream(move |engine, cancel, sink| async move {
+            // Everything cannot be held to be sorted.
+            let unordered = ask.limit > BOUNDED_ROWS;
+            let request = Request { unordered, max_bytes: u64::MAX, ..request(ask) };
+            let mut answer = engine.run(request, &vedette_query::Progress::default(), &cancel).await?;
+            let mut export = Export::new(&answer, columns, format)?;
+            sink.send(vec![export.head()]).await;
+            while let Some(rows) = answer.next().await? {
+                sink.send(vec![export.rows(&answer, &rows)?]).await;
+            }
+            sink.send(vec![export.end()?]).await;
+            Ok(())
+        })
+    }
+
     fn live_filter(&self, query: &str) -> Result<LiveFilter, SearchError> {
         live::filter(query)
     }
@@ -180,6 +255,13 @@ fn request(ask: Ask) -> Request {
         Language::Sql => Request::sql(ask.query),
     };
     Request { from: ask.from, to: ask.to, limit: ask.limit, ..request }
+}
+
+/// The part of a hunt before its first pipe.
+fn before_pipes(text: &str) -> Result<String, QueryError> {
+    let mut ast = vedette_query::parse(text).map_err(QueryError::Text)?;
+    ast.stages.clear();
+    Ok(ast.to_string())
 }
 
 async fn run(engine: Engine, ask: Ask, cancel: Cancel, sink: &Sink<Piece>) -> Result<(), QueryError> {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use futures::stream::BoxStream;
+use futures::{future::BoxFuture, stream::BoxStream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use vedette_event::{Batch, Diagnostic, Event, Losses, Source, Time};
+use vedette_query::{FileFormat, TopValue};
 
 /// What the server asks of the rooms below. [`Local`](crate::Local) answers from this process' spool, store and
 /// engine; tests answer from memory.
@@ -27,11 +28,47 @@ pub trait Rooms: Send + Sync {
     /// otherwise in no order. The query leaves whole events. Dropping the stream cancels it.
     fn events(&self, ask: Ask) -> BoxStream<'static, Result<Batch, SearchError>>;
 
+    /// Counts the events that the part of a search before its first pipe finds, in at most `bins` spans of one length.
+    /// Without both ends of the time range they are those of what it finds; none if it finds nothing then.
+    fn histogram(&self, ask: Ask, bins: u32) -> BoxFuture<'static, Result<Option<Bins>, SearchError>>;
+
+    /// The most frequent values of a field among what the part of a search before its first pipe finds, of those that
+    /// begin with `prefix`: as many as the search's limit.
+    fn top_values(
+        &self,
+        ask: Ask,
+        field: String,
+        prefix: String,
+    ) -> BoxFuture<'static, Result<Vec<TopValue>, SearchError>>;
+
+    /// The bytes of an answer as a file, with these columns or all. Dropping the stream cancels the query.
+    fn export(
+        &self,
+        ask: Ask,
+        columns: Option<Vec<String>>,
+        format: FileFormat,
+    ) -> BoxStream<'static, Result<Vec<u8>, SearchError>>;
+
     /// Turns a search (without pipes) into a test of single events, for the live tail.
     ///
     /// # Errors
     /// If the search is wrong.
     fn live_filter(&self, query: &str) -> Result<LiveFilter, SearchError>;
+}
+
+/// Events over time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bins {
+    /// Where the counted time range begins.
+    pub from: Time,
+    /// Before which it ends.
+    pub to: Time,
+    /// When the first bin begins.
+    pub start: Time,
+    /// How long a bin is, in microseconds.
+    pub step: i64,
+    /// Events in each bin.
+    pub counts: Vec<u64>,
 }
 
 /// A test of single events.
@@ -81,6 +118,16 @@ pub enum Language {
     Sql,
 }
 
+impl Language {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Language::Hunt => "hunt",
+            Language::Sql => "sql",
+        }
+    }
+}
+
 /// A query.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -99,8 +146,7 @@ pub struct Ask {
 impl Ask {
     /// What is written down of it, before it is run.
     pub fn details(&self) -> Vec<(&'static str, String)> {
-        let language = if self.language == Language::Sql { "sql" } else { "hunt" };
-        let mut details = vec![("query", self.query.clone()), ("language", language.to_owned())];
+        let mut details = vec![("query", self.query.clone()), ("language", self.language.as_str().to_owned())];
         details.extend(self.from.map(|from| ("from", from.to_string())));
         details.extend(self.to.map(|to| ("to", to.to_string())));
         details

@@ -255,6 +255,23 @@ impl Default for Storage {
 }
 
 impl Storage {
+    /// Refuses what would keep nothing.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub fn check(&self) -> Result<(), String> {
+        if !(1..=99).contains(&self.max_disk_percent) {
+            return Err(format!("storage.max_disk_percent is {}, not 1 to 99", self.max_disk_percent));
+        }
+        if self.max_age_days == 0 {
+            return Err("storage.max_age_days is 0: nothing would be kept".into());
+        }
+        if self.max_bytes == Some(0) {
+            return Err("storage.max_bytes is 0: nothing would be kept".into());
+        }
+        Ok(())
+    }
+
     /// How long a quiet tail may stay unsealed.
     pub fn seal_after(&self) -> Duration {
         Duration::from_secs(self.seal_after_seconds)
@@ -301,13 +318,7 @@ impl Config {
         if self.console.certificate.is_some() != self.console.key.is_some() {
             return Err("the console needs both `certificate` and `key`, or neither".into());
         }
-        if !(1..=99).contains(&self.storage.max_disk_percent) {
-            return Err(format!("storage.max_disk_percent is {}, not 1 to 99", self.storage.max_disk_percent));
-        }
-        if self.storage.max_age_days == 0 {
-            return Err("storage.max_age_days is 0: nothing would be kept".into());
-        }
-        Ok(())
+        self.storage.check()
     }
 }
 

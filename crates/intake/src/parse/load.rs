@@ -37,6 +37,11 @@ struct Source {
 /// Loads the built-in parsers and, over them by name, those in `dirs` (`*.yml`, `*.yaml`; `patterns.yml` adds
 /// patterns). Never fails: what is refused is named in the diagnostics.
 pub(crate) fn load(dirs: &[PathBuf]) -> (Parsers, Vec<Diagnostic>) {
+    load_with(dirs, None)
+}
+
+/// The same, and over them the parser of one more text, as if it were a file of that name.
+pub(crate) fn load_with(dirs: &[PathBuf], more: Option<(&str, &str)>) -> (Parsers, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let mut library = Library::default();
     patterns("patterns.yml", builtin::PATTERNS, &mut library, &mut diagnostics);
@@ -57,6 +62,7 @@ pub(crate) fn load(dirs: &[PathBuf]) -> (Parsers, Vec<Diagnostic>) {
             ),
         }
     }
+    sources.extend(more.map(|(file, text)| Source { file: file.to_owned(), text: text.to_owned() }));
     let mut specs: Vec<(Source, ParserFile)> = Vec::new();
     for source in sources {
         match serde_norway::from_str::<ParserFile>(&source.text) {

@@ -61,6 +61,11 @@ impl Parsers {
         load::load(dirs)
     }
 
+    /// As [`load`](Self::load), and over them the parser of one more text, as if it were the file `file`.
+    pub fn load_with(dirs: &[PathBuf], file: &str, text: &str) -> (Parsers, Vec<Diagnostic>) {
+        load::load_with(dirs, Some((file, text)))
+    }
+
     /// The built-in parsers alone.
     pub fn builtin() -> Parsers {
         load::load(&[]).0

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use expect_test::expect;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use vedette_event::Time;
-use vedette_query::{Cancel, Progress, Request};
+use vedette_query::{Cancel, Export, FileFormat, Progress, QueryError, Request};
 
-use crate::fixture::{START, office, run};
+use crate::fixture::{START, World, office, run};
 
 /// The messages or names of the events that a search finds, newest first.
 #[test]
@@ -444,10 +445,84 @@ fn the_console_gets_histograms_and_top_values() {
         let (progress, cancel) = (Progress::default(), Cancel::default());
         let histogram = world.engine.histogram(&request, 4, &progress, &cancel).await.unwrap();
         assert_eq!((histogram.step, histogram.counts), (300_000_000, vec![4, 0, 4]));
-        let top = world.engine.top_values(&request, "user.name", 3, &progress, &cancel).await.unwrap();
-        let top: Vec<String> = top.iter().map(|one| format!("{} {}", one.value, one.count)).collect();
-        assert_eq!(top, ["null 2", "\"alice\" 2", "\"bob\" 2"]);
+        let top = async |name: &str, prefix: &str| -> Vec<String> {
+            let top = world.engine.top_values(&request, name, prefix, 3, &progress, &cancel).await.unwrap();
+            top.iter().map(|one| format!("{} {}", one.value, one.count)).collect()
+        };
+        assert_eq!(top("user.name", "").await, ["null 2", "\"alice\" 2", "\"bob\" 2"]);
+        assert_eq!(top("user.name", "AL").await, ["\"alice\" 2", "\"Alice\" 1"]);
+        assert_eq!(top("source.port", "47").await, ["4711 1", "4712 1"]);
+        assert_eq!(top("source.ip", "192").await, ["\"192.0.2.7\" 2"]);
+        assert_eq!(top("event.category", "sess").await, [r#"["authentication","session"] 1"#]);
+        assert_eq!(top("tags", "tw").await, [r#""[\"one\",\"two\"]" 1"#]);
+        assert_eq!(top("ssh.key.bits", "4").await, ["\"4096\" 1"]);
+        let bounds = world.engine.bounds(&request, &progress, &cancel).await.unwrap().unwrap();
+        assert!(bounds.0.micros() >= START && bounds.1.micros() < START + 900_000_000);
+        let none = Request { text: "nosuchword".to_owned(), ..request.clone() };
+        assert_eq!(world.engine.bounds(&none, &progress, &cancel).await.unwrap(), None);
         let closed = Request { text: "* | count".to_owned(), ..request };
         assert!(world.engine.histogram(&closed, 4, &progress, &cancel).await.is_err());
+    });
+}
+
+/// The bytes of an answer as a file.
+async fn exported(
+    world: &World,
+    text: &str,
+    columns: Option<&[&str]>,
+    format: FileFormat,
+) -> Result<Vec<u8>, QueryError> {
+    let (progress, cancel) = (Progress::default(), Cancel::default());
+    let mut answer = world.engine.run(Request::hunt(text), &progress, &cancel).await?;
+    let columns = columns.map(|columns| columns.iter().map(|name| (*name).to_owned()).collect());
+    let mut export = Export::new(&answer, columns, format)?;
+    let mut bytes = export.head();
+    while let Some(rows) = answer.next().await? {
+        bytes.extend(export.rows(&answer, &rows)?);
+    }
+    bytes.extend(export.end()?);
+    Ok(bytes)
+}
+
+#[test]
+fn answers_become_files() {
+    let world = office();
+    run(async {
+        let csv = async |text: &str, columns: Option<&[&str]>| {
+            String::from_utf8(exported(&world, text, columns, FileFormat::Csv).await.unwrap()).unwrap()
+        };
+        assert_eq!(
+            csv("user.name:bob", Some(&["process.pid", "tags", "process.command_line", "nosuch"])).await,
+            "process.pid,tags,process.command_line,nosuch\r\n101,\"[\"\"one\"\",\"\"two\"\"]\",powershell -enc AAAA,\r\n100,,cmd.exe /c whoami,\r\n"
+        );
+        assert_eq!(csv("* | summarize n=count() by user.name | top 1 by n", Some(&["n"])).await, "n\r\n2\r\n");
+        assert!(
+            csv("nosuchword", None).await.starts_with("@timestamp,event.id,event.dataset,host.name,event.original\r\n")
+        );
+        let wrong = exported(&world, "* | count", Some(&["nosuch"]), FileFormat::Csv).await;
+        assert!(matches!(wrong, Err(QueryError::Text(why)) if why[0].message.contains("nosuch")));
+
+        let parquet = async |text: &str, columns: Option<&[&str]>| {
+            let bytes = exported(&world, text, columns, FileFormat::Parquet).await.unwrap();
+            let mut file = tempfile::tempfile().unwrap();
+            std::io::Write::write_all(&mut file, &bytes).unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+            let none = arrow::array::RecordBatch::new_empty(reader.schema().clone());
+            let rows = reader.build().unwrap().map(Result::unwrap);
+            let batches: Vec<_> = std::iter::once(none).chain(rows).collect();
+            arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string()
+        };
+        let events = parquet("user.name:bob", Some(&["@timestamp", "process.pid", "tags", "user.name"])).await;
+        expect![[r#"
+            +----------------------+-------------+---------------+-----------+
+            | @timestamp           | process.pid | tags          | user.name |
+            +----------------------+-------------+---------------+-----------+
+            | 2026-11-21T00:10:00Z | 101         | ["one","two"] | bob       |
+            | 2026-11-21T00:03:00Z | 100         |               | bob       |
+            +----------------------+-------------+---------------+-----------+"#]]
+        .assert_eq(&events);
+        let table = parquet("* | summarize n=count(), first=min(@timestamp) by user.name | top 1 by n", None).await;
+        assert!(table.contains("| user.name | n | first"), "{table}");
+        assert!(parquet("nosuchword", None).await.contains("@timestamp"), "a file without rows is whole too");
     });
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    App, Check, LedgerStatus, Problem, Status,
+    App, Check, DiskStatus, LedgerStatus, Problem, Status,
     auth::blocking,
     rooms::{SpoolStatus, StoreStatus},
 };
@@ -41,6 +41,25 @@ pub(crate) struct HealthDetail {
     pub spool: SpoolStatus,
     /// The store.
     pub store: StoreStatus,
+    /// The disk with the data folder.
+    pub disk: DiskStatus,
+    /// What waits, and what runs.
+    pub queues: Queues,
+}
+
+/// What waits, and what runs.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Queues {
+    /// Bytes of records that wait for the disk, before they are acknowledged.
+    pub spool_bytes: u64,
+    /// Bytes of records on disk that wait to be sealed in the store.
+    pub unsealed_bytes: u64,
+    /// Events that wait in the store's tail for their segment.
+    pub tail_events: u64,
+    /// Searches that run.
+    pub searches: usize,
+    /// Streams that are open.
+    pub streams: usize,
 }
 
 /// Says how every part is doing.
@@ -80,8 +99,17 @@ pub(crate) async fn detail(app: Arc<App>) -> Result<HealthDetail, Problem> {
         own.push(check("alerts", app.alerts.counts().err().map(|error| error.to_string())));
         checks.extend(own.into_iter().filter(|check| !known.contains(&check.name)));
         let status = checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok);
-        let ledger = app.health.ledger();
-        Ok(HealthDetail { status, version: app.version.to_owned(), checks, ledger, spool, store })
+        let (ledger, disk) = (app.health.ledger(), app.health.disk());
+        let (searches, streams) = app.gates.in_use();
+        let queues = Queues {
+            spool_bytes: spool.queued_bytes,
+            unsealed_bytes: spool.unreleased_bytes,
+            tail_events: store.tail_events,
+            searches,
+            streams,
+        };
+        let version = app.version.to_owned();
+        Ok(HealthDetail { status, version, checks, ledger, spool, store, disk, queues })
     })
     .await
 }

@@ -57,7 +57,10 @@ fn escape(value: &str) -> String {
 fn text(app: &App) -> Result<String, Problem> {
     let mut out = Exposition(String::new());
     let ledger = app.rooms.ledger();
-    let sources: Vec<_> = ledger.iter().map(|(source, losses)| SourceModel::new(source, losses)).collect();
+    let sources: Vec<_> = ledger
+        .iter()
+        .map(|(source, losses)| SourceModel::new(source, losses, &app.health.activity(source.id)))
+        .collect();
     let labels = |source: &SourceModel| [("source", source.name.clone()), ("receiver", source.receiver.clone())];
     out.family("vedette_source_received_total", "counter", "Records received.");
     for source in &sources {

@@ -5,13 +5,17 @@ pub(crate) mod alerts;
 mod custody;
 mod events;
 mod exceptions;
+mod fields;
 pub(crate) mod health;
 mod metrics;
 pub(crate) mod model;
 mod notifications;
+mod parsers;
 mod rules;
 mod search;
+mod searches;
 pub(crate) mod session;
+mod settings;
 pub(crate) mod sources;
 mod stats;
 mod stream;
@@ -51,6 +55,7 @@ use crate::{App, accounts::Scope, auth};
         (name = "custody", description = "Evidence, erasure, legal holds"),
         (name = "sources", description = "Where records come from, and what became of each"),
         (name = "rules", description = "What detects, and what was refused"),
+        (name = "settings", description = "What is configured, and what can be changed here"),
         (name = "access", description = "Sessions, users, tokens"),
     )
 )]
@@ -118,6 +123,10 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(alerts::count_alerts))
         .routes(routes!(stream::stream_alerts))
         .routes(routes!(search::search))
+        .routes(routes!(fields::histogram))
+        .routes(routes!(fields::list_fields))
+        .routes(routes!(fields::list_field_values))
+        .routes(routes!(searches::list_searches))
         .routes(routes!(events::tail_events))
         .routes(routes!(events::get_event))
         .routes(routes!(events::list_unparsed))
@@ -132,6 +141,8 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(rules::get_rule))
         .routes(routes!(rules::check_rules))
         .routes(routes!(trial::test_rules))
+        .routes(routes!(parsers::check_parser))
+        .routes(routes!(settings::get_settings))
         .routes(routes!(stats::get_stats))
         .routes(routes!(metrics::metrics))
         .routes(routes!(access::change_password))
@@ -147,12 +158,16 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(exceptions::remove_exception))
         .routes(routes!(notifications::retry_dead_letter))
         .routes(routes!(notifications::discard_dead_letter))
+        .routes(routes!(searches::save_search))
+        .routes(routes!(searches::change_search, searches::remove_search))
         .routes(routes!(custody::export_evidence));
     let admin = OpenApiRouter::new()
         .routes(routes!(access::list_users, access::invite_user))
         .routes(routes!(access::remove_user))
         .routes(routes!(rules::save_rules, rules::remove_rules))
         .routes(routes!(notifications::test_channel))
+        .routes(routes!(parsers::save_parser))
+        .routes(routes!(settings::set_retention))
         .routes(routes!(custody::erase_events))
         .routes(routes!(custody::set_hold))
         .routes(routes!(custody::lift_hold));

@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 use vedette_alert::{Alert, AlertDetail, Change, Hit};
 use vedette_event::{Diagnostic, Entity, EventId, Losses, Matched, Source, Time};
 
+use crate::Activity;
+
 /// Writes a time as RFC 3339.
 pub(crate) fn rfc3339<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(time)
@@ -259,10 +261,17 @@ pub(crate) struct SourceModel {
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expected: Option<Time>,
+    /// When its latest record was received; null if that was never. Until it sends something after a restart this may be
+    /// up to an hour too late.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_seen: Option<Time>,
+    /// Records a minute, over the last five minutes or since the start.
+    pub rate_per_minute: f64,
 }
 
 impl SourceModel {
-    pub(crate) fn new(source: &Source, losses: &Losses) -> Self {
+    pub(crate) fn new(source: &Source, losses: &Losses, activity: &Activity) -> Self {
         let by_name = |counts: &BTreeMap<vedette_event::Reason, u64>| {
             counts.iter().map(|(reason, count)| (reason.to_string(), *count)).collect()
         };
@@ -276,6 +285,8 @@ impl SourceModel {
             shed: by_name(&losses.shed),
             quiet_since: None,
             expected: None,
+            last_seen: activity.last_seen,
+            rate_per_minute: activity.rate_per_minute,
         }
     }
 

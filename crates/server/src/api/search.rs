@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
+use vedette_query::FileFormat;
 
 use super::alerts::time;
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
 /// An answer holds at most so many rows.
 pub(crate) const MAX_ROWS: usize = 100_000;
 const MAX_QUERY: usize = 64 << 10;
+const MAX_COLUMNS: usize = 1000;
 /// How long a search waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -52,6 +54,9 @@ pub(crate) struct Search {
     /// At most so many rows. A whole answer has 100 if nothing is said, and 100000 at most; a stream has no limit.
     #[serde(default)]
     pub limit: Option<usize>,
+    /// The columns of a file (`csv`, `parquet`): fields of whole events, or columns of a table. Other forms have all.
+    #[serde(default)]
+    pub columns: Option<Vec<String>>,
 }
 
 impl Search {
@@ -82,6 +87,10 @@ pub(crate) enum Form {
     Pieces,
     /// The same as server-sent events.
     Events,
+    /// A file of comma-separated values.
+    Csv,
+    /// A file of Apache Parquet.
+    Parquet,
 }
 
 impl Form {
@@ -101,7 +110,7 @@ impl Form {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FormParams {
-    /// `whole`, `lines`, `pieces` or `events`; goes before the `Accept` header.
+    /// `whole`, `lines`, `pieces`, `events`, `csv` or `parquet`; goes before the `Accept` header.
     #[param(inline)]
     format: Option<Form>,
 }
@@ -175,13 +184,25 @@ pub(crate) async fn turn(app: &Arc<App>) -> Result<OwnedSemaphorePermit, Problem
     turn.map_err(|_| busy())?.map_err(|_| busy())
 }
 
+/// Writes a query down.
+pub(crate) async fn journalled<const N: usize>(
+    app: &Arc<App>,
+    principal: &Principal,
+    what: &'static str,
+    ask: &Ask,
+    more: [(&'static str, String); N],
+) -> Result<(), Problem> {
+    let mut action = principal.action(app.now(), what, None);
+    action.details = ask.details();
+    action.details.extend(more);
+    let journal = app.clone();
+    blocking(move || write_down(&journal, &action)).await
+}
+
 /// Writes the query down and starts it, when it is its turn.
 pub(crate) async fn start(app: &Arc<App>, principal: &Principal, ask: Ask) -> Result<Running, Problem> {
     let permit = turn(app).await?;
-    let mut action = principal.action(app.now(), "query.run", None);
-    action.details = ask.details();
-    let journal = app.clone();
-    blocking(move || write_down(&journal, &action)).await?;
+    journalled(app, principal, "query.run", &ask, []).await?;
     Counters::add(&app.counters.queries);
     Ok(Running { pieces: app.rooms.search(ask), app: app.clone(), ended: false, _permit: permit })
 }
@@ -206,12 +227,14 @@ pub(crate) async fn collect(app: &Arc<App>, principal: &Principal, ask: Ask) -> 
 /// The `format` parameter, else the `Accept` header, chooses the form. `whole` (`application/json`, the default): the
 /// whole answer. `lines` (`application/x-ndjson`): one row a line as they are found; the connection breaks off if the
 /// query fails underway. `pieces`: one object a line with `columns`, `row`, `progress`, and at last `done` or `error`.
-/// `events` (`text/event-stream`): the same as server-sent events.
+/// `events` (`text/event-stream`): the same as server-sent events. `csv` and `parquet`: a file to download with the
+/// `columns`; more than 100000 rows come newest segments first, otherwise unordered.
 #[utoipa::path(post, path = "/api/v1/search", operation_id = "search", tag = "events", request_body = Search,
     params(FormParams),
     responses(
         (status = 200, description = "The answer", content(
-            (Answer = "application/json"), (String = "application/x-ndjson"), (String = "text/event-stream"))),
+            (Answer = "application/json"), (String = "application/x-ndjson"), (String = "text/event-stream"),
+            (String = "text/csv"), (String = "application/vnd.apache.parquet"))),
         (status = 401, body = Problem),
         (status = 422, description = "The query is wrong (`diagnostics` say where) or over budget", body = Problem),
         (status = 503, description = "Too many searches at once", body = Problem)))]
@@ -223,13 +246,47 @@ pub(crate) async fn search(
     Body(body): Body<Search>,
 ) -> Result<Response, Problem> {
     let form = Form::of(&params, &headers);
+    let columns = body.columns.clone();
     let ask = body.ask(form)?;
     match form {
         Form::Whole => Ok(Json(collect(&app, &principal, ask).await?).into_response()),
         Form::Lines => as_lines(start(&app, &principal, ask).await?).await,
         Form::Pieces => as_pieces(start(&app, &principal, ask).await?).await,
         Form::Events => Ok(as_events(start(&app, &principal, ask).await?).into_response()),
+        Form::Csv => as_file(&app, &principal, ask, columns, FileFormat::Csv).await,
+        Form::Parquet => as_file(&app, &principal, ask, columns, FileFormat::Parquet).await,
     }
+}
+
+/// A file to download. What is wrong before its first bytes is a problem, not a broken file.
+async fn as_file(
+    app: &Arc<App>,
+    principal: &Principal,
+    ask: Ask,
+    columns: Option<Vec<String>>,
+    format: FileFormat,
+) -> Result<Response, Problem> {
+    let (ending, kind) = match format {
+        FileFormat::Csv => ("csv", "text/csv; charset=utf-8"),
+        FileFormat::Parquet => ("parquet", "application/vnd.apache.parquet"),
+    };
+    if columns.as_ref().is_some_and(|columns| columns.is_empty() || columns.len() > MAX_COLUMNS) {
+        let detail = format!("`columns` names 1 to {MAX_COLUMNS} columns");
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    let turn = turn(app).await?;
+    journalled(app, principal, "query.export", &ask, [("format", ending.to_owned())]).await?;
+    Counters::add(&app.counters.queries);
+    let mut bytes = app.rooms.export(ask, columns, format);
+    let first = bytes.next().await.transpose()?.unwrap_or_default();
+    let rest = bytes.map(move |bytes| {
+        let _turn = &turn;
+        bytes.map(Bytes::from).map_err(|error| std::io::Error::other(Problem::from(error).detail))
+    });
+    let file = stream::iter([Ok(Bytes::from(first))]).chain(rest);
+    let disposition = format!("attachment; filename=\"vedette-{}.{ending}\"", app.now().secs());
+    let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, HttpBody::from_stream(file)).into_response())
 }
 
 /// One piece a line. What is wrong before the first piece is a problem, not a stream.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
+use vedette_event::{Losses, Source};
 
 use super::model::SourceModel;
 use crate::{App, Problem, auth::blocking};
@@ -25,12 +26,12 @@ pub(crate) async fn list_sources(State(app): State<Arc<App>>) -> Result<Json<Sou
 
 pub(crate) async fn list(app: Arc<App>) -> Result<Vec<SourceModel>, Problem> {
     blocking(move || {
-        let mut sources: Vec<_> = app
-            .rooms
-            .ledger()
-            .iter()
-            .map(|(source, losses)| SourceModel::new(source, losses).with_rhythm(app.health.quiet(source.id)))
-            .collect();
+        let ledger = app.rooms.ledger();
+        let model = |(source, losses): &(Arc<Source>, Losses)| {
+            let rhythm = app.health.quiet(source.id);
+            SourceModel::new(source, losses, &app.health.activity(source.id)).with_rhythm(rhythm)
+        };
+        let mut sources: Vec<_> = ledger.iter().map(model).collect();
         sources.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(sources)
     })

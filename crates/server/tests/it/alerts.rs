@@ -32,6 +32,12 @@ async fn triage_over_the_api() {
     server.send(me.clone(), "POST", "/api/v1/alerts/1/note", json!({"note": "asked"}).to_string()).await.expect(200);
     let body = json!({"verdict": "false_positive", "note": "backup job"}).to_string();
     let closed = server.send(me.clone(), "POST", "/api/v1/alerts/1/close", body).await.expect(200).json();
+    for (verdict, status, total) in
+        [("false_positive", 200, json!(1)), ("benign", 200, json!(0)), ("x", 422, json!(null))]
+    {
+        let path = format!("/api/v1/alerts?verdict={verdict}&rule=ssh%20brute%20force");
+        assert_eq!(server.send(me.clone(), "GET", &path, "").await.expect(status).json()["total"], total, "{verdict}");
+    }
     assert_eq!((&closed["state"], &closed["verdict"]), (&json!("closed"), &json!("false_positive")));
     assert_eq!(closed["findings"].as_array().unwrap().len(), 3);
     assert_eq!(closed["findings"][0]["events"], json!(["1-2"]));

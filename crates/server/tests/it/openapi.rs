@@ -85,8 +85,18 @@ async fn every_route_is_guarded() {
     let none = server.token("ingest");
     let read = server.token("read");
     let open = ["getSession", "health", "logIn", "logOut", "useLink", "describe"];
-    let needs_write = ["acknowledgeAlert", "closeAlert", "reopenAlert", "assignAlert", "noteAlert"];
-    let needs_admin = ["listUsers", "inviteUser", "removeUser", "saveRules", "removeRules"];
+    let needs_write = [
+        "acknowledgeAlert",
+        "closeAlert",
+        "reopenAlert",
+        "assignAlert",
+        "noteAlert",
+        "saveSearch",
+        "changeSearch",
+        "removeSearch",
+    ];
+    let needs_admin =
+        ["listUsers", "inviteUser", "removeUser", "saveRules", "removeRules", "saveParser", "setRetention"];
     for (path, method, operation) in operations(&api().await) {
         let id = operation["operationId"].as_str().unwrap();
         let path = path.replace("{id}", "1").replace("{name}", "x");

@@ -127,3 +127,34 @@ async fn stored_events_are_read_with_every_field() {
     assert_eq!(count("* | summarize count()", 100).await.unwrap(), 0, "these rows are no events");
     assert!(matches!(count("a |", 100).await, Err(SearchError::Refused(_))));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_console_shows_beside_a_search() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server_over(Arc::new(local(dir.path())));
+    let token = server.token("read");
+    let send = async |method: &str, path: &str, body: &str| {
+        server.send(As::Token(&token), method, &format!("/api/v1/{path}"), body).await
+    };
+    let fields = send("GET", "fields", "").await.expect(200).json();
+    assert!(fields["fields"].as_array().unwrap().iter().any(|field| field["name"] == "source.ip"));
+    // Pipes do not count.
+    let values = send("GET", "fields/values?field=user.name&query=*%20%7C%20count", "").await.expect(200).json();
+    let expected = json!({"values": [{"value": "root", "count": 2}, {"value": "ada", "count": 1}], "complete": true});
+    assert_eq!(values, expected);
+    let values = send("GET", "fields/values?field=source.ip&prefix=192&limit=1", "").await.expect(200).json();
+    assert_eq!(values, json!({"values": [{"value": "192.0.2.7", "count": 1}], "complete": false}));
+    let wrong = send("GET", "fields/values?field=user.name&query=a%20%7C", "").await.expect(422).json();
+    assert_eq!(wrong["diagnostics"][0]["line"], 1);
+    let counts =
+        send("POST", "search/histogram", r#"{"query": "root | take 1", "buckets": 10}"#).await.expect(200).json();
+    assert_eq!((&counts["total"], &counts["bucket_ms"]), (&json!(2), &json!(1000)));
+    assert!(counts["from"].as_str() < counts["to"].as_str() && counts["buckets"].as_array().unwrap().len() <= 10);
+    let none = send("POST", "search/histogram", r#"{"query": "nosuchword"}"#).await.expect(200).json();
+    assert_eq!(none["total"], 0);
+    let csv = send("POST", "search?format=csv", r#"{"query": "user.name:ada", "columns": ["user.name", "source.ip"]}"#);
+    assert_eq!(csv.await.expect(200).text, "user.name,source.ip\r\nada,198.51.100.4\r\n");
+    let table = send("POST", "search?format=csv", r#"{"query": "* | count"}"#).await.expect(200);
+    assert!(table.text.ends_with("\r\n4\r\n"), "{}", table.text);
+    send("POST", "search?format=csv", r#"{"query": "* | count", "columns": ["nosuch"]}"#).await.expect(422);
+}

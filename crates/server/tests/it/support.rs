@@ -16,7 +16,11 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Request, StatusCode},
 };
-use futures::{StreamExt, stream, stream::BoxStream};
+use futures::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 use vedette_alert::{Alerts, Sighting};
@@ -24,11 +28,13 @@ use vedette_event::{
     Batch, Diagnostic, Entity, Event, EventId, Finding, FindingId, Level, Losses, Matched, Reason, RuleRef, Source,
     SourceId, Time,
 };
+use vedette_query::{FileFormat, TopValue};
 use vedette_server::{
-    Action, App, Ask, Check, CheckedRules, Console, Cosigned, Counters, Custody, CustodyError, Erased, FileName, Gates,
-    HealthView, Hold, Journal, LedgerStatus, LiveFilter, LiveTail, LoadedRule, Logsource, Peer, Piece, Progress,
-    RefusedRule, Rooms, RulesView, SaveError, SearchError, Selection, SpoolStatus, Status, StoreStatus, Summary,
-    WitnessStatus, Witnessed, accounts::Accounts,
+    Action, Activity, App, Ask, Bins, Check, CheckedParser, CheckedRules, Console, Cosigned, Counters, Custody,
+    CustodyError, DiskStatus, Erased, FileName, Gates, HealthView, Hold, Journal, LedgerStatus, LiveFilter, LiveTail,
+    LoadedRule, Logsource, ParsedLine, ParsersView, Peer, Piece, Progress, Receiver, RefusedRule, Retention, Rooms,
+    RulesView, SaveError, SearchError, Searches, Selection, SettingsError, SettingsView, SpoolStatus, Status,
+    StoreStatus, Summary, WitnessStatus, Witnessed, accounts::Accounts,
 };
 
 pub const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{0}\u{202e}";
@@ -40,6 +46,7 @@ pub struct FakeRooms {
     pub columns: Mutex<Vec<String>>,
     pub asked: Mutex<Vec<Ask>>,
     pub batches: Mutex<Vec<Batch>>,
+    pub values: Mutex<Vec<TopValue>>,
     /// The query never ends.
     pub endless: AtomicBool,
 }
@@ -94,6 +101,36 @@ impl Rooms for FakeRooms {
             true => batches.chain(stream::pending()).boxed(),
             false => batches.boxed(),
         }
+    }
+
+    fn histogram(&self, ask: Ask, _: u32) -> BoxFuture<'static, Result<Option<Bins>, SearchError>> {
+        let (from, to) = (ask.from, ask.to);
+        self.asked.lock().unwrap().push(ask);
+        let bins =
+            from.zip(to).map(|(from, to)| Bins { from, to, start: from, step: 60_000_000, counts: vec![2, 0, 1] });
+        async move { Ok(bins) }.boxed()
+    }
+
+    fn top_values(&self, ask: Ask, _: String, _: String) -> BoxFuture<'static, Result<Vec<TopValue>, SearchError>> {
+        self.asked.lock().unwrap().push(ask);
+        let values = self.values.lock().unwrap().clone();
+        async move { Ok(values) }.boxed()
+    }
+
+    fn export(
+        &self,
+        ask: Ask,
+        columns: Option<Vec<String>>,
+        format: FileFormat,
+    ) -> BoxStream<'static, Result<Vec<u8>, SearchError>> {
+        let failed = ask.query.contains("breaks").then(|| Err(SearchError::Failed("disk".into())));
+        if ask.query.contains("wrong") {
+            return stream::iter([Err(SearchError::Refused(vec![Diagnostic::new("", 1, 3, "nothing follows")]))])
+                .boxed();
+        }
+        self.asked.lock().unwrap().push(ask);
+        let head = format!("{format:?} {columns:?}\n");
+        stream::iter([Ok(head.into_bytes()), Ok(b"rows".to_vec())]).chain(stream::iter(failed)).boxed()
     }
 
     fn live_filter(&self, query: &str) -> Result<LiveFilter, SearchError> {
@@ -212,6 +249,60 @@ impl RulesView for FakeRules {
     }
 }
 
+/// A parser says which lines it understands.
+#[derive(Default)]
+pub struct FakeParsers {
+    pub files: Mutex<BTreeMap<String, String>>,
+}
+
+impl ParsersView for FakeParsers {
+    fn check(&self, text: &str, lines: &[String]) -> CheckedParser {
+        if text.contains("wrong") {
+            return CheckedParser { diagnostics: vec![Diagnostic::new("", 2, 0, "no steps")], results: vec![] };
+        }
+        let parse = |line: &String| ParsedLine {
+            parser: line.contains(text).then(|| "own@1".to_owned()),
+            fields: json!({ "message": line }).as_object().unwrap().clone(),
+        };
+        CheckedParser { diagnostics: vec![], results: lines.iter().map(parse).collect() }
+    }
+
+    fn save(&self, name: &FileName, text: &str) -> Result<(), SaveError> {
+        self.files.lock().unwrap().insert(name.yml(), text.to_owned());
+        Ok(())
+    }
+}
+
+pub struct FakeSettings(Mutex<Retention>);
+
+impl Default for FakeSettings {
+    fn default() -> Self {
+        FakeSettings(Mutex::new(Retention { max_age_days: 90, max_bytes: None, max_disk_percent: 80 }))
+    }
+}
+
+impl SettingsView for FakeSettings {
+    fn retention(&self) -> Retention {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn set_retention(&self, retention: &Retention) -> Result<(), SettingsError> {
+        if retention.max_age_days == 0 {
+            return Err(SettingsError::Refused("nothing would be kept".into()));
+        }
+        *self.0.lock().unwrap() = retention.clone();
+        Ok(())
+    }
+
+    fn receivers(&self) -> Vec<Receiver> {
+        vec![Receiver { kind: "syslog-tls".into(), address: "0.0.0.0:6514".into(), tls: true }]
+    }
+
+    fn config_file(&self) -> Option<String> {
+        None
+    }
+}
+
 struct FakeHealth;
 
 impl HealthView for FakeHealth {
@@ -221,6 +312,15 @@ impl HealthView for FakeHealth {
 
     fn quiet(&self, _: vedette_event::SourceId) -> (Option<Time>, Option<Time>) {
         (None, None)
+    fn disk(&self) -> DiskStatus {
+        DiskStatus { free_bytes: 1, total_bytes: 3, used_bytes: 2 }
+    }
+
+    fn activity(&self, source: SourceId) -> Activity {
+        match source.0 {
+            1 => Activity { last_seen: Some(Time::from_secs(1_789_999_990)), rate_per_minute: 1.5 },
+            _ => Activity::default(),
+        }
     }
 
     fn ledger(&self) -> LedgerStatus {
@@ -284,6 +384,7 @@ pub struct Server {
     pub rooms: Arc<FakeRooms>,
     pub journal: Arc<FakeJournal>,
     pub rules: Arc<FakeRules>,
+    pub parsers: Arc<FakeParsers>,
     pub clock: Arc<AtomicI64>,
     pub dir: tempfile::TempDir,
 }
@@ -302,7 +403,7 @@ pub fn server_over(over: Arc<dyn Rooms>) -> Server {
 pub fn server_with(over: Arc<dyn Rooms>, console: Console) -> Server {
     let dir = tempfile::tempdir().unwrap();
     let (rooms, journal) = (Arc::new(FakeRooms::default()), Arc::new(FakeJournal::default()));
-    let rules = Arc::new(FakeRules::default());
+    let (rules, parsers) = (Arc::new(FakeRules::default()), Arc::new(FakeParsers::default()));
     let clock = Arc::new(AtomicI64::new(1_790_000_000));
     let ticks = clock.clone();
     let mut gates = Gates::default();
@@ -312,9 +413,12 @@ pub fn server_with(over: Arc<dyn Rooms>, console: Console) -> Server {
         notifier: vedette_notify::Notifier::open(&dir.path().join("notify.db"), vedette_notify::Config::default())
             .unwrap(),
         accounts: Accounts::open(&dir.path().join("users.db")).unwrap(),
+        searches: Searches::open(&dir.path().join("searches.db")).unwrap(),
         rooms: over,
         custody: Arc::new(FakeCustody::default()),
         rules: rules.clone(),
+        parsers: parsers.clone(),
+        settings: Arc::new(FakeSettings::default()),
         journal: journal.clone(),
         health: Arc::new(FakeHealth),
         console,
@@ -324,7 +428,7 @@ pub fn server_with(over: Arc<dyn Rooms>, console: Console) -> Server {
         counters: Counters::default(),
         gates,
     });
-    Server { router: vedette_server::router(app.clone()), app, rooms, journal, rules, clock, dir }
+    Server { router: vedette_server::router(app.clone()), app, rooms, journal, rules, parsers, clock, dir }
 }
 
 pub struct Answer {

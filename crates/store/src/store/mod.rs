@@ -16,13 +16,14 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use arrow::array::RecordBatch;
 use vedette_event::{Batch, SourceId, Time};
 
 use crate::{
-    Options, Result, Segment, StoreError,
+    Budget, Options, Result, Segment, StoreError,
     error::IoContext,
     files,
     manifest::{self, Manifest, SourceRow},
@@ -61,6 +62,8 @@ struct Inner {
     last_id: Mutex<Option<String>>,
     /// By name.
     holds: Mutex<Vec<Hold>>,
+    /// How long events are kept, and on how much disk.
+    kept: Mutex<(Option<Duration>, Budget)>,
     damaged: Vec<Damage>,
     _lock: Option<Lock>,
 }
@@ -191,6 +194,7 @@ impl Store {
             skipped: 0,
             broken: None,
         };
+        let kept = (options.keep, options.budget);
         Store {
             inner: Arc::new(Inner {
                 dir: dir.to_owned(),
@@ -202,6 +206,7 @@ impl Store {
                 unreadable: Mutex::new(BTreeSet::new()),
                 last_id: Mutex::new(last_id),
                 holds: Mutex::new(contents.holds),
+                kept: Mutex::new(kept),
                 damaged,
                 _lock: lock,
             }),

@@ -1,6 +1,6 @@
 //! Retention: the oldest hours go when they are too old or the disk is too full; legal holds stay.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use vedette_event::Time;
@@ -54,8 +54,14 @@ impl Store {
         self.plan_for(&segments).map(|(plan, _)| plan)
     }
 
-    /// Deletes what is older than [`crate::Options::keep`], then whole hours, oldest first, until the segments fit into
-    /// [`crate::Options::budget`]. Segments with events on legal hold stay. `confirm` is told before it happens, and can forbid it:
+    /// Keeps events for so long from now on, instead of [`crate::Options::keep`], and on so much disk, instead of
+    /// [`crate::Options::budget`].
+    pub fn keep(&self, keep: Option<Duration>, budget: Budget) {
+        *lock(&self.inner.kept) = (keep, budget);
+    }
+
+    /// Deletes what is older than is to be [kept](Self::keep), then whole hours, oldest first, until the segments fit into
+    /// the disk budget. Segments with events on legal hold stay. `confirm` is told before it happens, and can forbid it:
     /// who keeps records of deletions has them on disk then.
     ///
     /// The manifest forgets the segments first; their files are removed when no snapshot uses them any more.
@@ -84,14 +90,14 @@ impl Store {
     }
 
     fn plan_for(&self, segments: &[Arc<Segment>]) -> Result<(Plan, Vec<Arc<Segment>>)> {
-        let options = &self.inner.options;
-        let now = options.now();
+        let now = self.inner.options.now();
+        let (keep, budget) = *lock(&self.inner.kept);
         let used_bytes: u64 = segments.iter().map(|segment| segment.bytes()).sum();
-        let budget_bytes = match options.budget {
+        let budget_bytes = match budget {
             Budget::Bytes(bytes) => bytes,
             Budget::DiskShare(share) => self.disk_budget(share, used_bytes)?,
         };
-        let kept_from = options.keep.map_or(Time::MIN, |keep| {
+        let kept_from = keep.map_or(Time::MIN, |keep| {
             now.plus_micros(i64::try_from(keep.as_micros()).map_or(i64::MIN, |micros| -micros))
         });
         let mut hours: BTreeMap<i64, Vec<&Arc<Segment>>> = BTreeMap::new();

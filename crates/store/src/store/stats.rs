@@ -50,6 +50,9 @@ pub struct SourceStats {
     pub next_seq: u64,
     /// Events in segments and tail now.
     pub events: u64,
+    /// Not before the receive time of its latest event in segments; later by as much as their segment has later ones of
+    /// other sources.
+    pub received: Option<Time>,
 }
 
 /// What the store has, in numbers.
@@ -106,7 +109,8 @@ impl Store {
             let writer = lock(&self.inner.writer);
             stats.skipped = writer.skipped;
             for (id, source) in &writer.sources {
-                let source = SourceStats { name: source.name.clone(), next_seq: source.next_seq, events: 0 };
+                let source =
+                    SourceStats { name: source.name.clone(), next_seq: source.next_seq, ..SourceStats::default() };
                 stats.sources.insert(*id, source);
             }
             let shown = lock(&self.inner.shown);
@@ -144,7 +148,9 @@ impl Stats {
         self.received = widen(self.received, segment.received());
         self.time = widen(self.time, segment.time());
         for run in segment.runs() {
-            self.sources.entry(run.source).or_default().events += run.events();
+            let source = self.sources.entry(run.source).or_default();
+            source.events += run.events();
+            source.received = source.received.max(Some(segment.received().1));
         }
     }
 }

@@ -61,6 +61,14 @@ fn the_oldest_go_when_the_budget_is_reached() {
     assert_eq!((plan.delete.len(), plan.used_bytes), (2, bytes.iter().sum()));
     assert_eq!(store.retain(|_| Ok(())).unwrap().bytes, bytes[0] + bytes[1]);
     assert_eq!(left(&store), [2, 3]);
+    // It can be changed while the store is open: to less, or to so many days.
+    store.keep(None, Budget::Bytes(bytes[3]));
+    assert_eq!(store.retain(|_| Ok(())).unwrap().bytes, bytes[2]);
+    assert_eq!(store.stats().sources[&SourceId(1)].received, Some(START.plus_micros(3 * HOUR)));
+    store.keep(Some(Duration::from_secs(60)), Budget::Bytes(u64::MAX));
+    clock.advance(4 * HOUR);
+    store.retain(|_| Ok(())).unwrap();
+    assert_eq!(left(&store), [0; 0]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
 pub fn run(args: CheckArgs) -> anyhow::Result<Outcome> {
     let config = Config::load(args.config.as_deref())?;
     Authority::configured(&config.ledger.anchors)?;
-    let (parsers, refused_parsers) = node::parsers(&config);
+    let (parsers, refused_parsers) = node::parsers(&config, None);
     for refused in &refused_parsers {
         eprintln!("parser refused: {refused}");
     }

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use vedette_intake::receive::http::presented_token;
 use vedette_server::{
-    App, Console, Counters, Gates, LiveTail, Local,
+    App, Console, Counters, Gates, LiveTail, Local, Searches,
     accounts::{Accounts, Scope},
     listen::{self, Certificate, Limits},
     system_clock,
@@ -32,12 +32,14 @@ use crate::{
     config::{self, Config},
     node::{
         Node,
+        activity::Activities,
         anchors::Authority,
         content,
         custody::Keeper,
         journal::SelfJournal,
         local_backup, local_import,
         maintenance::{Maintenance, now},
+        own_parsers::OwnParsers,
         proof::{Acknowledgements, Proof},
         quiet::Quiet,
         receivers,
@@ -87,6 +89,9 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     let live = LiveTail::default();
     let mut pipeline = node.pipeline()?;
     pipeline.watch(live.clone());
+    let before = node.store.stats().sources.into_iter().filter_map(|(source, stats)| Some((source, stats.received?)));
+    let activities = Arc::new(Activities::new(now(), before));
+    pipeline.note(activities.clone());
     let counters = pipeline.counters();
     let stop = Arc::new(AtomicBool::new(false));
     let failed = CancellationToken::new();
@@ -134,11 +139,16 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         alerts: node.alerts.clone(),
         notifier: node.notifier.clone(),
         accounts: accounts.clone(),
+        searches: Searches::open(&node.dir.join("searches.db"))?,
         rooms,
         custody: keeper.clone(),
         rules: node.rules.clone(),
+        parsers: Arc::new(OwnParsers::new(&node.dir, &config.detection.parsers)),
+        settings: Arc::new(node.settings.view(&node.store)),
         journal: Arc::new(journal.clone()),
         health: Arc::new(NodeHealth {
+            dir: node.dir.clone(),
+            activities,
             spool: node.spool.clone(),
             rules: node.rules.clone(),
             refused_parsers: node.refused_parsers.len(),
@@ -187,6 +197,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     let acknowledge = Arc::new(Acknowledgements(proof.clone()));
     let senders = receivers::Senders { authorize: Arc::new(authorize), acknowledge };
     let receivers = receivers::open(&config.receivers, &node.dir, &node.spool, &senders).await?;
+    node.settings.listening(receivers.shown());
     // Before `ready` is said: whoever reads that may stop it at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     announce(console, &receivers, &accounts, &certificate)?;

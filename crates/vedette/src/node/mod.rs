@@ -1,5 +1,6 @@
 //! A data folder with everything that works on it.
 
+pub mod activity;
 pub mod anchors;
 pub mod attended;
 pub mod content;
@@ -11,6 +12,7 @@ pub mod local_backup;
 pub mod local_import;
 pub mod maintenance;
 pub mod own_files;
+pub mod own_parsers;
 pub mod pipeline;
 pub mod post;
 pub mod proof;
@@ -19,6 +21,7 @@ pub mod receivers;
 pub mod rules;
 pub mod rules_view;
 pub mod sealer;
+pub mod settings;
 pub mod views;
 pub mod witnesses;
 
@@ -28,7 +31,6 @@ use std::{
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
-    time::Duration,
 };
 
 use anyhow::Context;
@@ -39,9 +41,11 @@ use vedette_ledger::Ledger;
 use vedette_notify::Notifier;
 use vedette_query::{Engine, SourceLookup};
 use vedette_spool::Spool;
-use vedette_store::{Budget, NewSegment, Store};
+use vedette_store::{NewSegment, Store};
 
-use self::{maintenance::Clock, pipeline::Pipeline, rules::Rules, sealer::News};
+use self::{
+    maintenance::Clock, own_parsers::OwnParsers, pipeline::Pipeline, rules::Rules, sealer::News, settings::Settings,
+};
 use crate::config::Config;
 
 /// An open data folder: spool, store, alerts, parsers, rules and the query engine over them. Holds the
@@ -67,6 +71,8 @@ pub struct Node {
     pub engine: Engine,
     /// Parsers that did not load.
     pub refused_parsers: Vec<Diagnostic>,
+    /// What can be changed while it runs.
+    pub settings: Settings,
     /// The clock that the store counts ages by.
     pub ages: Clock,
     /// What happened to the sealer's process.
@@ -83,13 +89,14 @@ impl Node {
         let spool = Spool::open(&dir.join("spool"), spool_options(config))
             .with_context(|| format!("cannot open the data folder {}", dir.display()))?;
         let (ledger, sealer) = ledger::open(dir, config)?;
+        let settings = Settings::load(dir, config)?;
         let ages = maintenance::steady_clock();
-        let store =
-            Store::open(&dir.join("store"), store_options(config, &ages, &ledger)).context("cannot open the store")?;
+        let store = Store::open(&dir.join("store"), store_options(config, &settings, &ages, &ledger))
+            .context("cannot open the store")?;
         let alerts = Alerts::open(&dir.join("alerts.db")).context("cannot open the alerts")?;
         let notifier = Notifier::open(&dir.join("notify.db"), config.notifications.clone())
             .context("cannot open the notifications")?;
-        let (parsers, refused_parsers) = parsers(config);
+        let (parsers, refused_parsers) = parsers(config, Some(dir));
         let parsers = Arc::new(parsers);
         let rules = Arc::new(Rules::load(&config.detection, dir)?);
         let derive: Arc<dyn Derive> = parsers.clone();
@@ -99,7 +106,21 @@ impl Node {
             vedette_query::Options { sources: Some(sources(&spool)), ..Default::default() },
         )?;
         let dir = dir.to_owned();
-        Ok(Node { dir, spool, ledger, store, alerts, notifier, parsers, rules, engine, refused_parsers, ages, sealer })
+        Ok(Node {
+            dir,
+            spool,
+            ledger,
+            store,
+            alerts,
+            notifier,
+            parsers,
+            rules,
+            engine,
+            refused_parsers,
+            settings,
+            ages,
+            sealer,
+        })
     }
 
     /// A pipeline over this folder.
@@ -144,12 +165,12 @@ pub(super) fn sources(spool: &Spool) -> SourceLookup {
     })
 }
 
-/// The configured parsers over the built-in ones.
-pub fn parsers(config: &Config) -> (Parsers, Vec<Diagnostic>) {
-    if config.detection.parsers.is_empty() {
-        (Parsers::builtin(), Vec::new())
-    } else {
-        Parsers::load(&config.detection.parsers)
+/// The configured parsers over the built-in ones, and over all those of the data folder.
+pub fn parsers(config: &Config, dir: Option<&Path>) -> (Parsers, Vec<Diagnostic>) {
+    let configured = config.detection.parsers.clone();
+    match dir.map_or(configured.clone(), |dir| OwnParsers::new(dir, &configured).folders()) {
+        folders if folders.is_empty() => (Parsers::builtin(), Vec::new()),
+        folders => Parsers::load(&folders),
     }
 }
 
@@ -161,18 +182,14 @@ fn spool_options(config: &Config) -> vedette_spool::Options {
     }
 }
 
-fn store_options(config: &Config, ages: &Clock, ledger: &Ledger) -> vedette_store::Options {
-    let storage = &config.storage;
-    let ledger = ledger.clone();
+fn store_options(config: &Config, settings: &Settings, ages: &Clock, ledger: &Ledger) -> vedette_store::Options {
+    let ((keep, budget), ledger) = (settings.kept(), ledger.clone());
     // What the manifest has is in a signed checkpoint before: the events, and the files with what was derived of them.
     let seal = move |new: &[NewSegment]| ledger::seal_segments(&ledger, new).map_err(|error| format!("{error:#}"));
     vedette_store::Options {
-        seal_age: storage.seal_after(),
-        keep: Some(Duration::from_secs(u64::from(storage.max_age_days) * 86_400)),
-        budget: match storage.max_bytes {
-            Some(bytes) => Budget::Bytes(bytes),
-            None => Budget::DiskShare(f64::from(storage.max_disk_percent) / 100.0),
-        },
+        seal_age: config.storage.seal_after(),
+        keep,
+        budget,
         clock: ages.clone(),
         before_commit: Some(Arc::new(seal)),
         ..Default::default()

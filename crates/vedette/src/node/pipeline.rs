@@ -28,7 +28,7 @@ use vedette_server::LiveTail;
 use vedette_spool::{Position, Refused, Spool, SpooledRecord, Ticket};
 use vedette_store::{Store, StoreError};
 
-use super::{findings, maintenance::now, rules::Rules};
+use super::{activity::Activities, findings, maintenance::now, rules::Rules};
 
 /// How long a batch may wait for more records.
 const BATCH_WAIT: Duration = Duration::from_millis(100);
@@ -63,6 +63,7 @@ pub struct Pipeline {
     /// Findings that came by and are to be recorded as alerts, before their batch can be sealed.
     raised: Vec<Finding>,
     counters: Arc<Counters>,
+    activities: Option<Arc<Activities>>,
     live: Option<LiveTail>,
 }
 
@@ -120,6 +121,7 @@ impl Pipeline {
             open: BTreeMap::new(),
             done: spool.start(),
             counters: Arc::default(),
+            activities: None,
             live: None,
             sources: super::sources(&spool),
             spool,
@@ -132,6 +134,11 @@ impl Pipeline {
         };
         pipeline.remember_findings_under_way()?;
         Ok(pipeline)
+    }
+
+    /// Tells how busy each source is.
+    pub fn note(&mut self, activities: Arc<Activities>) {
+        self.activities = Some(activities);
     }
 
     /// Shows batches to live views as they are stored.
@@ -280,6 +287,9 @@ impl Pipeline {
             let mut tried = vec![0; program.len()];
             program.run_counted(&batch, &mut found, |rule| tried[rule] += 1);
             self.rules.tried(&program, &tried);
+        }
+        if let (Some(activities), Some(last)) = (&self.activities, batch.events().last()) {
+            activities.saw(id, batch.len() as u64, last.received());
         }
         let unparsed = batch.events().filter(|event| event.parser().is_none()).count();
         self.counters.events.fetch_add(batch.len() as u64, Ordering::Relaxed);

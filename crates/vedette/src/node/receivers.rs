@@ -17,6 +17,7 @@ use vedette_intake::{
         tls::{self, TlsFiles},
     },
 };
+use vedette_server::Receiver;
 use vedette_spool::Spool;
 
 use crate::config::{self, GelfTransport, Listener, Receivers, Switch, Transport};
@@ -54,6 +55,8 @@ pub struct OpenReceivers {
     open: Vec<Open>,
     /// What listens where.
     pub listening: Vec<(String, SocketAddr)>,
+    /// Of them those that speak TLS.
+    pub tls: Vec<SocketAddr>,
     /// What is followed, for people.
     pub following: Vec<String>,
     /// Listeners that nobody asked for and that another program keeps from their ports, for people.
@@ -120,6 +123,16 @@ pub async fn open(config: &Receivers, dir: &Path, spool: &Spool, senders: &Sende
 }
 
 impl OpenReceivers {
+    /// What listens where, as the settings show it.
+    pub fn shown(&self) -> Vec<Receiver> {
+        let shown = |(kind, address): &(String, SocketAddr)| Receiver {
+            kind: kind.clone(),
+            address: address.to_string(),
+            tls: self.tls.contains(address),
+        };
+        self.listening.iter().map(shown).collect()
+    }
+
     async fn syslog(&mut self, config: &Receivers, spool: &Spool) -> anyhow::Result<()> {
         let syslog = config.syslog();
         for listener in &syslog.all {
@@ -172,6 +185,7 @@ impl OpenReceivers {
             let acceptor = listener.tls().as_ref().map(tls::acceptor).transpose()?;
             let bound = http::bind(listener.listen, version, router, acceptor, options).await;
             if let Some(receiver) = self.bound(name, listener.listen, by_default, bound)? {
+                self.tls.extend(listener.certificate.is_some().then(|| receiver.address()));
                 self.listening.push((name.into(), receiver.address()));
                 self.open.push(Open::Http(receiver));
             }
@@ -190,6 +204,7 @@ impl OpenReceivers {
         let tls: Option<TlsFiles> = at.tls();
         let bound = stream::bind(protocol, Config::new(at.listen), tls.as_ref(), spool.clone()).await;
         if let Some(receiver) = self.bound(name, at.listen, by_default, bound)? {
+            self.tls.extend(tls.is_some().then(|| receiver.address()));
             self.listening.push((name.into(), receiver.address()));
             self.open.push(Open::Stream(receiver));
         }

@@ -1,17 +1,23 @@
 //! What the server sees of the node.
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
-
-use vedette_server::{Check, HealthView, LedgerStatus, Status};
-use vedette_spool::Spool;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+};
 
 use vedette_event::{SourceId, Time};
 use vedette_notify::{ChannelStatus, Notifier};
+use vedette_server::{Activity, Check, DiskStatus, HealthView, LedgerStatus, Status};
+use vedette_spool::Spool;
 
-use super::{pipeline::Counters, proof::Proof, quiet::Quiet, rules::Rules};
+use super::{activity::Activities, maintenance::now, pipeline::Counters, proof::Proof, quiet::Quiet, rules::Rules};
 
 /// The node's own health.
 pub struct NodeHealth {
+    /// The data folder.
+    pub dir: PathBuf,
+    /// How busy the sources are.
+    pub activities: Arc<Activities>,
     /// For its status.
     pub spool: Spool,
     /// For refused rules.
@@ -95,5 +101,22 @@ impl HealthView for NodeHealth {
 
     fn ledger(&self) -> LedgerStatus {
         self.proof.status()
+    }
+
+    fn disk(&self) -> DiskStatus {
+        let disk = match rustix::fs::statvfs(&self.dir) {
+            Ok(disk) => disk,
+            Err(error) => {
+                tracing::warn!(dir = %self.dir.display(), %error, "cannot ask how full the disk is");
+                return DiskStatus::default();
+            }
+        };
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        let (free, total) = (bytes(disk.f_bavail), bytes(disk.f_blocks));
+        DiskStatus { free_bytes: free, total_bytes: total, used_bytes: total.saturating_sub(bytes(disk.f_bfree)) }
+    }
+
+    fn activity(&self, source: SourceId) -> Activity {
+        self.activities.of(source, now())
     }
 }

@@ -20,6 +20,7 @@ mod own_rules;
 mod proofs;
 mod quiet;
 mod sealer_deaths;
+mod settings;
 mod shippers;
 mod stopped_pipeline;
 mod terminal;

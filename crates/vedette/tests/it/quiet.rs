@@ -31,7 +31,9 @@ fn listener() -> (String, Receiver<Value>) {
             }
             let mut body = vec![0; length];
             reader.read_exact(&mut body).expect("the body");
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").expect("an answer");
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+                .expect("an answer");
             if sender.send(serde_json::from_slice(&body).expect("JSON")).is_err() {
                 return;
             }
@@ -93,7 +95,8 @@ notifications:
     assert_eq!((status, &preview["findings"], &preview["alerts"]), (200, &1.into(), &1.into()));
     let wanting = format!(r#"{{"rule_id":"vedette.quiet-source","conditions":{condition},"reason":" "}}"#);
     assert_eq!(running.api("POST", "/api/v1/exceptions", &wanting).0, 422);
-    let new = format!(r#"{{"rule_id":"vedette.quiet-source","conditions":{condition},"reason":"it only ticks when asked"}}"#);
+    let new =
+        format!(r#"{{"rule_id":"vedette.quiet-source","conditions":{condition},"reason":"it only ticks when asked"}}"#);
     let (status, made) = running.api("POST", "/api/v1/exceptions", &new);
     assert_eq!((status, &made["active"]), (200, &Value::Bool(true)), "{made}");
 

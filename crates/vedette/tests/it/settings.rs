@@ -1,0 +1,75 @@
+//! Settings and parsers that are changed through the API, in the running binary.
+
+use std::{io::Write, net::TcpStream};
+
+use serde_json::json;
+
+use crate::harness::{OTHERS, RECEIVERS, Running, folder, wait_until};
+
+const PARSER: &str = "parser: our-app
+about: what our app says
+version: 1
+module: our
+dataset: our.app
+select:
+  programs: [ourapp]
+steps:
+  - grok:
+      match: ['user %{TOKEN:user.name} did %{TOKEN:event.action}']
+";
+
+#[test]
+fn settings_and_parsers_are_kept() {
+    let folder = folder();
+    let running = Running::start(folder.path(), RECEIVERS);
+    let (_, settings) = running.api("GET", "/api/v1/settings", "");
+    assert_eq!(settings["retention"], json!({"max_age_days": 90, "max_bytes": null, "max_disk_percent": 80}));
+    let address = running.address("syslog-tcp").to_string();
+    let receiver = json!({"kind": "syslog-tcp", "address": address, "tls": false});
+    assert!(settings["receivers"].as_array().expect("receivers").contains(&receiver), "{settings}");
+    assert!(settings["config_file"].as_str().is_some_and(|file| file.ends_with("vedette.yml")), "{settings}");
+    let put = |days: u32| {
+        let body = json!({"max_age_days": days, "max_bytes": 1_000_000_000, "max_disk_percent": 70}).to_string();
+        running.api("PUT", "/api/v1/settings/retention", &body)
+    };
+    assert_eq!(put(0).0, 422);
+    assert_eq!((put(7).0, put(7).1["retention"]["max_age_days"].clone()), (200, json!(7)));
+
+    let line = "<38>Nov 21 04:11:52 web1 ourapp: user ada did jump";
+    let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+    writeln!(stream, "{line}").expect("sent");
+    running.wait_for_count(&format!("ourapp {OTHERS}"), 1);
+    let trial = json!({"text": PARSER, "lines": ["Nov 21 04:11:52 web1 ourapp: user ada did jump", "x"]}).to_string();
+    let (_, tried) = running.api("POST", "/api/v1/parsers/check", &trial);
+    assert_eq!((&tried["loads"], &tried["results"][0]["parser"]), (&json!(true), &json!("our-app@1")), "{tried}");
+    assert_eq!(tried["results"][0]["fields"]["event.action"], "jump", "{tried}");
+    assert_ne!(tried["results"][1]["parser"], "our-app@1");
+    let text = |text: &str| json!({ "text": text }).to_string();
+    let (_, wrong) = running.api("POST", "/api/v1/parsers/check", &text(&PARSER.replace("steps:", "stepz:")));
+    assert_eq!(wrong["loads"], false);
+    assert!(wrong["diagnostics"][0]["line"].as_u64().is_some_and(|line| line > 0), "{wrong}");
+    assert_eq!(running.api("PUT", "/api/v1/parsers/files/our", &text("parser: [")).0, 422);
+    let (status, saved) = running.api("PUT", "/api/v1/parsers/files/our", &text(PARSER));
+    assert_eq!((status, &saved["restart"]), (200, &json!(true)), "{saved}");
+
+    let (_, sources) = running.api("GET", "/api/v1/sources", "");
+    let find = |sources: &serde_json::Value| {
+        let all = sources["sources"].as_array().expect("sources").clone();
+        all.into_iter().find(|source| source["name"] == "syslog-tcp:127.0.0.1").expect("it sent")
+    };
+    assert!(find(&sources)["last_seen"].is_string() && find(&sources)["rate_per_minute"].as_f64() > Some(0.0));
+    let (_, health) = running.api("GET", "/api/v1/health/detail", "");
+    assert!(health["disk"]["total_bytes"].as_u64() > health["disk"]["free_bytes"].as_u64(), "{health}");
+    running.wait_for_count("event.action:settings.retention event.outcome:unknown", 3);
+    running.stop();
+
+    let running = Running::start(folder.path(), RECEIVERS);
+    let (_, settings) = running.api("GET", "/api/v1/settings", "");
+    let kept = json!({"max_age_days": 7, "max_bytes": 1_000_000_000, "max_disk_percent": 70});
+    assert_eq!(settings["retention"], kept, "it goes before the configuration file");
+    let (_, sources) = running.api("GET", "/api/v1/sources", "");
+    assert!(find(&sources)["last_seen"].is_string(), "also after a restart: {sources}");
+    let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+    writeln!(stream, "{line}").expect("sent");
+    wait_until("the saved parser is in force", || !running.hunt("event.dataset:our.app user.name:ada").is_empty());
+}
