@@ -312,6 +312,8 @@ impl HealthView for FakeHealth {
 
     fn quiet(&self, _: vedette_event::SourceId) -> (Option<Time>, Option<Time>) {
         (None, None)
+    }
+
     fn disk(&self) -> DiskStatus {
         DiskStatus { free_bytes: 1, total_bytes: 3, used_bytes: 2 }
     }

@@ -16,7 +16,7 @@ use crate::{
     Outcome,
     cli::{DoctorArgs, LineFormat},
     client::Client,
-    config::{self, Config},
+    config,
     output::{self, printable},
 };
 
@@ -62,9 +62,10 @@ impl Finding {
 pub fn run(args: DoctorArgs) -> anyhow::Result<Outcome> {
     let (dir, config) = config::open(&args.data)?;
     let server = Server::ask(&dir);
-    let findings =
-        [host::look(&dir, &config), ports::look(&config, server.is_running()), kernel::look(), server.findings(&dir)]
-            .concat();
+    let mut findings = host::look(&dir, &config);
+    findings.extend(ports::look(&config, server.is_running()));
+    findings.extend(kernel::look());
+    findings.extend(server.findings(&dir));
     for finding in &findings {
         print(finding, args.output)?;
     }

@@ -129,7 +129,7 @@ fn a_slow_tail_is_told_what_it_did_not_show() {
         .spawn()
         .expect("it starts");
     wait_for_watchers(&running, 1);
-    const SENT: usize = 120_000;
+    const SENT: usize = 90_000;
     send(&running, "burst", SENT);
     running.wait_for_count("user.name:burst", SENT as u64);
     let shown = lines(child.stdout.take().expect("piped"));

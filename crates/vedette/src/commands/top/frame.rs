@@ -123,8 +123,8 @@ impl Frame<'_> {
         let room = height.map_or(usize::MAX, |height| height.saturating_sub(lines.len()));
         match view.page {
             Page::Overview => {
-                // Each table has its title, its head and an equal share; a blank line is before each but the first.
-                let rows = (room.saturating_sub(5) / 3).saturating_sub(1).min(OVERVIEW_ROWS);
+                // Three heads, two blank lines, and the rest in equal shares.
+                let rows = (room.saturating_sub(5) / 3).min(OVERVIEW_ROWS);
                 let plain = View::default();
                 lines.extend(self.sources(&plain, rows));
                 lines.push(blank());
@@ -177,12 +177,11 @@ impl Frame<'_> {
             store.tail_events
         )));
         lines.push(plain(format!(
-            "spool    {} to seal, {} queued; disk {} free; sealed {} s ago ({} entries)",
+            "spool    {} to seal, {} queued; disk {} free; sealed {} s ago",
             bytes(stats.spool.unreleased_bytes),
             bytes(stats.spool.queued_bytes),
             bytes(stats.spool.disk_free_bytes),
-            health.ledger.sealed_seconds_ago,
-            health.ledger.entries
+            health.ledger.sealed_seconds_ago
         )));
         lines.push(self.alert_counts());
         let bad: Vec<String> = health.checks.iter().filter(|check| check.status != "ok").map(told).collect();
@@ -332,7 +331,7 @@ fn keys(page: Page) -> Line {
         true => format!("[{} {name}]", number + 1),
         false => format!(" {} {name} ", number + 1),
     });
-    plain(format!("{}  tab  ←→ sort  r turn  ↑↓  q end", names.collect::<Vec<_>>().join("")))
+    plain(format!("{}  ←→ sort  r turn  q end", names.collect::<Vec<_>>().join("")))
 }
 
 fn told(check: &super::sample::Check) -> String {

@@ -178,9 +178,7 @@ pub struct Check {
 /// How far the history is proved.
 #[derive(Deserialize)]
 pub struct Ledger {
-    /// Entries in the newest checkpoint.
-    pub entries: u64,
-    /// How old it is.
+    /// How old the newest checkpoint is.
     pub sealed_seconds_ago: u64,
 }
 
