@@ -24,7 +24,7 @@ const Settings = lazy(() => import('../settings/Settings'));
 export function App() {
   return (
     <>
-      <Suspense fallback={<Waiting what={t.shell.loadingPage} />}>
+      <Suspense fallback={<main><Waiting what={t.shell.loadingPage} /></main>}>
         <Switch>
           <Route path="/setup" component={Setup} />
           <Route component={Gate} />
