@@ -64,7 +64,7 @@ function Gate() {
           <Route path="/replay" component={Replay} />
           <Route path="/settings" component={Settings} />
           <Route>
-            <Empty title={t.shell.noPage}>
+            <Empty title={t.shell.noPage} alone>
               <a href="/inbox">{t.shell.toInbox}</a>
             </Empty>
           </Route>
