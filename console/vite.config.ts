@@ -21,6 +21,10 @@ const api: ProxyOptions = {
     proxy.on('proxyReq', (request) => {
       if (request.getHeader('origin')) request.setHeader('origin', server);
     });
+    // A stream that the server breaks off ends here too.
+    proxy.on('proxyRes', (answer, _request, response) => {
+      answer.on('aborted', () => response.destroy());
+    });
     // A server that restarts is no reason for the proxy to end.
     proxy.on('error', (_error, _request, response) => {
       if ('writeHead' in response && !response.headersSent) response.writeHead(502).end();

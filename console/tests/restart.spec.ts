@@ -3,6 +3,11 @@ import { sshd } from './feed';
 import { again, down, running, send } from './server';
 import { expect, settled, test } from './test';
 
+// What comes after needs the server, whatever happened here.
+test.afterAll(async () => {
+  await again();
+});
+
 test('it reconnects by itself; nothing is lost, nothing is shown twice', async ({ page }) => {
   test.setTimeout(180_000);
   await page.goto('/inbox?sort=newest');
@@ -16,7 +21,7 @@ test('it reconnects by itself; nothing is lost, nothing is shown twice', async (
 
   for (const round of [1, 2]) {
     await down(running().pid);
-    await expect(connection).toContainText('Reconnecting');
+    await expect(connection).toContainText('Reconnecting', { timeout: 20_000 });
     // What was read stays readable.
     await expect(mine('before1')).toHaveCount(1);
     await again();

@@ -10,8 +10,10 @@ import { fileURLToPath } from 'node:url';
 import { hostileRule } from './hostile';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const NOTE = join(tmpdir(), `vedette-console-tests-${process.getuid?.() ?? 0}.json`);
-export const STATE = join(tmpdir(), `vedette-console-session-${process.getuid?.() ?? 0}.json`);
+// A folder for each run: two at once do not meet. The tests' processes inherit its name.
+const HOME = (process.env.VEDETTE_CONSOLE_TESTS ??= mkdtempSync(join(tmpdir(), 'vedette-console-')));
+const NOTE = join(HOME, 'running.json');
+export const STATE = join(HOME, 'session.json');
 
 export interface Running {
   folder: string;
@@ -69,7 +71,7 @@ async function up(folder: string): Promise<{ pid: number; log: string }> {
 }
 
 export async function start(): Promise<Running> {
-  const folder = mkdtempSync(join(tmpdir(), 'vedette-console-'));
+  const folder = HOME;
   const [console_, syslog, http] = [await freePort(), await freePort(), await freePort()];
   mkdirSync(join(folder, 'rules'));
   writeFileSync(join(folder, 'rules/hostile.yml'), hostileRule);
@@ -125,9 +127,10 @@ export async function down(pid: number): Promise<void> {
   if (alive(pid)) process.kill(pid, 'SIGKILL');
 }
 
-/** Starts the server again over the same data and ports. */
+/** Starts the server again over the same data and ports, unless it runs. */
 export async function again(): Promise<void> {
   const old = running();
+  if (alive(old.pid)) return;
   const { pid } = await up(old.folder);
   writeFileSync(NOTE, JSON.stringify({ ...old, pid }));
 }

@@ -1,12 +1,13 @@
 import { PASSWORD } from './setup';
 import { api } from './server';
-import { accessible, expect, test } from './test';
+import { accessible, expect, settled, test } from './test';
 
 test.describe('at the door', () => {
   test.use({ storageState: { cookies: [], origins: [] } });
 
   test('a wrong password is refused in the server’s words, a right one leads to where one wanted', async ({ page }) => {
     await page.goto('/hunt?q=event.outcome%3Afailure&from=all');
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
     await accessible(page);
     await page.getByLabel('User name').fill('ada');
     await page.getByLabel('Password', { exact: true }).fill('not the password');
@@ -21,6 +22,7 @@ test.describe('at the door', () => {
   test('an invitation sets a password, once', async ({ page }) => {
     const { link } = await api<{ link: string }>('POST', '/users', { name: 'grace', scopes: ['read'] });
     await page.goto(link);
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
     await accessible(page);
     const set = async (again: string) => {
       await page.getByLabel('New password', { exact: true }).fill('a long enough password');
@@ -32,6 +34,7 @@ test.describe('at the door', () => {
     await set('a long enough password');
     await expect(page).toHaveURL(/\/inbox/);
     // Who may only read can change nothing.
+    await settled(page);
     await page.keyboard.press('Enter');
     await expect(page.getByRole('button', { name: 'Close c' })).toBeDisabled();
     await page.keyboard.press('m');

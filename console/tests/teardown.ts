@@ -1,7 +1,5 @@
-import { rmSync } from 'node:fs';
-import { STATE, stop } from './server';
+import { stop } from './server';
 
 export default async function teardown(): Promise<void> {
   await stop();
-  rmSync(STATE, { force: true });
 }

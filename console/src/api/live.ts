@@ -28,6 +28,8 @@ export const useConnection = (): Connection =>
 
 /** Changes are gathered for so long: a storm of alerts must not be a storm of rendering. */
 const GATHER_MS = 200;
+/** A stream whose other end has silently gone looks like one where nothing happens; so the server is asked as often. */
+const PULSE_MS = 8000;
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
 export function useAlertStream(): void {
@@ -72,14 +74,23 @@ export function useAlertStream(): void {
         gathered.set(alert.id, alert);
         gather ??= setTimeout(flush, GATHER_MS);
       });
-      source.onerror = () => {
-        // The browser's own retry gives up on some errors and does not say when it is back; ours does.
-        source?.close();
-        say({ state: 'lost', since: Date.now() });
-        void client.invalidateQueries({ queryKey: ['session'] });
-        retry = setTimeout(open, RETRY_MS[Math.min(tries++, RETRY_MS.length - 1)]);
-      };
+      source.onerror = lost;
     };
+    const lost = () => {
+      // The browser's own retry gives up on some errors and does not say when it is back; ours does.
+      source?.close();
+      clearTimeout(retry);
+      say({ state: 'lost', since: Date.now() });
+      void client.invalidateQueries({ queryKey: ['session'] });
+      retry = setTimeout(open, RETRY_MS[Math.min(tries++, RETRY_MS.length - 1)]);
+    };
+    const pulse = setInterval(() => {
+      if (connection.state !== 'live') return;
+      fetch('/api/v1/health', { signal: AbortSignal.timeout(PULSE_MS - 1000) }).then(
+        (response) => response.status >= 502 && lost(),
+        () => connection.state === 'live' && lost(),
+      );
+    }, PULSE_MS);
     open();
     const online = () => {
       if (connection.state !== 'lost') return;
@@ -89,6 +100,7 @@ export function useAlertStream(): void {
     window.addEventListener('online', online);
     return () => {
       window.removeEventListener('online', online);
+      clearInterval(pulse);
       clearTimeout(retry);
       clearTimeout(gather);
       source?.close();

@@ -25,6 +25,7 @@ export function Histogram({ data, error, loading, open, onBrush, onReset }: {
   const label = t.chart.label(formatCount(data.total));
   return (
     <section className={s.histogram} aria-label={t.chart.title} data-loading={loading || undefined}>
+      <div className={s.chart}>
       <Bars buckets={data.buckets} from={from} to={to} bucketMs={data.bucket_ms} label={label} onBrush={onBrush} />
       <div className={s.histogramTools}>
         {data.partial && <span className="dim">{t.chart.partial}</span>}
@@ -38,6 +39,7 @@ export function Histogram({ data, error, loading, open, onBrush, onReset }: {
           <Icon name="table" size={14} />
           <span className="hidden">{t.chart.asTable}</span>
         </button>
+      </div>
       </div>
       {table && <BarsTable buckets={data.buckets} label={t.chart.title} />}
     </section>

@@ -50,7 +50,7 @@ export function Bars({ buckets, from, to, bucketMs, height = 84, label, onBrush 
     const options: uPlot.Options = {
       width: Math.max(120, box.clientWidth),
       height,
-      padding: [6, 32, 0, 0],
+      padding: [6, 60, 0, 0],
       legend: { show: false },
       tzDate: (seconds) => (zone === 'utc' ? uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') : new Date(seconds * 1000)),
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false }, focus: { prox: 10 } },

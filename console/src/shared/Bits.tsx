@@ -58,10 +58,15 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
   );
 }
 
-export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+export function Empty({ title, alone = false, children }: {
+  title: string;
+  /** The page has no heading but this. */
+  alone?: boolean;
+  children?: ReactNode;
+}) {
   return (
     <div className="empty">
-      <h2>{title}</h2>
+      {alone ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children}
     </div>
   );

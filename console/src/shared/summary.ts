@@ -8,7 +8,7 @@ export function summaryOf(event: Event): string {
   const text = message && !message.startsWith('{') ? message : said(event) || message || formatValue(event['event.original']);
   const line = text.replace(/\s+/g, ' ').trim();
   // Windows' messages are forms with every field filled in; what was done, by what, and to what is enough.
-  const form = /^([A-Z][\w ()]{3,50}?)(?:: RuleName:|: EventType:|\. (?:Subject|Application Information|Creator Subject) ?:)/.exec(line);
+  const form = /^([A-Z][\w ()]{3,80}?)(?:: RuleName:|: EventType:|\. (?:Subject|Application Information|Creator Subject) ?:)/.exec(line);
   if (form) {
     const parts = actors.map((names) => names.map((name) => formatValue(event[name])).find(Boolean)).filter(Boolean);
     if (parts.length > 0) return `${form[1]}: ${parts.join(' → ')}`;

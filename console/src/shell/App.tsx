@@ -24,7 +24,7 @@ const Settings = lazy(() => import('../settings/Settings'));
 export function App() {
   return (
     <>
-      <Suspense fallback={<Waiting what={t.shell.loadingPage} />}>
+      <Suspense fallback={<main><Waiting what={t.shell.loadingPage} /></main>}>
         <Switch>
           <Route path="/setup" component={Setup} />
           <Route component={Gate} />
@@ -64,7 +64,7 @@ function Gate() {
           <Route path="/replay" component={Replay} />
           <Route path="/settings" component={Settings} />
           <Route>
-            <Empty title={t.shell.noPage}>
+            <Empty title={t.shell.noPage} alone>
               <a href="/inbox">{t.shell.toInbox}</a>
             </Empty>
           </Route>

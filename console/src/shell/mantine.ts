@@ -30,6 +30,8 @@ export const theme = createTheme({
   respectReducedMotion: true,
   components: {
     Button: { defaultProps: { size: 'xs' } },
+    // 24 px, the smallest that can be hit.
+    Checkbox: { defaultProps: { size: 'md' } },
     // Locking the scroll would inject a style element.
     Modal: { defaultProps: { lockScroll: false, centered: false, radius: 'md', closeButtonProps: { 'aria-label': 'Close' } } },
     Menu: { defaultProps: { shadow: 'md', radius: 'md', transitionProps: { duration: 0 } } },

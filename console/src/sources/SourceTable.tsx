@@ -14,6 +14,9 @@ import { t } from '../strings/en';
 import { account, addUp } from './ledger';
 import s from './sources.module.css';
 
+/** Vedette's own reports of what was refused or lost. */
+const LOSSES = 'event.dataset:vedette.audit event.action:losses.report';
+
 export function SourceTable({ sources }: { sources: UseQueryResult<Source[]> }) {
   const [find, setFind] = useState('');
   if (sources.isPending) return <Waiting what={t.sources.loading} />;
@@ -30,9 +33,9 @@ export function SourceTable({ sources }: { sources: UseQueryResult<Source[]> }) 
         <span aria-hidden="true">=</span>
         <Figure n={all.stored} name={t.sources.stored} to={huntLink({})} />
         <span aria-hidden="true">+</span>
-        <Figure n={all.refused} name={t.sources.refused} to={huntLink({ q: 'event.dataset:vedette.audit event.action:*refus*' })} bad={all.refused > 0} />
+        <Figure n={all.refused} name={t.sources.refused} to={huntLink({ q: LOSSES })} bad={all.refused > 0} />
         <span aria-hidden="true">+</span>
-        <Figure n={all.shed} name={t.sources.shed} to={huntLink({ q: 'event.dataset:vedette.audit event.action:*shed*' })} bad={all.shed > 0} />
+        <Figure n={all.shed} name={t.sources.shed} to={huntLink({ q: LOSSES })} bad={all.shed > 0} />
         <span className={s.verdict} data-even={all.even || undefined}>
           <Icon name={all.even ? 'check' : 'alert'} /> {all.even ? t.sources.even : t.sources.uneven}
         </span>
@@ -102,10 +105,10 @@ function Row({ source }: { source: Source }) {
         <Count n={source.stored} to={huntLink({ q })} />
       </td>
       <td className="num" data-bad={refused > 0 || undefined}>
-        <Reasons total={refused} reasons={source.refused} />
+        <Reasons total={refused} reasons={source.refused} source={source.name} />
       </td>
       <td className="num" data-bad={shed > 0 || undefined}>
-        <Reasons total={shed} reasons={source.shed} />
+        <Reasons total={shed} reasons={source.shed} source={source.name} />
       </td>
       <td>
         <span className={s.verdict} data-even={even || undefined}>
@@ -117,14 +120,14 @@ function Row({ source }: { source: Source }) {
   );
 }
 
-function Reasons({ total, reasons }: { total: number; reasons: Record<string, number> }) {
+function Reasons({ total, reasons, source }: { total: number; reasons: Record<string, number>; source: string }) {
   if (total === 0) return <span className="dim">0</span>;
   return (
     <details className={s.reasons}>
       <summary>{formatCount(total)}</summary>
       {Object.entries(reasons).map(([reason, n]) => (
         <div key={reason}>
-          {formatCount(n)} {t.reasons[reason as keyof typeof t.reasons] ?? reason}
+          <Count n={n} to={huntLink({ q: `${LOSSES} ${clause('vedette.target', source)}` })} label={reason} /> {t.reasons[reason as keyof typeof t.reasons] ?? reason}
         </div>
       ))}
     </details>
