@@ -12,7 +12,7 @@ import s from './settings.module.css';
 
 export function Account({ session }: { session: Session }) {
   const client = useQueryClient();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const { colorScheme, setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const { zone, toggle } = useZone();
   const [old, setOld] = useState('');
   const [fresh, setFresh] = useState('');

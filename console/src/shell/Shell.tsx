@@ -30,7 +30,8 @@ export function Shell({ session, children }: { session: Session; children: React
   const [palette, setPalette] = useState(false);
   const [keys, setKeys] = useState(false);
   const { toggle: toggleZone } = useZone();
-  const { setColorScheme } = useMantineColorScheme();
+  // Stopping transitions meanwhile would inject a style element.
+  const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const scheme = useComputedColorScheme('dark');
   const toggleScheme = () => setColorScheme(scheme === 'dark' ? 'light' : 'dark');
   useEffect(() => {
