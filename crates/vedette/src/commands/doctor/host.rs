@@ -280,12 +280,19 @@ fn journal(config: &Config) -> Finding {
         let advice = "install systemd, whose journalctl reads it, or set receivers.journald to off";
         return Finding::bad(CHECK, Status::Fail, "there is no journalctl", advice);
     }
-    let system = |folder: &str| {
-        let machines = fs::read_dir(folder).ok()?.flatten();
-        machines.map(|machine| machine.path().join("system.journal")).find(|file| access(file, Access::READ_OK).is_ok())
+    let journals = |folder: &str| {
+        let machines = fs::read_dir(folder).into_iter().flatten().flatten();
+        machines.map(|machine| machine.path().join("system.journal")).filter(|file| file.exists()).collect::<Vec<_>>()
     };
-    match ["/var/log/journal", "/run/log/journal"].into_iter().find_map(system) {
+    let files = ["/var/log/journal", "/run/log/journal"].map(journals).concat();
+    match files.iter().find(|file| access(*file, Access::READ_OK).is_ok()) {
         Some(file) => Finding::ok(CHECK, format!("{} can be read", file.display())),
+        None if files.is_empty() => Finding::bad(
+            CHECK,
+            Status::Note,
+            "there is a folder for journals, and none of the system in it",
+            "if systemd-journald runs here, add the user to the group systemd-journal; otherwise set receivers.journald to off",
+        ),
         None => Finding::bad(
             CHECK,
             Status::Warn,
