@@ -470,7 +470,7 @@ pub enum LineFormat {
 #[derive(Debug, Args)]
 pub struct TailArgs {
     /// A search without pipes, as for `hunt` [default: every event].
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     pub query: String,
     /// End after so many events.
     #[arg(long, short = 'n', value_name = "COUNT")]
