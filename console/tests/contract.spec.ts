@@ -126,11 +126,11 @@ test('retention and receivers', async ({ page }) => {
 });
 
 test('notifications: accounts, a test, letters that were given up', async ({ page }) => {
-  const counts = { offered: 10, sent: 6, suppressed: [['quiet_hours', 3]], queued: 0, dead: 1 };
+  const counts = { offered: 10, sent: 6, suppressed: { quiet_hours: 3 }, queued: 0, dead: 1 };
   await play(page, 'GET', '**/api/v1/notifications', { channels: [{ name: 'on-call', kind: 'ntfy', queued: 0, dead: 1 }], accounts: [{ channel: 'on-call', route: 'bad', ...counts }], total: counts });
-  await play(page, 'GET', '**/api/v1/notifications/dead', { letters: [{ id: 4, channel: 'on-call', title: 'Brute force', error: '502 Bad Gateway', attempts: 9, given_up: '2026-11-21T00:00:00Z' }] });
-  const tested = await play(page, 'POST', '**/api/v1/notifications/channels/on-call/test', { is_sent: true, answer: 'ok' });
-  const retried = await play(page, 'POST', '**/api/v1/notifications/dead/4/retry', {});
+  await play(page, 'GET', '**/api/v1/notifications/dead-letters', { dead_letters: [{ id: 4, channel: 'on-call', title: 'Brute force', error: '502 Bad Gateway', attempts: 9, given_up: '2026-11-21T00:00:00Z' }] });
+  const tested = await play(page, 'POST', '**/api/v1/notifications/channels/on-call/test', { sent: true, status: 200, answer: 'ok', error: null, millis: 3 });
+  const retried = await play(page, 'POST', '**/api/v1/notifications/dead-letters/4/retry', {});
   await page.goto('/settings?tab=notifications');
   await expect(page.getByRole('row').filter({ hasText: 'on-call' }).getByRole('cell')).toHaveText(['on-call ntfy', '10', '6', '3', '0', '1', 'Send a test']);
   await page.getByRole('button', { name: 'Send a test' }).click();

@@ -1,5 +1,5 @@
 // Coverage of ATT&CK: a column for each tactic, a cell for each technique with the number of rules that look for it.
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import type { Rule } from '../api/model';
 import { Count } from '../shared/Bits';
@@ -8,15 +8,14 @@ import { Icon } from '../shared/Icon';
 import { clause, huntLink } from '../shared/query';
 import { Severity } from '../shared/Severity';
 import { t } from '../strings/en';
-import { coverage, notice, type Technique } from './coverage';
+import { coverage, type Technique } from './coverage';
 import s from './matrix.module.css';
 
 /** Four steps, each also told by its number. */
-const depth = (rules: number): number => (rules === 0 ? 0 : rules < 3 ? 1 : rules < 10 ? 2 : rules < 40 ? 3 : 4);
+const depth = (rules: number): number => (rules < 3 ? 1 : rules < 10 ? 2 : rules < 40 ? 3 : 4);
 
 export default function Matrix({ rules }: { rules: Rule[] }) {
   const [params, setParams] = useSearchParams();
-  const [onlyCovered, setOnlyCovered] = useState(false);
   const found = useMemo(() => coverage(rules), [rules]);
   const chosen = found.byId.get((params.get('technique') ?? '').toUpperCase());
   const choose = (technique: Technique | undefined) =>
@@ -25,15 +24,12 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
     <div className={s.matrix}>
       <div className={s.left}>
         <div className={s.head}>
-          <strong>{t.attack.covered(found.covered, found.total)}</strong>
-          <button type="button" className="quiet" aria-pressed={onlyCovered} onClick={() => setOnlyCovered(!onlyCovered)}>
-            {t.attack.onlyCovered}
-          </button>
+          <strong>{t.attack.covered(found.techniques)}</strong>
           <span className="grow" />
           <span className={s.legend}>
-            {[0, 1, 3, 10, 40].map((n) => (
+            {[1, 3, 10, 40].map((n) => (
               <span key={n} className={s.key} data-depth={depth(n)}>
-                {n === 0 ? '0' : `${n}+`}
+                {`${n}+`}
               </span>
             ))}
             {t.attack.rules}
@@ -45,11 +41,9 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
               <section key={column.tactic} className={s.column} aria-label={column.tactic}>
                 <h2 className={s.tactic}>
                   {column.tactic.replaceAll('-', ' ')}
-                  <span className="dim"> {t.attack.of(column.covered, column.techniques.length)}</span>
+                  <span className="dim"> {column.techniques.length}</span>
                 </h2>
-                {column.techniques
-                  .filter((technique) => !onlyCovered || technique.allRules > 0)
-                  .map((technique) => (
+                {column.techniques.map((technique) => (
                     <button
                       key={technique.id}
                       type="button"
@@ -57,7 +51,6 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
                       data-depth={depth(technique.allRules)}
                       aria-pressed={chosen?.id === technique.id || chosen?.id.startsWith(`${technique.id}.`)}
                       onClick={() => choose(technique)}
-                      title={`${technique.id} ${technique.name}`}
                     >
                       <span className={s.name}>{technique.name}</span>
                       <span className={s.n}>
@@ -71,7 +64,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
                         )}
                       </span>
                     </button>
-                  ))}
+                ))}
               </section>
             ))}
           </div>
@@ -85,14 +78,13 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
               ))}
             </p>
           )}
-          <p className={s.notice}>{notice}</p>
         </div>
       </div>
       {chosen && (
         <aside className={s.side} aria-label={chosen.name}>
           <div className="row">
             <h2 className="grow">
-              {chosen.id} {visible(chosen.name)}
+              {visible(chosen.id)}
             </h2>
             <button type="button" className="quiet" onClick={() => choose(undefined)} aria-label={t.common.close}>
               <Icon name="close" />
@@ -102,11 +94,11 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
             <Link href={huntLink({ q: `event.dataset:vedette.findings threat.technique.id:${chosen.id}*` })}>{t.attack.findings}</Link>
           </p>
           {[chosen, ...chosen.subs]
-            .filter((it) => it === chosen || it.rules.length > 0 || !onlyCovered)
+            .filter((it) => it === chosen || it.rules.length > 0)
             .map((it) => (
               <section key={it.id}>
                 <h3>
-                  {it.id} {visible(it.name)} <span className="dim">{t.attack.nRules(it.rules.length)}</span>
+                  {visible(it.id)} <span className="dim">{t.attack.nRules(it.rules.length)}</span>
                 </h3>
                 <ul className={s.ruleList}>
                   {[...it.rules]

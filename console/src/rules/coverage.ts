@@ -1,8 +1,8 @@
-// Which techniques of ATT&CK have rules.
+// Which techniques of ATT&CK the rules look for.
 import type { Rule } from '../api/model';
-import attack from './attack.json';
 
 export interface Technique {
+  /** ATT&CK's id. Its names are not shipped. */
   id: string;
   name: string;
   rules: Rule[];
@@ -16,42 +16,64 @@ export interface Technique {
 export interface Column {
   tactic: string;
   techniques: Technique[];
-  covered: number;
 }
 
-type Row = [string, string, number[]];
+/** The tactics of the Enterprise matrix, in its order; what rules name beside them comes behind. */
+const TACTICS = [
+  'reconnaissance',
+  'resource-development',
+  'initial-access',
+  'execution',
+  'persistence',
+  'privilege-escalation',
+  'defense-evasion',
+  'credential-access',
+  'discovery',
+  'lateral-movement',
+  'collection',
+  'command-and-control',
+  'exfiltration',
+  'impact',
+];
 
-export function coverage(rules: Rule[]): { columns: Column[]; others: Technique[]; covered: number; total: number; byId: Map<string, Technique> } {
+const slug = (tactic: string): string => tactic.toLowerCase().replaceAll('_', '-').replaceAll(' ', '-');
+
+/** A technique stands below every tactic that a rule names together with it. */
+export function coverage(rules: Rule[]): { columns: Column[]; others: Technique[]; techniques: number; byId: Map<string, Technique> } {
   const byId = new Map<string, Technique>();
-  const make = (id: string, name: string): Technique => ({ id, name, rules: [], hits: 0, subs: [], allRules: 0, allHits: 0 });
-  const rows = attack.techniques as Row[];
-  for (const [id, name] of rows) byId.set(id, make(id, name));
-  const known = new Set(byId.keys());
+  const technique = (id: string): Technique => {
+    const known = byId.get(id);
+    if (known) return known;
+    const made: Technique = { id, name: id, rules: [], hits: 0, subs: [], allRules: 0, allHits: 0 };
+    byId.set(id, made);
+    return made;
+  };
+  const tactics = new Map<string, Set<string>>(TACTICS.map((tactic) => [tactic, new Set()]));
   for (const rule of rules) {
     for (const id of new Set(rule.techniques.map((it) => it.toUpperCase()))) {
-      const technique = byId.get(id) ?? make(id, id);
-      byId.set(id, technique);
-      technique.rules.push(rule);
-      technique.hits += rule.hits;
+      const found = technique(id);
+      found.rules.push(rule);
+      found.hits += rule.hits;
+      const parent = id.split('.')[0]!;
+      technique(parent);
+      for (const tactic of new Set(rule.tactics.map(slug))) {
+        if (!tactics.has(tactic)) tactics.set(tactic, new Set());
+        tactics.get(tactic)!.add(parent);
+      }
     }
   }
-  for (const technique of byId.values()) {
-    const parent = technique.id.includes('.') ? byId.get(technique.id.split('.')[0]!) : undefined;
-    parent?.subs.push(technique);
+  for (const found of byId.values()) {
+    if (found.id.includes('.')) byId.get(found.id.split('.')[0]!)!.subs.push(found);
   }
-  for (const technique of byId.values()) {
-    const all = new Set([technique, ...technique.subs].flatMap((it) => it.rules));
-    technique.allRules = all.size;
-    technique.allHits = [...all].reduce((sum, rule) => sum + rule.hits, 0);
+  for (const found of byId.values()) {
+    const all = new Set([found, ...found.subs].flatMap((it) => it.rules));
+    found.allRules = all.size;
+    found.allHits = [...all].reduce((sum, rule) => sum + rule.hits, 0);
   }
-  const parents = rows.filter(([id]) => !id.includes('.'));
-  const columns = attack.tactics.map((tactic, i) => {
-    const techniques = parents.filter(([, , tactics]) => tactics.includes(i)).map(([id]) => byId.get(id)!);
-    return { tactic, techniques, covered: techniques.filter((it) => it.allRules > 0).length };
-  });
-  const others = [...byId.values()].filter((it) => !known.has(it.id) && it.rules.length > 0);
-  const covered = parents.filter(([id]) => byId.get(id)!.allRules > 0).length;
-  return { columns, others, covered, total: parents.length, byId };
+  const byName = (one: Technique, other: Technique) => one.id.localeCompare(other.id);
+  const columns = [...tactics].map(([tactic, ids]) => ({ tactic, techniques: [...ids].map((id) => byId.get(id)!).sort(byName) }));
+  const placed = new Set(columns.flatMap((column) => column.techniques));
+  const parents = [...byId.values()].filter((it) => !it.id.includes('.'));
+  const others = parents.filter((it) => !placed.has(it)).sort(byName);
+  return { columns, others, techniques: parents.length, byId };
 }
-
-export const notice: string = attack.notice;

@@ -19,19 +19,19 @@ export function Notifications({ admin }: { admin: boolean }) {
   });
   const dead = useQuery({
     queryKey: ['notifications', 'dead'],
-    queryFn: () => call<{ letters: Letter[] }>('GET', '/notifications/dead'),
+    queryFn: () => call<{ dead_letters: Letter[] }>('GET', '/notifications/dead-letters'),
     retry: false,
     enabled: status.isSuccess,
   });
   const refresh = () => client.invalidateQueries({ queryKey: ['notifications'] });
   const testing = useMutation({
-    mutationFn: (name: string) => call<{ is_sent: boolean; answer: string }>('POST', `/notifications/channels/${encodeURIComponent(name)}/test`),
-    onSuccess: (answer, name) => toast(answer.is_sent ? t.notify.tested(name) : t.notify.failed(name, answer.answer), { bad: !answer.is_sent }),
+    mutationFn: (name: string) => call<{ sent: boolean; answer: string; error: string | null }>('POST', `/notifications/channels/${encodeURIComponent(name)}/test`),
+    onSuccess: (answer, name) => toast(answer.sent ? t.notify.tested(name) : t.notify.failed(name, answer.error ?? answer.answer), { bad: !answer.sent }),
     onError: toastError,
   });
   const deciding = useMutation({
     mutationFn: ({ id, again }: { id: number; again: boolean }) =>
-      again ? call('POST', `/notifications/dead/${id}/retry`) : call('DELETE', `/notifications/dead/${id}`),
+      again ? call('POST', `/notifications/dead-letters/${id}/retry`) : call('DELETE', `/notifications/dead-letters/${id}`),
     onSuccess: refresh,
     onError: toastError,
   });
@@ -66,7 +66,7 @@ export function Notifications({ admin }: { admin: boolean }) {
                 </td>
                 <td className="num">{formatCount(counts.offered)}</td>
                 <td className="num">{formatCount(counts.sent)}</td>
-                <td className="num" title={counts.suppressed.map(([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`).join(', ')}>{formatCount(total(counts.suppressed))}</td>
+                <td className="num" title={Object.entries(counts.suppressed).map(([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`).join(', ')}>{formatCount(total(counts.suppressed))}</td>
                 <td className="num">{formatCount(counts.queued)}</td>
                 <td className="num">{formatCount(counts.dead)}</td>
                 <td>
@@ -79,10 +79,10 @@ export function Notifications({ admin }: { admin: boolean }) {
           </tbody>
         </table>
       </div>
-      {dead.data && dead.data.letters.length > 0 && (
+      {dead.data && dead.data.dead_letters.length > 0 && (
         <section className="card" aria-label={t.notify.dead}>
           <h2>{t.notify.deadLong}</h2>
-          {dead.data.letters.map((letter) => (
+          {dead.data.dead_letters.map((letter) => (
             <div key={letter.id} className="row wrap">
               <strong>{visible(letter.channel)}</strong>
               <span className="grow">

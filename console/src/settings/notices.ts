@@ -1,5 +1,5 @@
-/** Counts by reason: `[["quiet_hours", 3], …]`. */
-type ByReason = [string, number][];
+/** Counts by reason: `{quiet_hours: 3, …}`. */
+type ByReason = Record<string, number>;
 
 export interface Counts {
   offered: number;
@@ -35,20 +35,18 @@ export interface Letter {
   given_up: string;
 }
 
-export const total = (counts: ByReason): number => counts.reduce((sum, [, n]) => sum + n, 0);
+export const total = (counts: ByReason): number => Object.values(counts).reduce((sum, n) => sum + n, 0);
 
 /** The accounts of a channel's routes as one. */
 export function accountOf(status: NotifyStatus, channel: string): Counts {
-  const all: Counts = { offered: 0, sent: 0, suppressed: [], queued: 0, dead: 0 };
+  const all: Counts = { offered: 0, sent: 0, suppressed: {}, queued: 0, dead: 0 };
   for (const account of status.accounts.filter((it) => it.channel === channel)) {
     all.offered += account.offered;
     all.sent += account.sent;
     all.queued += account.queued;
     all.dead += account.dead;
-    for (const [reason, n] of account.suppressed) {
-      const known = all.suppressed.find(([it]) => it === reason);
-      if (known) known[1] += n;
-      else all.suppressed.push([reason, n]);
+    for (const [reason, n] of Object.entries(account.suppressed)) {
+      all.suppressed[reason] = (all.suppressed[reason] ?? 0) + n;
     }
   }
   return all;

@@ -22,8 +22,8 @@ pub(super) struct Inflater {
 }
 
 enum Decoder {
-    Zlib(ZlibDecoder<Output>),
-    Gzip(MultiGzDecoder<Output>),
+    Zlib(Box<ZlibDecoder<Output>>),
+    Gzip(Box<MultiGzDecoder<Output>>),
 }
 
 #[derive(Default)]
@@ -47,8 +47,8 @@ pub(super) struct Damaged;
 impl Inflater {
     pub(super) fn new(compression: Compression) -> Self {
         let decoder = match compression {
-            Compression::Zlib => Decoder::Zlib(ZlibDecoder::new(Output::default())),
-            Compression::Gzip => Decoder::Gzip(MultiGzDecoder::new(Output::default())),
+            Compression::Zlib => Decoder::Zlib(Box::new(ZlibDecoder::new(Output::default()))),
+            Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(Output::default()))),
         };
         Inflater { decoder, inflated: 0 }
     }
