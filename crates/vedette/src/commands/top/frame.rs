@@ -410,7 +410,7 @@ mod tests {
     use super::*;
 
     fn sample(at: Instant, received: u64, tried: u64) -> Sample {
-        let from = |value: serde_json::Value| serde_json::from_value(value).unwrap();
+        let from = |value: serde_json::Value| serde_json::from_value(value).expect("of the form");
         let stats = from(json!({
             "alerts": {"new": {"high": 2, "low": 1}, "closed": {"low": 4}},
             "received": received + 5, "stored": received, "refused": 3, "shed": 2, "rules_refused": 1,
@@ -419,13 +419,13 @@ mod tests {
         }));
         let source = |id, name: &str, received, shed| {
             serde_json::from_value(json!({"id": id, "name": name, "received": received, "refused": {}, "shed": shed}))
-                .unwrap()
+                .expect("of the form")
         };
         let rule = |id: &str, tried, hits| {
             serde_json::from_value(
                 json!({"id": id, "title": format!("Rule {id}"), "level": "high", "hits": hits, "tried": tried}),
             )
-            .unwrap()
+            .expect("of the form")
         };
         let health = serde_json::from_value(json!({
             "status": "warn", "version": "0.1.0", "ledger": {"entries": 9, "sealed_seconds_ago": 1},
@@ -444,8 +444,8 @@ mod tests {
             ],
             rules_at: at,
             rules: vec![rule("a", tried, 1), rule("b", 40, 0), rule("c", 0, 0)],
-            alerts: vec![serde_json::from_value(alert).unwrap()],
-            health: health.unwrap(),
+            alerts: vec![serde_json::from_value(alert).expect("of the form")],
+            health: health.expect("of the form"),
         }
     }
 
@@ -499,7 +499,12 @@ mod tests {
         let mut view = View::default();
         let first = |view: &View| {
             let lines = shown(view, 80, Some(24));
-            lines.iter().skip_while(|line| line.tone != Tone::Head).nth(1).map(|line| line.text.clone()).unwrap()
+            lines
+                .iter()
+                .skip_while(|line| line.tone != Tone::Head)
+                .nth(1)
+                .map(|line| line.text.clone())
+                .expect("of the form")
         };
         view.press(&Key::Tab);
         view.press(&Key::Tab);
