@@ -215,10 +215,10 @@ mod tests {
             event: other\ndata: {}\n\nevent:event\r\ndata:{\"b\":\ndata: 2}\r\n\r\nevent: event\ndata: {\"cut\":";
         let mut stream = stream.as_bytes();
         let mut read = Vec::new();
-        while let Some(message) = next(&mut stream).unwrap() {
+        while let Some(message) = next(&mut stream).expect("readable") {
             read.push(message);
         }
-        let event = |text: &str| Message::Event(serde_json::from_str(text).unwrap());
+        let event = |text: &str| Message::Event(serde_json::from_str(text).expect("readable"));
         let alive = Message::Alive;
         assert_eq!(read, [alive, event("{\"a\":1}"), Message::Gap(3), Message::Alive, event("{\"b\":2}")]);
         assert!(next(&mut "event: event\ndata: nothing\n\n".as_bytes()).is_err());

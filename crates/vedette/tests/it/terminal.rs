@@ -195,7 +195,8 @@ fn top_shows_rates_losses_alerts_and_rules() {
     let (tried, hits): (u64, u64) = (rule[1].parse().expect("a count"), rule[2].parse().expect("a count"));
     assert!(hits == 1 && (1..=21).contains(&tried), "{rule:?}");
     assert!(line("alerts  ").contains("2 new (1 medium, 1 informational)"), "{frame}");
-    assert!(line(&format!(": {title}")).contains("medium  new"));
+    let alert: Vec<&str> = line(&format!(": {title}")).split_whitespace().take(4).collect();
+    assert_eq!(alert[1..], ["medium", "new", "1"]);
     // Without a terminal there is nothing to draw on.
     assert_eq!(run(&["top", "--data", &data]).status.code(), Some(2));
     assert_eq!(running.stop().code(), Some(0));

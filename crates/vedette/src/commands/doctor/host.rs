@@ -418,15 +418,15 @@ mod tests {
 
     #[test]
     fn a_folder_is_closed_to_others() {
-        let temporary = tempfile::tempdir().unwrap();
+        let temporary = tempfile::tempdir().expect("a temporary folder");
         let dir = temporary.path().join("data");
         assert_eq!(folder(&dir).status, Status::Ok);
-        fs::create_dir(&dir).unwrap();
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(&dir).expect("a temporary folder");
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("a temporary folder");
         assert_eq!(folder(&dir).status, Status::Warn);
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("a temporary folder");
         assert_eq!(folder(&dir).status, Status::Ok);
-        fs::write(dir.join("file"), "").unwrap();
+        fs::write(dir.join("file"), "").expect("a temporary folder");
         assert_eq!(folder(&dir.join("file")).status, Status::Fail);
     }
 }

@@ -155,8 +155,8 @@ mod tests {
 
     #[test]
     fn a_taken_port_names_who_has_it() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let listen = taken.local_addr().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listen = taken.local_addr().expect("a port");
         let wanted = |by_default| Wanted { name: "relp", listen, is_datagram: false, by_default };
         let finding = judge(&wanted(false), false);
         assert_eq!(finding.status, Status::Fail);

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, path::Path};
 use console::{Alignment, Key, measure_text_width, pad_str, truncate_str};
 
 use super::sample::{Rates, Rule, Sample, Source};
-use crate::output::printable;
+use crate::output::{counted, printable};
 
 /// In the overview, and in one frame without a terminal, a table has at most so many rows.
 const OVERVIEW_ROWS: usize = 10;
@@ -169,9 +169,9 @@ impl Frame<'_> {
         lines.push(if stats.shed > 0 { warn(account) } else { plain(account) });
         let store = &stats.store;
         lines.push(plain(format!(
-            "store    {} events in {} segments, {} of {} original; {} in the tail",
+            "store    {} events in {}, {} of {} raw; {} in the tail",
             store.events,
-            store.segments,
+            counted(store.segments, "segment"),
             bytes(store.bytes),
             bytes(store.original_bytes),
             store.tail_events
@@ -410,7 +410,7 @@ mod tests {
     use super::*;
 
     fn sample(at: Instant, received: u64, tried: u64) -> Sample {
-        let from = |value: serde_json::Value| serde_json::from_value(value).unwrap();
+        let from = |value: serde_json::Value| serde_json::from_value(value).expect("of the form");
         let stats = from(json!({
             "alerts": {"new": {"high": 2, "low": 1}, "closed": {"low": 4}},
             "received": received + 5, "stored": received, "refused": 3, "shed": 2, "rules_refused": 1,
@@ -419,13 +419,13 @@ mod tests {
         }));
         let source = |id, name: &str, received, shed| {
             serde_json::from_value(json!({"id": id, "name": name, "received": received, "refused": {}, "shed": shed}))
-                .unwrap()
+                .expect("of the form")
         };
         let rule = |id: &str, tried, hits| {
             serde_json::from_value(
                 json!({"id": id, "title": format!("Rule {id}"), "level": "high", "hits": hits, "tried": tried}),
             )
-            .unwrap()
+            .expect("of the form")
         };
         let health = serde_json::from_value(json!({
             "status": "warn", "version": "0.1.0", "ledger": {"entries": 9, "sealed_seconds_ago": 1},
@@ -444,8 +444,8 @@ mod tests {
             ],
             rules_at: at,
             rules: vec![rule("a", tried, 1), rule("b", 40, 0), rule("c", 0, 0)],
-            alerts: vec![serde_json::from_value(alert).unwrap()],
-            health: health.unwrap(),
+            alerts: vec![serde_json::from_value(alert).expect("of the form")],
+            health: health.expect("of the form"),
         }
     }
 
@@ -470,12 +470,12 @@ mod tests {
             vedette 0.1.0  /var/lib/vedette
             in            1250/s   stored      1250/s   refused     0.0/s   lost     0.0/s
             in all          3505   stored        3500   refused         3   lost         2
-            store    4000 events in 3 segments, 976.6 KiB of 8.6 MiB original; 17 in the tail
-            spool    2.0 KiB to seal, 0 B queued; disk 4.7 GiB free; sealed 1 s ago (9 entr…
+            store    4000 events in 3 segments, 976.6 KiB of 8.6 MiB raw; 17 in the tail
+            spool    2.0 KiB to seal, 0 B queued; disk 4.7 GiB free; sealed 1 s ago
             alerts   3 new (2 high, 1 low), 0 acknowledged, 4 closed
             health   warn rules: 1 rules are refused
 
-            [1 overview] 2 sources  3 rules  4 alerts  5 health   tab  ←→ sort  r turn  ↑↓ …
+            [1 overview] 2 sources  3 rules  4 alerts  5 health   ←→ sort  r turn  q end
             rate/s  received  refused  lost          source
               1250      3500        0  2 queue_full  syslog-tcp:127.0.0.1
                0.0         5        0             0  vedette:self
@@ -499,7 +499,12 @@ mod tests {
         let mut view = View::default();
         let first = |view: &View| {
             let lines = shown(view, 80, Some(24));
-            lines.iter().skip_while(|line| line.tone != Tone::Head).nth(1).map(|line| line.text.clone()).unwrap()
+            lines
+                .iter()
+                .skip_while(|line| line.tone != Tone::Head)
+                .nth(1)
+                .map(|line| line.text.clone())
+                .expect("of the form")
         };
         view.press(&Key::Tab);
         view.press(&Key::Tab);
