@@ -204,7 +204,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     left_out.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&receivers.left_out);
     let mut tasks = receivers.run(&shutdown);
     let sources = node.source_names();
-    let watch = node.notifier.clone().watch(node.alerts.clone(), Arc::new(move |id| sources(id)), shutdown.clone());
+    let watch = node.notifier.clone().watch(node.alerts.clone(), Arc::new(sources), shutdown.clone());
     let notifying = [tokio::spawn(watch), tokio::spawn(node.notifier.clone().run(shutdown.clone()))];
     if !witnesses.is_empty() {
         tokio::spawn(proof.clone().run(journal.clone()));

@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        let bomb = compressed(&vec![0; 100]);
+        let bomb = compressed(&[0; 100]);
         let nested = compressed(&compressed(&json(1, "{}")));
         for stream in [&b"GET / HTTP/1.1\r\n"[..], b"2X\0\0", b"3W\0\0\0\x01", &bomb, &nested, b"2C\xff\xff\xff\xff"] {
             let (records, _, turn, next) = talk(stream, 1 << 20);
