@@ -5,12 +5,16 @@ SHELL := /bin/bash
 CARGO ?= cargo
 DATA ?= target/vedette-data
 
-.PHONY: help up build deb deb-test test test-long lint deny bench fuzz clean
+.PHONY: help up build console console-test deb deb-test test test-long lint deny bench fuzz clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build the release binary
+console: ## build the console into console/dist, which the binary embeds (needs Node; without it there are plain pages)
+	@scripts/needs console
+	@if command -v npm >/dev/null; then cd console && npm run --silent build; fi
+
+build: console ## build the release binary
 	@scripts/needs build
 	$(CARGO) build --release --bin vedette
 
@@ -28,6 +32,12 @@ deb-test: ## install that package in a fresh Debian, run it there and find a lin
 test: ## every test: pure functions, crates, and the binary with real clients
 	@scripts/needs test
 	$(CARGO) test --workspace --no-fail-fast
+	cd console && npm run --silent build && npm run --silent size && npm run --silent unit
+
+console-test: ## the console in Debian's Chromium, against a monitor of its own
+	@scripts/needs console-test
+	$(CARGO) build --bin vedette
+	cd console && VEDETTE_BIN="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/vedette" npm test
 
 test-long: ## the long proofs: more rounds of kill -9, full corpora
 	@scripts/needs test
