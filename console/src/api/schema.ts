@@ -234,6 +234,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/exceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every exception with what it has hidden. */
+        get: operations["listExceptions"];
+        put?: never;
+        /** Makes an exception for what comes from now on; alerts that are there stay. */
+        post: operations["makeException"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exceptions/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What an exception would have hidden in the last 30 days. Changes nothing. */
+        post: operations["previewException"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exceptions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an exception back; what it has hidden stays hidden. */
+        delete: operations["removeException"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The fields that there are: the ECS core, and those of the newest events. */
+        get: operations["listFields"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/fields/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The most frequent values of a field. An event with several values counts for each. */
+        get: operations["listFieldValues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -320,6 +406,108 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Channels, and what became of every notice. */
+        get: operations["getNotifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/channels/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a test message over a channel, and says what the other side answered. */
+        post: operations["testChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Messages that were given up after the last try. */
+        get: operations["listDeadLetters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/dead-letters/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Discards a dead letter; it stays counted. */
+        delete: operations["discardDeadLetter"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/dead-letters/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries a dead letter again. */
+        post: operations["retryDeadLetter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/suppressed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest notices that were not sent, and why. */
+        get: operations["listSuppressedNotices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -330,6 +518,43 @@ export interface paths {
         /** This description of the API. */
         get: operations["describe"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/parsers/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries a parser, beside all others, on some records. */
+        post: operations["checkParser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/parsers/files/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Writes a parser into the data folder. It is in force after the next start: events that are parsed now and those that
+         *     are read again from their originals must not differ while a search runs.
+         */
+        put: operations["saveParser"];
         post?: never;
         delete?: never;
         options?: never;
@@ -371,6 +596,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reads rules without loading them. */
+        post: operations["checkRules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/files/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Writes a file of rules into the data folder, and loads it at once. A rule of it takes the place of one that has the
+         *     same id elsewhere.
+         */
+        put: operations["saveRules"];
+        post?: never;
+        /** Removes a file of rules from the data folder. Rules whose place it had taken are in force again. */
+        delete: operations["removeRules"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rules/refused": {
         parameters: {
             query?: never;
@@ -380,6 +643,44 @@ export interface paths {
         };
         /** Every rule that was refused, with file, line and reason. */
         get: operations["listRefusedRules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tries rules on stored events: of the last hour, unless told. Nothing is saved, and no alert is made.
+         * @description Newest segments are read first, at most a million events and for 20 s; `truncated` says whether that was not all.
+         *     Closing the connection ends it.
+         */
+        post: operations["testRules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One loaded rule with the text of its file. */
+        get: operations["getRule"];
         put?: never;
         post?: never;
         delete?: never;
@@ -402,10 +703,64 @@ export interface paths {
          * @description The `format` parameter, else the `Accept` header, chooses the form. `whole` (`application/json`, the default): the
          *     whole answer. `lines` (`application/x-ndjson`): one row a line as they are found; the connection breaks off if the
          *     query fails underway. `pieces`: one object a line with `columns`, `row`, `progress`, and at last `done` or `error`.
-         *     `events` (`text/event-stream`): the same as server-sent events.
+         *     `events` (`text/event-stream`): the same as server-sent events. `csv` and `parquet`: a file to download with the
+         *     `columns`; more than 100000 rows come newest segments first, otherwise unordered.
          */
         post: operations["search"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/histogram": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Counts what a search finds over time. */
+        post: operations["histogram"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every saved search; all see all of them. */
+        get: operations["listSearches"];
+        put?: never;
+        /** Keeps a search. */
+        post: operations["saveSearch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes a saved search, whoever saved it. */
+        put: operations["changeSearch"];
+        post?: never;
+        /** Keeps a search no more. */
+        delete: operations["removeSearch"];
         options?: never;
         head?: never;
         patch?: never;
@@ -425,6 +780,43 @@ export interface paths {
         post: operations["logIn"];
         /** Logs out: the session ends at once. */
         delete: operations["logOut"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is configured. */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Changes how long events are kept, at once and for good: this goes before the configuration file. What then is too old
+         *     or too much is deleted within minutes.
+         */
+        put: operations["setRetention"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -657,6 +1049,19 @@ export interface components {
             /** @description A user's name; null takes it from whoever has it. */
             to?: string | null;
         };
+        /** @description Events in a span of time. */
+        Bucket: {
+            /**
+             * Format: date-time
+             * @description When the span begins.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Number of events.
+             */
+            count: number;
+        };
         /**
          * Format: binary
          * @description The bytes of a bundle.
@@ -683,6 +1088,59 @@ export interface components {
             /** @description The old one. */
             old: string;
         };
+        /** @description A channel. */
+        ChannelModel: {
+            /**
+             * Format: int64
+             * @description Deliveries that were given up.
+             */
+            dead: number;
+            /** @description Why the last attempt failed, if it did. */
+            error?: string | null;
+            /** @description What it speaks. */
+            kind: string;
+            /**
+             * Format: date-time
+             * @description When an attempt failed last, since the start.
+             */
+            last_failure?: string | null;
+            /**
+             * Format: date-time
+             * @description When something was sent last, since the start.
+             */
+            last_sent?: string | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Deliveries that wait.
+             */
+            queued: number;
+            /**
+             * Format: date-time
+             * @description Until when nothing is tried.
+             */
+            rests_until?: string | null;
+        };
+        /** @description What a test of a channel came to. */
+        ChannelTest: {
+            /** @description What the other side said, word for word. */
+            answer: string;
+            /** @description What went wrong. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description How long it took, in milliseconds.
+             */
+            millis: number;
+            /** @description The other side has it. */
+            sent: boolean;
+            /**
+             * Format: int32
+             * @description The HTTP status or SMTP code, if there was one.
+             */
+            status?: number | null;
+        };
         /** @description How one part is doing. */
         Check: {
             /** @description Why, and what to do. */
@@ -698,6 +1156,13 @@ export interface components {
             note?: string | null;
             /** @description `true_positive`, `false_positive` or `benign`. */
             verdict: string;
+        };
+        /** @description A field and the value that it must have. */
+        ConditionModel: {
+            /** @description A matched field, or the field of an entity (`host.name`, `user.name`, `source.ip`, …). */
+            field: string;
+            /** @description The value; `*` stands for any text, case does not matter. */
+            value: string;
         };
         /** @description The newest checkpoint that a witness has cosigned. */
         Cosigned: {
@@ -717,10 +1182,134 @@ export interface components {
              */
             time: string;
         };
+        /** @description What became of deliveries: offered = sent + suppressed + queued + dead. */
+        CountsModel: {
+            /**
+             * Format: int64
+             * @description Given up.
+             */
+            dead: number;
+            /** @description Of all: that were held back, by why. */
+            held: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Offered.
+             */
+            offered: number;
+            /**
+             * Format: int64
+             * @description Waiting now.
+             */
+            queued: number;
+            /**
+             * Format: int64
+             * @description The other side said that it has them.
+             */
+            sent: number;
+            /** @description Not sent, by reason. */
+            suppressed: {
+                [key: string]: number;
+            };
+        };
         /** @description A new token. */
         CreatedToken: components["schemas"]["TokenModel"] & {
             /** @description The secret, shown only now: `vdt_..`. */
             secret: string;
+        };
+        /** @description The number of a dead letter. */
+        DeadLetterId: {
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+        };
+        /** @description A message that was given up after the last try. */
+        DeadLetterModel: {
+            /**
+             * Format: int64
+             * @description The alert of its first notice.
+             */
+            alert: number;
+            /**
+             * Format: int32
+             * @description How often it was tried.
+             */
+            attempts: number;
+            /** @description The channel. */
+            channel: string;
+            /** @description What the other side said last. */
+            error: string;
+            /**
+             * Format: date-time
+             * @description When it was given up.
+             */
+            given_up: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description Its level. */
+            level: string;
+            /**
+             * Format: int64
+             * @description Its notices.
+             */
+            notices: number;
+            /**
+             * Format: date-time
+             * @description When the notice was offered.
+             */
+            offered: string;
+            /** @description The route of its first notice. */
+            route: string;
+            /** @description Its rule. */
+            title: string;
+            /** @description What happened to it. */
+            what: string;
+        };
+        /** @description Messages that were given up. */
+        DeadLetters: {
+            /** @description The latest first. */
+            dead_letters: components["schemas"]["DeadLetterModel"][];
+        };
+        /** @description What is wrong with a text, and where. */
+        DiagnosticModel: {
+            /**
+             * Format: int32
+             * @description Column in characters from 1; 0 where there is no column.
+             */
+            column: number;
+            /** @description What to do about it. */
+            hint?: string | null;
+            /**
+             * Format: int32
+             * @description Line from 1; 0 where there is no line.
+             */
+            line: number;
+            /** @description What is wrong. */
+            message: string;
+        };
+        /** @description How full the disk with the data folder is. */
+        DiskStatus: {
+            /**
+             * Format: int64
+             * @description Bytes that can still be written.
+             */
+            free_bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes that the disk has.
+             */
+            total_bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes in use on it, by whomever.
+             */
+            used_bytes: number;
         };
         /** @description Done. */
         Done: {
@@ -765,6 +1354,72 @@ export interface components {
             /** @description Findings that quote erased events: ids of events of source `vedette:findings`, which are not erased with them. */
             quoted_by: string[];
         };
+        /** @description An exception. */
+        ExceptionModel: {
+            /** @description Whether it holds now. */
+            active: boolean;
+            /** @description Who made it. */
+            author: string;
+            /** @description All of them must hold. */
+            conditions: components["schemas"]["ConditionModel"][];
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description Until when it holds; none for ever.
+             */
+            expires?: string | null;
+            /**
+             * Format: int64
+             * @description Findings that it has hidden.
+             */
+            hidden: number;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /**
+             * Format: date-time
+             * @description The latest of them, by event time.
+             */
+            last_hidden?: string | null;
+            /** @description Why. */
+            reason: string;
+            /** @description The rule whose findings it hides. */
+            rule_id: string;
+        };
+        /** @description What an exception would have hidden. */
+        ExceptionPreview: {
+            /**
+             * Format: int64
+             * @description Alerts of which none would be left.
+             */
+            alerts: number;
+            /**
+             * Format: int64
+             * @description It looked back so many days.
+             */
+            days: number;
+            /**
+             * Format: int64
+             * @description Findings, of those that the alerts still show.
+             */
+            findings: number;
+            /**
+             * Format: int64
+             * @description Of these, alerts that were judged true positives: think again.
+             */
+            true_positives: number;
+        };
+        /** @description Every exception. */
+        Exceptions: {
+            /** @description The newest first, also those that have expired. */
+            exceptions: components["schemas"]["ExceptionModel"][];
+        };
         /** @description What to export. */
         Export: {
             /** @description Events at or after this time (RFC 3339). */
@@ -779,6 +1434,30 @@ export interface components {
             /** @description Of every source with a found event, all events from the first found to the last: proves that none was left out. */
             whole?: boolean;
         };
+        /** @description A field. */
+        FieldModel: {
+            /**
+             * @description It is kept as a column. Others are derived again from the original when they are asked for, and are listed because
+             *     one of the newest events has them.
+             */
+            core: boolean;
+            /** @description What it is. */
+            description?: string | null;
+            /** @description Its name. */
+            name: string;
+            /** @description What its values are; of a field that is not of the core, as far as was seen. */
+            type: components["schemas"]["FieldType"];
+        };
+        /**
+         * @description What a field's values are.
+         * @enum {string}
+         */
+        FieldType: "text" | "integer" | "float" | "ip" | "time" | "boolean";
+        /** @description Every field. */
+        Fields: {
+            /** @description The core first, then others by name. */
+            fields: components["schemas"]["FieldModel"][];
+        };
         /** @description Alive. */
         Health: {
             /** @description Always `ok`: it answers. */
@@ -788,8 +1467,12 @@ export interface components {
         HealthDetail: {
             /** @description Every part. */
             checks: components["schemas"]["Check"][];
+            /** @description The disk with the data folder. */
+            disk: components["schemas"]["DiskStatus"];
             /** @description How far the history is proved. */
             ledger: components["schemas"]["LedgerStatus"];
+            /** @description What waits, and what runs. */
+            queues: components["schemas"]["Queues"];
             /** @description The spool. */
             spool: components["schemas"]["SpoolStatus"];
             /** @description The worst of all parts. */
@@ -798,6 +1481,47 @@ export interface components {
             store: components["schemas"]["StoreStatus"];
             /** @description Vedette's version. */
             version: string;
+        };
+        /** @description Events over time. */
+        HistogramModel: {
+            /**
+             * Format: int64
+             * @description How long a bucket is: a round length, such as 1 s, 30 s, 5 min, 1 h, 1 d.
+             */
+            bucket_ms: number;
+            /** @description Every bucket, also those without events. The first may begin before `from`. */
+            buckets: components["schemas"]["Bucket"][];
+            /**
+             * Format: date-time
+             * @description Where the counted time range begins.
+             */
+            from: string;
+            /** @description Some segments are missing or damaged: their events are not counted. */
+            partial: boolean;
+            /**
+             * Format: date-time
+             * @description Before which it ends.
+             */
+            to: string;
+            /**
+             * Format: int64
+             * @description Number of events.
+             */
+            total: number;
+        };
+        /** @description What to count. */
+        HistogramQuery: {
+            /**
+             * Format: int32
+             * @description At most so many buckets (default 60, most 200).
+             */
+            buckets?: number | null;
+            /** @description Events at or after this time (RFC 3339). Default: the earliest that is found. */
+            from?: string | null;
+            /** @description A search; only the part before the first pipe counts. */
+            query?: string;
+            /** @description Events before this time (RFC 3339). Default: after the latest that is found. */
+            to?: string | null;
         };
         /** @description A finding of an alert. */
         HitModel: {
@@ -887,13 +1611,36 @@ export interface components {
         };
         /** @description A loaded rule. */
         LoadedRuleModel: components["schemas"]["RuleModel"] & {
-            /** @description Its file. */
+            /** @description It comes with Vedette. */
+            builtin: boolean;
+            /** @description What it is about. */
+            description?: string | null;
+            /** @description It is matched against events. So is every rule that loads; those that do not are listed as refused. */
+            enabled: boolean;
+            /** @description Its file; `builtin:` and a name if it comes with Vedette. */
             file: string;
             /**
              * Format: int64
              * @description Findings since start.
              */
             hits: number;
+            /**
+             * Format: date-time
+             * @description Event time of its latest finding, also before the start.
+             */
+            last_fired?: string | null;
+            /** @description Which log it reads. */
+            logsource: components["schemas"]["Logsource"];
+            /** @description The file of the rule with the same id whose place it takes. */
+            replaces?: string | null;
+            /** @description `stable`, `test`, `experimental`, .. */
+            status?: string | null;
+            /**
+             * Format: int64
+             * @description Events since start that its condition was asked of; most rules are ruled out of most events by the texts that they
+             *     cannot match without. It is what a rule costs.
+             */
+            tried: number;
         };
         /** @description Every loaded rule. */
         LoadedRules: {
@@ -909,12 +1656,32 @@ export interface components {
             /** @description The password. */
             password: string;
         };
+        /** @description Which log a rule reads. */
+        Logsource: {
+            /** @description `process_creation`, `webserver`, .. */
+            category?: string | null;
+            /** @description `windows`, `linux`, `aws`, .. */
+            product?: string | null;
+            /** @description `security`, `sshd`, `cloudtrail`, .. */
+            service?: string | null;
+        };
         /** @description A field that made a rule match. */
         MatchedModel: {
             /** @description The field; empty for a keyword. */
             field: string;
             /** @description Its value, or the keyword. */
             value: string;
+        };
+        /** @description An exception to make. */
+        NewException: {
+            /** @description All of them must hold; at least one. */
+            conditions: components["schemas"]["ConditionModel"][];
+            /** @description Until when it holds (RFC 3339); without it, for ever. */
+            expires?: string | null;
+            /** @description Why; must be given. */
+            reason: string;
+            /** @description The rule whose findings it hides. */
+            rule_id: string;
         };
         /** @description What token to make. */
         NewToken: {
@@ -932,6 +1699,59 @@ export interface components {
         Note: {
             /** @description Its text. */
             note: string;
+        };
+        /** @description The account of one channel and route. */
+        NotificationAccount: components["schemas"]["CountsModel"] & {
+            /** @description The channel; empty where no route led to one. */
+            channel: string;
+            /** @description The route; empty where none fitted. */
+            route: string;
+        };
+        /** @description How notifications are. */
+        Notifications: {
+            /** @description What became of every delivery. */
+            accounts: components["schemas"]["NotificationAccount"][];
+            /** @description Every configured channel. */
+            channels: components["schemas"]["ChannelModel"][];
+            /** @description The sum of all. */
+            total: components["schemas"]["CountsModel"];
+        };
+        /** @description A record as it was parsed. */
+        ParsedLineModel: {
+            /** @description Its fields. */
+            fields: Record<string, never>;
+            /** @description The record. */
+            line: string;
+            /** @description The parser that understood it, `name@version`: this one, or another that comes before it. */
+            parser?: string | null;
+        };
+        /** @description What came of a parser. */
+        ParserCheck: {
+            /** @description What is wrong with it, and where. */
+            diagnostics: components["schemas"]["DiagnosticModel"][];
+            /** @description It would be loaded. */
+            loads: boolean;
+            /** @description What became of each record; nothing if the parser is wrong. */
+            results: components["schemas"]["ParsedLineModel"][];
+        };
+        /** @description A parser to save. */
+        ParserText: {
+            /** @description The parser (YAML); at most 256 KiB. */
+            text: string;
+        };
+        /** @description A parser, and records to try it on. */
+        ParserTrial: {
+            /** @description Records, at most 1000. */
+            lines?: string[];
+            /** @description The parser (YAML); at most 256 KiB. */
+            text: string;
+        };
+        /** @description What an exception would hide. */
+        PreviewException: {
+            /** @description All of them must hold. */
+            conditions: components["schemas"]["ConditionModel"][];
+            /** @description The rule. */
+            rule_id: string;
         };
         /** @description An error as `application/problem+json` (RFC 9457). */
         Problem: {
@@ -956,7 +1776,38 @@ export interface components {
             /** @description Always `about:blank`: the status says the kind. */
             type: string;
         };
-        /** @description A rule that does not. */
+        /** @description What waits, and what runs. */
+        Queues: {
+            /** @description Searches that run. */
+            searches: number;
+            /**
+             * Format: int64
+             * @description Bytes of records that wait for the disk, before they are acknowledged.
+             */
+            spool_bytes: number;
+            /** @description Streams that are open. */
+            streams: number;
+            /**
+             * Format: int64
+             * @description Events that wait in the store's tail for their segment.
+             */
+            tail_events: number;
+            /**
+             * Format: int64
+             * @description Bytes of records on disk that wait to be sealed in the store.
+             */
+            unsealed_bytes: number;
+        };
+        /** @description A receiver that listens. */
+        Receiver: {
+            /** @description Its address. */
+            address: string;
+            /** @description `syslog-udp`, `syslog-tcp`, `syslog-tls`, `http`, .. */
+            kind: string;
+            /** @description It speaks TLS. */
+            tls: boolean;
+        };
+        /** @description A rule that does not detect. */
         RefusedRule: {
             /** @description Its file. */
             file: string;
@@ -977,6 +1828,53 @@ export interface components {
             /** @description The rules and why. */
             refused: components["schemas"]["RefusedRule"][];
         };
+        /** @description The number of what was removed. */
+        RemovedException: {
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+        };
+        /**
+         * @description How long events are kept, and on how much disk. What is older than `max_age_days` goes; then the oldest goes until
+         *     `max_bytes` are enough or, without it, until `max_disk_percent` of the disk are in use.
+         */
+        Retention: {
+            /**
+             * Format: int32
+             * @description Days that events are kept.
+             */
+            max_age_days: number;
+            /**
+             * Format: int64
+             * @description Bytes that events may take; if there is none, `max_disk_percent` counts.
+             */
+            max_bytes?: number | null;
+            /**
+             * Format: int32
+             * @description Share of the disk, in percent, that may be filled.
+             */
+            max_disk_percent: number;
+        };
+        /** @description What came of a text with rules. */
+        RuleCheck: {
+            /** @description What is wrong with the others, and where. */
+            diagnostics: components["schemas"]["DiagnosticModel"][];
+            /** @description Every rule in it would be loaded. */
+            loads: boolean;
+            /** @description The rules that were understood. */
+            rules: components["schemas"]["RuleModel"][];
+        };
+        /** @description A loaded rule with its text. */
+        RuleDetail: components["schemas"]["LoadedRuleModel"] & {
+            /** @description What else could look like it. */
+            falsepositives: string[];
+            /** @description Further reading. */
+            references: string[];
+            /** @description The text of its file (YAML); none if the file has gone since. */
+            text?: string | null;
+        };
         /** @description A rule, as its findings quote it. */
         RuleModel: {
             /** @description Its author. */
@@ -992,8 +1890,59 @@ export interface components {
             /** @description Its title. */
             title: string;
         };
+        /** @description A text with rules. */
+        RuleText: {
+            /** @description Sigma rules (YAML), one or several; at most 256 KiB. */
+            text: string;
+        };
+        /** @description A parser that was saved. */
+        SavedParser: {
+            /** @description Its file's name, with ending. */
+            file: string;
+            /** @description What to do, for people. */
+            note: string;
+            /** @description It is in force after a restart. */
+            restart: boolean;
+        };
+        /** @description A file of rules as it is in force now. */
+        SavedRules: {
+            /** @description Its name, with ending. */
+            file: string;
+            /** @description The rules in it; none if it was removed. */
+            rules: components["schemas"]["RuleModel"][];
+        };
+        /** @description A search that somebody keeps. */
+        SavedSearchModel: {
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             */
+            changed: string;
+            /** @description The columns that are shown. */
+            columns: string[];
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description Its language. */
+            language: components["schemas"]["Language"];
+            /** @description What people call it. */
+            name: string;
+            /** @description Who saved it first. */
+            owner: string;
+            /** @description Its text. */
+            query: string;
+        };
+        /** @description Every saved search. */
+        SavedSearches: {
+            /** @description By name. */
+            searches: components["schemas"]["SavedSearchModel"][];
+        };
         /** @description A query. */
         Search: {
+            /** @description The columns of a file (`csv`, `parquet`): fields of whole events, or columns of a table. Other forms have all. */
+            columns?: string[] | null;
             /** @description Events at or after this time (RFC 3339). */
             from?: string | null;
             /** @description `hunt` (default: search box and pipes) or `sql`. */
@@ -1008,6 +1957,17 @@ export interface components {
             /** @description Events before this time (RFC 3339). */
             to?: string | null;
         };
+        /** @description A search to keep. */
+        SearchToSave: {
+            /** @description The columns that are shown. */
+            columns?: string[];
+            /** @description `hunt` (default) or `sql`. */
+            language?: components["schemas"]["Language"];
+            /** @description What people call it. */
+            name: string;
+            /** @description Its text. */
+            query: string;
+        };
         /** @description Who you are. */
         SessionModel: {
             /**
@@ -1020,15 +1980,45 @@ export interface components {
             /** @description What you may do. */
             scopes: string[];
         };
+        /** @description What is configured. */
+        SettingsModel: {
+            /** @description The configuration file; null if there is none. */
+            config_file?: string | null;
+            /** @description Where records come in over the network. */
+            receivers: components["schemas"]["Receiver"][];
+            /** @description How long events are kept, and on how much disk. */
+            retention: components["schemas"]["Retention"];
+        };
         /** @description A source and its account: received = stored + refused + shed. */
         SourceModel: {
+            /**
+             * Format: date-time
+             * @description By when its next record is expected; none if its rhythm is not known yet.
+             */
+            expected?: string | null;
             /**
              * Format: int32
              * @description Its number.
              */
             id: number;
+            /**
+             * Format: date-time
+             * @description When its latest record was received; null if that was never. Until it sends something after a restart this may be
+             *     up to an hour too late.
+             */
+            last_seen?: string | null;
             /** @description Its name. */
             name: string;
+            /**
+             * Format: date-time
+             * @description Since when it is silent for unusually long; none if it is not.
+             */
+            quiet_since?: string | null;
+            /**
+             * Format: double
+             * @description Records a minute, over the last five minutes or since the start.
+             */
+            rate_per_minute: number;
             /**
              * Format: int64
              * @description Everything that came in.
@@ -1193,6 +2183,36 @@ export interface components {
             /** @description True if a limit cut the answer off. */
             truncated: boolean;
         };
+        /** @description A notice that was not sent. */
+        SuppressedModel: {
+            /**
+             * Format: int64
+             * @description The alert's number.
+             */
+            alert: number;
+            /** @description The channel; empty where no route led to one. */
+            channel: string;
+            /** @description Its level. */
+            level: string;
+            /** @description Why. */
+            reason: string;
+            /** @description The route; empty where none fitted. */
+            route: string;
+            /**
+             * Format: date-time
+             * @description When that was decided.
+             */
+            time: string;
+            /** @description Its rule. */
+            title: string;
+            /** @description What happened to it. */
+            what: string;
+        };
+        /** @description Notices that were not sent. */
+        SuppressedNotices: {
+            /** @description The latest first. */
+            suppressed: components["schemas"]["SuppressedModel"][];
+        };
         /** @description A token, without its secret. */
         TokenModel: {
             /**
@@ -1227,6 +2247,53 @@ export interface components {
             /** @description The tokens. */
             tokens: components["schemas"]["TokenModel"][];
         };
+        /** @description Rules, and what to try them on. */
+        Trial: {
+            /** @description Events at or after this time (RFC 3339). Default: an hour before `to`. */
+            from?: string | null;
+            /** @description At most so many findings (default 100, most 1000). */
+            limit?: number | null;
+            /** @description Sigma rules (YAML), one or several; at most 256 KiB. */
+            text: string;
+            /** @description Events before this time (RFC 3339). Default: now. */
+            to?: string | null;
+        };
+        /** @description What a rule would have found. */
+        TrialFinding: {
+            /** @description The event's id. */
+            event_id: string;
+            /** @description The rule's id. */
+            rule_id: string;
+            /**
+             * @description The fields that matched, and their values; the name is empty for a keyword. Several values are on lines of
+             *     their own.
+             */
+            summary: {
+                [key: string]: string;
+            };
+            /**
+             * Format: date-time
+             * @description When the event happened.
+             */
+            time: string;
+        };
+        /** @description What rules would have found. */
+        TrialResult: {
+            /**
+             * Format: int64
+             * @description Milliseconds.
+             */
+            elapsed_ms: number;
+            /**
+             * Format: int64
+             * @description Events that were read.
+             */
+            events_read: number;
+            /** @description What was found, latest first. */
+            findings: components["schemas"]["TrialFinding"][];
+            /** @description True if not every event of the time range was read, or more was found than the limit. */
+            truncated: boolean;
+        };
         /** @description A one-time link and the new password. */
         UseLink: {
             /** @description The link's secret: what follows `token=` in it. */
@@ -1257,6 +2324,23 @@ export interface components {
         Users: {
             /** @description The users, by name. */
             users: components["schemas"]["UserModel"][];
+        };
+        /** @description A value and how many events have it. */
+        ValueModel: {
+            /**
+             * Format: int64
+             * @description Number of events.
+             */
+            count: number;
+            /** @description The value. */
+            value: string;
+        };
+        /** @description Values of a field. */
+        Values: {
+            /** @description These are all there are. */
+            complete: boolean;
+            /** @description The most frequent first. */
+            values: components["schemas"]["ValueModel"][];
         };
         /** @description How one witness is doing. */
         WitnessStatus: {
@@ -1302,6 +2386,8 @@ export interface operations {
                  * @example new,acknowledged
                  */
                 state?: string;
+                /** @description Closed with this verdict: `true_positive`, `false_positive`, `benign`. */
+                verdict?: string;
                 /** @description This level or worse: `informational`, `low`, `medium`, `high`, `critical`. */
                 level?: string;
                 /** @description The rule's id or title. */
@@ -1995,6 +3081,279 @@ export interface operations {
             };
         };
     };
+    listExceptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The exceptions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exceptions"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    makeException: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewException"];
+            };
+        };
+        responses: {
+            /** @description The exception */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExceptionModel"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It says too little */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    previewException: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewException"];
+            };
+        };
+        responses: {
+            /** @description What it would have hidden */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExceptionPreview"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It says too little */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeException: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The exception's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovedException"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listFields: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The fields */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fields"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many searches at once */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listFieldValues: {
+        parameters: {
+            query: {
+                /**
+                 * @description The field.
+                 * @example user.name
+                 */
+                field: string;
+                /** @description Values that begin so, in any case. */
+                prefix?: string;
+                /** @description Among what this search finds; only the part before the first pipe counts. Default: every event. */
+                query?: string;
+                /** @description Events at or after this time (RFC 3339). */
+                from?: string;
+                /** @description Events before this time (RFC 3339). */
+                to?: string;
+                /** @description At most so many (default 20, most 1000). */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The values */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Values"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The query is wrong, or over budget */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many searches at once */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -2234,6 +3593,249 @@ export interface operations {
             };
         };
     };
+    getNotifications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Channels and accounts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notifications"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    testChannel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelTest"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDeadLetters: {
+        parameters: {
+            query?: {
+                /** @description At most so many (default 100, most 1000). */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The messages */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetters"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    discardDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The letter's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterId"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retryDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The letter's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It waits to be sent */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterId"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSuppressedNotices: {
+        parameters: {
+            query?: {
+                /** @description At most so many (default 100, most 1000). */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The notices */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuppressedNotices"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     describe: {
         parameters: {
             query?: never;
@@ -2250,6 +3852,123 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    checkParser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ParserTrial"];
+            };
+        };
+        responses: {
+            /** @description Whether it would load, and what becomes of the records */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ParserCheck"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 413 */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many records */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saveParser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The file's name, with or without `.yml`
+                 * @example our-app
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ParserText"];
+            };
+        };
+        responses: {
+            /** @description Written */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedParser"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 413 */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The parser is refused (`diagnostics` say why), or the name is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2343,6 +4062,164 @@ export interface operations {
             };
         };
     };
+    checkRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleText"];
+            };
+        };
+        responses: {
+            /** @description Whether they would load, and if not, why */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleCheck"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 413 */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saveRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The file's name, with or without `.yml`
+                 * @example ssh-at-night
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleText"];
+            };
+        };
+        responses: {
+            /** @description Written and in force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedRules"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 413 */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A rule in it is refused (`diagnostics` say why), or the name is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The file's name, with or without `.yml` */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedRules"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such file */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listRefusedRules: {
         parameters: {
             query?: never;
@@ -2372,11 +4249,112 @@ export interface operations {
             };
         };
     };
+    testRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Trial"];
+            };
+        };
+        responses: {
+            /** @description What they would have found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialResult"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 413 */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A rule is refused (`diagnostics` say why), or a parameter is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many searches at once */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such rule is loaded */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     search: {
         parameters: {
             query?: {
-                /** @description `whole`, `lines`, `pieces` or `events`; goes before the `Accept` header. */
-                format?: "whole" | "lines" | "pieces" | "events";
+                /** @description `whole`, `lines`, `pieces`, `events`, `csv` or `parquet`; goes before the `Accept` header. */
+                format?: "whole" | "lines" | "pieces" | "events" | "csv" | "parquet";
             };
             header?: never;
             path?: never;
@@ -2397,6 +4375,8 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                     "application/x-ndjson": string;
                     "text/event-stream": string;
+                    "text/csv": string;
+                    "application/vnd.apache.parquet": string;
                 };
             };
             /** @description Not logged in, and no valid token */
@@ -2419,6 +4399,250 @@ export interface operations {
             };
             /** @description Too many searches at once */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    histogram: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HistogramQuery"];
+            };
+        };
+        responses: {
+            /** @description Events over time */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistogramModel"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The query is wrong (`diagnostics` say where) or over budget */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many searches at once */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSearches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The saved searches */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearches"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saveSearch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchToSave"];
+            };
+        };
+        responses: {
+            /** @description Saved */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearchModel"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Name, query or columns are refused */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeSearch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The search's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchToSave"];
+            };
+        };
+        responses: {
+            /** @description Saved */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearchModel"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Name, query or columns are refused */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeSearch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The search's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2528,6 +4752,86 @@ export interface operations {
             };
             /** @description Not logged in */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsModel"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Retention"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsModel"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It makes no sense */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
