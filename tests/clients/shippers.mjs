@@ -11,6 +11,13 @@ const [client, host, port, tag, countText] = process.argv.slice(2);
 const count = Number(countText);
 const line = (number) => `vedette-${tag}-${String(number).padStart(5, "0")} something happened`;
 
+/** A worker's transport does not keep Node alive; something has to, until it has sent everything. */
+async function ended(transport) {
+  const alive = setInterval(() => {}, 100);
+  await new Promise((resolve) => { transport.on("close", resolve); transport.end(); });
+  clearInterval(alive);
+}
+
 const clients = {
   async winston_splunk() {
     const winston = require("winston");
@@ -19,8 +26,8 @@ const clients = {
     const transport = new SplunkStreamEvent({ splunk });
     const logger = winston.createLogger({ transports: [transport] });
     for (let number = 0; number < count; number++) logger.info(line(number));
-    await sleep(500);
-    await new Promise((resolve) => (transport.server ?? transport).flush?.(resolve) ?? resolve());
+    do await sleep(1000);
+    while (transport.server.serializedContextQueue.length > 0);
     await sleep(3000);
   },
   async winston_loki() {
@@ -39,7 +46,7 @@ const clients = {
     const logger = pino(transport);
     for (let number = 0; number < count; number++) logger.info(line(number));
     await new Promise((resolve) => logger.flush(resolve));
-    await new Promise((resolve) => { transport.on("close", resolve); transport.end(); });
+    await ended(transport);
   },
   async pino_otlp() {
     process.env.OTEL_EXPORTER_OTLP_LOGS_PROTOCOL = "http";
@@ -51,7 +58,7 @@ const clients = {
     const logger = pino(transport);
     for (let number = 0; number < count; number++) logger.info(line(number));
     await new Promise((resolve) => logger.flush(resolve));
-    await new Promise((resolve) => { transport.on("close", resolve); transport.end(); });
+    await ended(transport);
   },
   async gelf_pro() {
     const gelf = require("gelf-pro");

@@ -109,7 +109,7 @@ def logstash(host, port, tag, count):
     from logstash_async.handler import AsynchronousLogstashHandler
     from logstash_async.transport import BeatsTransport
 
-    transport = BeatsTransport(host, port, timeout=30, ssl_enable=False, ssl_verify=False, keyfile=None,
+    transport = BeatsTransport(host, port, timeout=30, ssl_enable=False, ssl_verify=False, ssl_verify_flags=None, keyfile=None,
                                certfile=None, ca_certs=None)
     handler = AsynchronousLogstashHandler(host, port, database_path=None, transport=transport)
     through_logging(handler, tag, count)

@@ -106,7 +106,7 @@ notifications:
         running.api("GET", "/api/v1/exceptions", "").1["exceptions"][0]["hidden"] == 1
     });
     assert_eq!(alerts()["alerts"][0]["count"], 1);
-    running.wait_for_at_least("rule.id:vedette.quiet-source http\\:clock", 2);
+    running.wait_for_at_least("rule.id:vedette.quiet-source \"http:clock\"", 2);
     running.wait_for_at_least("event.action:exception.make", 1);
     let id = made["id"].as_i64().expect("a number");
     assert_eq!(running.api("DELETE", &format!("/api/v1/exceptions/{id}"), "").0, 200);

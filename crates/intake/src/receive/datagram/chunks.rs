@@ -5,13 +5,13 @@
 
 use std::{
     collections::HashMap,
-    io::Write,
+    io::Read,
     net::IpAddr,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use flate2::write::{MultiGzDecoder, ZlibDecoder};
+use flate2::{Decompress, FlushDecompress, Status, read::MultiGzDecoder};
 use vedette_event::Reason;
 
 use super::Found;
@@ -123,25 +123,23 @@ impl Gelf {
 
     /// A whole message, perhaps compressed.
     fn message(&self, bytes: &[u8]) -> Found {
-        let mut limited = Limited { bytes: Vec::new(), limit: self.limit };
         let inflated = match bytes {
             [0x1f, 0x8b, ..] => {
-                let mut decoder = MultiGzDecoder::new(&mut limited);
-                decoder.write_all(bytes).and_then(|()| decoder.try_finish())
+                let mut inflated = Vec::new();
+                let read = MultiGzDecoder::new(bytes).take(self.limit as u64 + 1).read_to_end(&mut inflated);
+                read.ok().map(|_| inflated)
             }
             [first, second, ..] if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0 => {
-                let mut decoder = ZlibDecoder::new(&mut limited);
-                decoder.write_all(bytes).and_then(|()| decoder.try_finish())
+                unzlib(bytes, self.limit + 1)
             }
-            _ => limited.write_all(bytes),
+            _ => Some(bytes.to_vec()),
         };
-        let is_long = limited.bytes.len() > self.limit;
+        let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
         match inflated {
-            _ if is_long => Found::Lost(Reason::TooLarge),
-            Err(_) => Found::Lost(Reason::Malformed),
-            Ok(()) => {
-                let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
-                let message = &limited.bytes[limited.bytes.iter().take_while(|byte| is_padding(byte)).count()..];
+            None => Found::Lost(Reason::Malformed),
+            Some(message) if message.len() > self.limit => Found::Lost(Reason::TooLarge),
+            Some(message) => {
+                let message = &message[message.iter().take_while(|byte| is_padding(byte)).count()..];
                 match message.iter().rposition(|byte| !is_padding(byte)) {
                     None => Found::Nothing,
                     Some(last) => Found::Record(Bytes::copy_from_slice(&message[..=last])),
@@ -151,31 +149,24 @@ impl Gelf {
     }
 }
 
-/// Takes one byte more than the limit, and no more.
-struct Limited {
-    bytes: Vec<u8>,
-    limit: usize,
-}
-
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let room = (self.limit + 1).saturating_sub(self.bytes.len());
-        if room == 0 && !bytes.is_empty() {
-            return Err(std::io::Error::other("limit exceeded"));
+/// The whole stream, or its first `most` bytes; `None` if it is damaged or cut off, which flate2's readers do not tell.
+fn unzlib(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
+    let mut inflater = Decompress::new(true);
+    let mut inflated = Vec::with_capacity(most.min(4 * bytes.len() + 64));
+    loop {
+        let rest = bytes.get(usize::try_from(inflater.total_in()).ok()?..)?;
+        match inflater.decompress_vec(rest, &mut inflated, FlushDecompress::Finish).ok()? {
+            Status::StreamEnd => return Some(inflated),
+            _ if inflated.len() >= most => return Some(inflated),
+            _ if inflated.len() == inflated.capacity() => inflated.reserve((most - inflated.len()).min(64 << 10)),
+            _ => return None,
         }
-        let taken = room.min(bytes.len());
-        self.bytes.extend_from_slice(&bytes[..taken]);
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::{io::Write, net::Ipv4Addr};
 
     use flate2::{
         Compression,

@@ -146,7 +146,8 @@ impl<S: Sink> Decompressor<S> {
         let decoder = match encoding.map(str::to_ascii_lowercase).as_deref() {
             None | Some("" | "identity") => Decoder::Plain(bounded),
             Some("gzip" | "x-gzip") => Decoder::Gzip(MultiGzDecoder::new(bounded)),
-            Some("deflate") => Decoder::Undecided(Some(bounded)),
+            // Some clients name every compression that they know, and use one of them.
+            Some("deflate" | "gzip,deflate" | "gzip, deflate") => Decoder::Undecided(Some(bounded)),
             Some("zstd") => {
                 let mut raw =
                     zstd::stream::raw::Decoder::new().map_err(|error| BodyError::Corrupt(error.to_string()))?;
@@ -178,9 +179,10 @@ impl<S: Sink> Decompressor<S> {
                 [first] => *first == 0x78,
                 [] => true,
             };
-            self.decoder = match is_zlib {
-                true => Decoder::Zlib(ZlibDecoder::new(bounded)),
-                false => Decoder::Deflate(DeflateDecoder::new(bounded)),
+            self.decoder = match (bytes.starts_with(&[0x1f]), is_zlib) {
+                (true, _) => Decoder::Gzip(MultiGzDecoder::new(bounded)),
+                (false, true) => Decoder::Zlib(ZlibDecoder::new(bounded)),
+                (false, false) => Decoder::Deflate(DeflateDecoder::new(bounded)),
             };
         }
         let written = match &mut self.decoder {
