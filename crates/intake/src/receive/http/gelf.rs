@@ -31,7 +31,7 @@ async fn take(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic, Bearer")];
         return (StatusCode::UNAUTHORIZED, challenge, "a valid token is required\n").into_response();
     }
-    let (place, source) = match shared.admit(peer) {
+    let (place, source) = match shared.admit_patiently(peer).await {
         Ok(admitted) => admitted,
         Err(reason) => return (StatusCode::TOO_MANY_REQUESTS, format!("{reason}\n")).into_response(),
     };

@@ -43,7 +43,7 @@ async fn push(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic, Bearer")];
         return (StatusCode::UNAUTHORIZED, challenge, "a valid token is required\n").into_response();
     }
-    let (place, source) = match shared.admit(peer) {
+    let (place, source) = match shared.admit_patiently(peer).await {
         Ok(admitted) => admitted,
         Err(reason) => return failed(StatusCode::TOO_MANY_REQUESTS, &reason),
     };

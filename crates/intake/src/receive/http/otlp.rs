@@ -118,7 +118,7 @@ async fn logs(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     if !shared.is_allowed(request.headers(), peer) {
         return failed(encoding, StatusCode::UNAUTHORIZED, "a valid token is required");
     }
-    let (place, source) = match shared.admit(peer) {
+    let (place, source) = match shared.admit_patiently(peer).await {
         Ok(admitted) => admitted,
         Err(reason) => return failed(encoding, StatusCode::TOO_MANY_REQUESTS, &reason),
     };

@@ -4,12 +4,14 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
     body::Body,
     http::{HeaderMap, StatusCode, request::Parts},
 };
+use tokio::time::Instant;
 use vedette_event::{Reason, Source};
 use vedette_spool::{Refused, Spool};
 
@@ -23,6 +25,8 @@ use crate::receive::{
     deliver::Peers,
 };
 
+/// How long a request without a place rests before it looks again.
+const PLACE_PAUSE: Duration = Duration::from_millis(20);
 /// Portions of one request that may be on their way to the disk.
 const PORTIONS_IN_FLIGHT: usize = 8;
 
@@ -71,12 +75,16 @@ impl Shared {
 
     /// A place among the requests that are read at a time, if there is one for this peer.
     pub(super) fn enter(&self, peer: Option<SocketAddr>) -> Result<Place, &'static str> {
-        let limits = &self.options.limits;
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip());
-        self.reading.enter(peer, limits.requests, limits.requests_per_peer).ok_or_else(|| {
+        self.try_enter(peer).ok_or_else(|| {
             self.options.counters.requests_refused.add(1);
             "too many requests at a time"
         })
+    }
+
+    fn try_enter(&self, peer: Option<SocketAddr>) -> Option<Place> {
+        let limits = &self.options.limits;
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip());
+        self.reading.enter(peer, limits.requests, limits.requests_per_peer)
     }
 
     /// The level that a request asks for, if it asks.
@@ -110,6 +118,21 @@ impl Shared {
         let place = self.enter(peer)?;
         let source = self.peer_source(peer).map_err(|refused| refused.to_string())?;
         Ok((place, source))
+    }
+
+    /// The same for clients that drop what they are told to send later: a place is waited for.
+    pub(super) async fn admit_patiently(&self, peer: Option<SocketAddr>) -> Result<(Place, Arc<Source>), String> {
+        let deadline = Instant::now() + self.options.limits.acknowledge_time;
+        loop {
+            match self.try_enter(peer) {
+                Some(place) => {
+                    let source = self.peer_source(peer).map_err(|refused| refused.to_string())?;
+                    return Ok((place, source));
+                }
+                None if Instant::now() < deadline => tokio::time::sleep(PLACE_PAUSE).await,
+                None => return self.admit(peer),
+            }
+        }
     }
 
     pub(super) fn documents(&self, source: Arc<Source>) -> Documents {

@@ -149,9 +149,14 @@ impl Collector {
         }
     }
 
-    fn admit(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<(Place, Arc<Source>), Box<Response>> {
+    async fn admit(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+    ) -> Result<(Place, Arc<Source>), Box<Response>> {
         self.allow(headers, peer)?;
-        self.shared.admit(peer).map_err(|reason| Box::new(Said::ServerBusy.reply(None, Some(&reason))))
+        let admitted = self.shared.admit_patiently(peer).await;
+        admitted.map_err(|reason| Box::new(Said::ServerBusy.reply(None, Some(&reason))))
     }
 
     fn documents(&self, source: Arc<Source>) -> Documents {
@@ -208,7 +213,7 @@ async fn health(State(collector): State<Arc<Collector>>) -> Response {
 }
 
 async fn events(State(collector): State<Arc<Collector>>, request: Request) -> Response {
-    let (place, source) = match collector.admit(request.headers(), peer(&request)) {
+    let (place, source) = match collector.admit(request.headers(), peer(&request)).await {
         Ok(admitted) => admitted,
         Err(refused) => return *refused,
     };
@@ -309,7 +314,7 @@ impl BodyCutter for Events {
 }
 
 async fn raw(State(collector): State<Arc<Collector>>, request: Request) -> Response {
-    let (place, source) = match collector.admit(request.headers(), peer(&request)) {
+    let (place, source) = match collector.admit(request.headers(), peer(&request)).await {
         Ok(admitted) => admitted,
         Err(refused) => return *refused,
     };

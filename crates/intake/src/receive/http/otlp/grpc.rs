@@ -54,7 +54,7 @@ pub(super) async fn export(State(shared): State<Arc<Shared>>, request: Request) 
     if !shared.is_allowed(request.headers(), peer) {
         return ended(code(StatusCode::UNAUTHORIZED), "a valid token is required");
     }
-    let (place, source) = match shared.admit(peer) {
+    let (place, source) = match shared.admit_patiently(peer).await {
         Ok(admitted) => admitted,
         Err(reason) => return ended(UNAVAILABLE, &reason),
     };
