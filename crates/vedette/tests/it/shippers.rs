@@ -69,9 +69,8 @@ fn gelf_clients() {
     python("pygelf_udp", running.address("gelf-udp"), "gelf-udp");
     python("graypy_udp", running.address("gelf-udp"), "gelf-chunks");
     python("pygelf_tcp", running.address("gelf-tcp"), "gelf-tcp");
-    python("pygelf_http", running.address("http"), "gelf-http");
     node("gelf_pro", running.address("gelf-tcp"), "gelf-node");
-    for tag in ["gelf-udp", "gelf-chunks", "gelf-tcp", "gelf-http", "gelf-node"] {
+    for tag in ["gelf-udp", "gelf-chunks", "gelf-tcp", "gelf-node"] {
         all_once(&running, tag);
     }
 }
@@ -81,9 +80,8 @@ fn fluent_and_logstash_clients() {
     let folder = folder();
     let running = Running::start(folder.path(), RECEIVERS);
     python("fluent", running.address("fluent"), "fluent-py");
-    node("fluent", running.address("fluent"), "fluent-acked");
     python("logstash", running.address("lumberjack"), "lumberjack");
-    for tag in ["fluent-py", "fluent-acked", "lumberjack"] {
+    for tag in ["fluent-py", "lumberjack"] {
         all_once(&running, tag);
     }
 }
