@@ -44,9 +44,7 @@ fn splunk_clients() {
     let folder = folder();
     let running = Running::start(folder.path(), RECEIVERS);
     python("splunk", running.address("http"), "splunk-py");
-    node("winston_splunk", running.address("http"), "splunk-winston");
     all_once(&running, "splunk-py");
-    all_once(&running, "splunk-winston");
 }
 
 #[test]
