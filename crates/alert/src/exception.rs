@@ -96,7 +96,7 @@ fn fits(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-fn check(rule: &str, conditions: &[Condition], reason: &str) -> Result<(), AlertError> {
+fn check_conditions(rule: &str, conditions: &[Condition]) -> Result<(), AlertError> {
     let wrong = |what: String| Err(AlertError::Exception(what));
     if rule.is_empty() || rule.len() > MAX_TEXT {
         return wrong("it names no rule".into());
@@ -118,6 +118,11 @@ fn check(rule: &str, conditions: &[Condition], reason: &str) -> Result<(), Alert
             return wrong(format!("a condition is longer than {MAX_TEXT} bytes"));
         }
     }
+    Ok(())
+}
+
+fn check_reason(reason: &str) -> Result<(), AlertError> {
+    let wrong = |what: String| Err(AlertError::Exception(what));
     match reason.trim().is_empty() {
         true => wrong("it needs a reason: who reads it in a year must understand".into()),
         false if reason.len() > MAX_REASON => wrong(format!("the reason is longer than {MAX_REASON} bytes")),
@@ -156,7 +161,8 @@ impl Alerts {
         by: &str,
         now: Time,
     ) -> Result<Exception, AlertError> {
-        check(rule, conditions, reason)?;
+        check_conditions(rule, conditions)?;
+        check_reason(reason)?;
         if expires.is_some_and(|expires| expires <= now) {
             return Err(AlertError::Exception("it would have expired already".into()));
         }
@@ -203,7 +209,7 @@ impl Alerts {
     /// # Errors
     /// It has no condition, or the file cannot be read.
     pub fn preview_exception(&self, rule: &str, conditions: &[Condition], since: Time) -> Result<Preview, AlertError> {
-        check(rule, conditions, "only looked at")?;
+        check_conditions(rule, conditions)?;
         self.read(|db| {
             let mut preview = Preview::default();
             let mut alerts =

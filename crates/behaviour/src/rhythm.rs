@@ -147,14 +147,11 @@ impl Rhythm {
         if self.active_minutes < patience.active_minutes {
             return None;
         }
-        let longest = if self.last - self.first < DAY {
-            (0..HOURS).map(|hour| self.faded(hour, self.last)).fold(0.0, f64::max)
-        } else {
-            let hour = hour_of(self.watched);
-            let around = [(hour + HOURS - 1) % HOURS, hour, (hour + 1) % HOURS];
-            around.iter().map(|hour| self.faded(*hour, self.last)).fold(0.0, f64::max)
-        };
-        let shortest = if self.last - self.first < DAY { patience.first_day } else { patience.shortest };
+        // Every hour on the first day, afterwards those around.
+        let first_day = self.last - self.first < DAY;
+        let (from, hours) = if first_day { (0, HOURS) } else { (hour_of(self.watched) + HOURS - 1, 3) };
+        let longest = (from..from + hours).map(|hour| self.faded(hour % HOURS, self.last)).fold(0.0, f64::max);
+        let shortest = if first_day { patience.first_day } else { patience.shortest };
         let unusual = (longest * FACTOR).max(shortest as f64) as i64;
         Some(Silence {
             source,

@@ -139,6 +139,7 @@ fn read_manifest(path: &Path) -> rusqlite::Result<Manifest> {
     // One snapshot, also while it is written to.
     connection.execute_batch("BEGIN")?;
     let damage: String = connection.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
+    check_schema(&connection)?;
     let mut runs: HashMap<String, Vec<(u32, u64, u64)>> = HashMap::new();
     let mut statement = connection.prepare("SELECT segment, source, first_seq, last_seq FROM runs")?;
     let mut rows = statement.query([])?;
@@ -156,6 +157,19 @@ fn read_manifest(path: &Path) -> rusqlite::Result<Manifest> {
     })?;
     let rows = segments.collect::<rusqlite::Result<_>>()?;
     Ok(Manifest { rows, sources, damage: (damage != "ok").then_some(damage), is_absent: false })
+}
+
+/// Whether who writes the database can read its schema: of a database that is only read, SQLite leaves constraints unread.
+fn check_schema(connection: &Connection) -> rusqlite::Result<()> {
+    let tables = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut statement = connection.prepare(tables)?;
+    let mut rows = statement.query([])?;
+    let writable = Connection::open_in_memory()?;
+    while let Some(row) = rows.next()? {
+        // Only read, never carried out: the text is not ours.
+        writable.prepare(&row.get::<_, String>(0)?)?;
+    }
+    Ok(())
 }
 
 /// Without changing anything: not even the files that SQLite makes beside a database.

@@ -23,6 +23,7 @@ pub mod rules_view;
 pub mod sealer;
 pub mod settings;
 pub mod views;
+pub mod whole_file;
 pub mod witnesses;
 
 use std::{

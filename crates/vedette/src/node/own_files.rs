@@ -1,12 +1,10 @@
 //! A folder of the data folder with files that are written through the API.
 
-use std::{
-    fs, io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::PathBuf,
-};
+use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf};
 
 use vedette_server::FileName;
+
+use super::whole_file;
 
 /// A folder of files that are replaced whole, each by its name.
 #[derive(Clone, Debug)]
@@ -34,13 +32,7 @@ impl OwnFiles {
     /// The disk.
     pub fn write(&self, name: &FileName, text: &str) -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-        // Hidden: nobody loads it. Left over by a crash, it is written over by the next attempt.
-        let new = self.0.join(format!(".{}.new", name.as_str()));
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        io::Write::write_all(&mut file, text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, self.path(name))?;
-        self.sync()
+        whole_file::replace(&self.path(name), text.as_bytes())
     }
 
     /// Removes a file; false if it is not there.
@@ -48,15 +40,7 @@ impl OwnFiles {
     /// # Errors
     /// The disk.
     pub fn remove(&self, name: &FileName) -> io::Result<bool> {
-        match fs::remove_file(self.path(name)) {
-            Ok(()) => self.sync().map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        fs::File::open(&self.0)?.sync_all()
+        whole_file::remove(&self.path(name))
     }
 }
 

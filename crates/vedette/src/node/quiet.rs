@@ -14,7 +14,7 @@ use vedette_behaviour::{Patience, Rhythms, Silence};
 use vedette_event::{Entity, EventId, Finding, FindingId, Level, Matched, RuleRef, Source, SourceId, Time};
 use vedette_spool::Spool;
 
-use super::{findings, journal::SelfJournal};
+use super::{findings, journal::SelfJournal, whole_file};
 
 /// In the data folder.
 const FILE: &str = "rhythms.json";
@@ -134,12 +134,10 @@ impl Quiet {
     }
 
     fn save(&self, rhythms: &Rhythms) -> anyhow::Result<()> {
-        let new = self.file.with_extension("new");
-        let write = || {
-            fs::write(&new, serde_json::to_vec(rhythms)?)?;
-            fs::rename(&new, &self.file)
-        };
-        write().with_context(|| format!("cannot write {}", self.file.display()))
+        let written = serde_json::to_vec(rhythms).map_err(io::Error::from);
+        written
+            .and_then(|bytes| whole_file::replace(&self.file, &bytes))
+            .with_context(|| format!("cannot write {}", self.file.display()))
     }
 
     /// How many sources are quiet.

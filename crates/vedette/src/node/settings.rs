@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use vedette_server::{Receiver, Retention, SettingsError, SettingsView};
 use vedette_store::{Budget, Store};
 
+use super::whole_file;
 use crate::config::{Config, Storage};
 
 /// The file in the data folder.
@@ -73,12 +73,7 @@ impl Settings {
     }
 
     fn write(&self, changed: &Changed) -> io::Result<()> {
-        let new = self.path.with_extension("new");
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        io::Write::write_all(&mut file, serde_json::to_string_pretty(changed)?.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        self.path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+        whole_file::replace(&self.path, serde_json::to_string_pretty(changed)?.as_bytes())
     }
 }
 

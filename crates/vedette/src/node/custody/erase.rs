@@ -17,7 +17,7 @@ use vedette_ledger::EraseFrom;
 use vedette_server::{Action, CustodyError, Erased, Selection};
 
 use super::{Batches, Keeper, LOOK, PATIENCE, Result, failed};
-use crate::node::{findings, maintenance::now};
+use crate::node::{findings, maintenance::now, whole_file};
 
 /// In the data folder while events are being erased: their ids, a line each.
 const UNDER_WAY: &str = "erasing";
@@ -95,7 +95,7 @@ impl Keeper {
         self.record(&action)?;
         let under_way = self.dir.join(UNDER_WAY);
         // Only when everything was compared with what was signed: what cannot be erased must not be tried for ever.
-        let begin = || write_synced(&under_way, ids.join("\n").as_bytes());
+        let begin = || whole_file::replace(&under_way, ids.join("\n").as_bytes());
         self.carry_out(&plan.events, plan.batches, begin)?;
         fs::remove_file(&under_way).map_err(failed)?;
         Ok(plan.report)
@@ -198,12 +198,4 @@ impl Keeper {
         self.carry_out(&events, batches, || Ok(()))?;
         fs::remove_file(&path).map_err(failed)
     }
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    fs::write(&new, bytes)?;
-    fs::File::open(&new)?.sync_all()?;
-    fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
 }
