@@ -2,13 +2,13 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vedette_event::{Batch, Diagnostic, Finding, RuleRef, Time};
 
 /// The rules as the detection sees them. Every method may block on the disk.
 pub trait RulesView: Send + Sync {
-    /// Every loaded rule with its hits since start.
+    /// Every loaded rule with its hits since start, also those that somebody turned off.
     fn loaded(&self) -> Vec<LoadedRule>;
 
     /// Every rule that was refused, and why.
@@ -32,6 +32,29 @@ pub trait RulesView: Send + Sync {
     /// # Errors
     /// It cannot be removed.
     fn remove(&self, name: &FileName) -> Result<bool, SaveError>;
+
+    /// Turns a loaded rule off, at once and for good; false if there is none of this id.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    fn disable(&self, id: &str, disabled: Disabled) -> Result<bool, SaveError>;
+
+    /// Turns a rule on again; false if it was not turned off.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    fn enable(&self, id: &str) -> Result<bool, SaveError>;
+}
+
+/// Who turned a rule off, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    /// Why.
+    pub reason: String,
+    /// Who did it.
+    pub by: String,
+    /// When.
+    pub since: Time,
 }
 
 /// The parsers that people write. Every method may block on the disk.
@@ -85,6 +108,8 @@ pub struct LoadedRule {
     pub builtin: bool,
     /// The file of the rule with the same id whose place it takes.
     pub replaces: Option<String>,
+    /// Who turned it off, if somebody did.
+    pub disabled: Option<Disabled>,
     /// Findings since start.
     pub hits: u64,
     /// Event time of the latest of them.

@@ -165,6 +165,7 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(access::list_users, access::invite_user))
         .routes(routes!(access::remove_user))
         .routes(routes!(rules::save_rules, rules::remove_rules))
+        .routes(routes!(rules::disable_rule, rules::enable_rule))
         .routes(routes!(notifications::test_channel))
         .routes(routes!(parsers::save_parser))
         .routes(routes!(settings::set_retention))

@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vedette_event::{Diagnostic, RuleRef, Time};
 
-use super::model::{DiagnosticModel, RuleModel, rfc3339_or_null};
+use super::model::{DiagnosticModel, RuleModel, rfc3339, rfc3339_or_null};
 use crate::{
-    App, FileName, LoadedRule, Logsource, Problem, RefusedRule, SaveError,
+    App, Disabled, FileName, LoadedRule, Logsource, Problem, RefusedRule, SaveError,
     auth::{Principal, act, blocking},
     problem::{Body, Id},
 };
 
 /// A text of rules has at most so many bytes.
 pub(crate) const MAX_TEXT: usize = 256 << 10;
+const MAX_REASON: usize = 4096;
 
 /// A loaded rule.
 #[derive(Serialize, ToSchema)]
@@ -33,8 +34,10 @@ pub(crate) struct LoadedRuleModel {
     file: String,
     /// It comes with Vedette.
     builtin: bool,
-    /// It is matched against events. So is every rule that loads; those that do not are listed as refused.
+    /// It is matched against events: nobody turned it off.
     enabled: bool,
+    /// Who turned it off, if somebody did.
+    disabled: Option<DisabledModel>,
     /// The file of the rule with the same id whose place it takes.
     replaces: Option<String>,
     /// Findings since start.
@@ -48,6 +51,25 @@ pub(crate) struct LoadedRuleModel {
     tried: u64,
 }
 
+/// Who turned a rule off, and why.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DisabledModel {
+    /// Why.
+    reason: String,
+    /// Who did it.
+    by: String,
+    /// When.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    since: Time,
+}
+
+impl From<Disabled> for DisabledModel {
+    fn from(disabled: Disabled) -> Self {
+        DisabledModel { reason: disabled.reason, by: disabled.by, since: disabled.since }
+    }
+}
+
 impl LoadedRuleModel {
     fn new(rule: LoadedRule, fired: &BTreeMap<String, Time>) -> Self {
         let last_fired = rule.last.max(fired.get(&rule.rule.id).copied());
@@ -58,7 +80,8 @@ impl LoadedRuleModel {
             logsource: rule.logsource,
             file: rule.file,
             builtin: rule.builtin,
-            enabled: true,
+            enabled: rule.disabled.is_none(),
+            disabled: rule.disabled.map(Into::into),
             replaces: rule.replaces,
             hits: rule.hits,
             last_fired,
@@ -109,13 +132,81 @@ pub(crate) struct RuleDetail {
         (status = 404, description = "No such rule is loaded", body = Problem)))]
 pub(crate) async fn get_rule(State(app): State<Arc<App>>, Id(id): Id<String>) -> Result<Json<RuleDetail>, Problem> {
     blocking(move || {
-        let rule = app.rules.loaded().into_iter().find(|rule| rule.rule.id == id).ok_or_else(|| {
-            Problem::new(StatusCode::NOT_FOUND, format!("there is no rule `{id}`"))
-                .hint("if it was refused, the list of refused rules says why")
-        })?;
+        let rule = app.rules.loaded().into_iter().find(|rule| rule.rule.id == id).ok_or_else(|| no_rule(&id))?;
         let (falsepositives, references) = (rule.false_positives.clone(), rule.references.clone());
         let rule = LoadedRuleModel::new(rule, &app.alerts.last_by_rule()?);
         Ok(Json(RuleDetail { rule, text: app.rules.text(&id), falsepositives, references }))
+    })
+    .await
+}
+
+fn no_rule(id: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no rule `{id}`"))
+        .hint("if it was refused, the list of refused rules says why")
+}
+
+/// Why a rule is turned off.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DisableRule {
+    /// For who wonders in a year; at most 4096 bytes.
+    reason: String,
+}
+
+/// Whether a rule is matched against events.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RuleState {
+    /// The rule's id.
+    id: String,
+    /// It is matched.
+    enabled: bool,
+}
+
+/// Turns a rule off, at once and for good. It stays listed, with who did it and why; for single cases an exception is
+/// better.
+#[utoipa::path(put, path = "/api/v1/rules/{id}/disabled", operation_id = "disableRule", tag = "rules",
+    params(("id" = String, Path, description = "The rule's id")), request_body = DisableRule,
+    responses((status = 200, description = "It is not matched any more", body = RuleState),
+        (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, description = "No such rule is loaded", body = Problem),
+        (status = 422, description = "There is no reason, or it is too long", body = Problem)))]
+pub(crate) async fn disable_rule(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    Id(id): Id<String>,
+    Body(body): Body<DisableRule>,
+) -> Result<Json<RuleState>, Problem> {
+    let reason = body.reason.trim().to_owned();
+    if reason.is_empty() || reason.len() > MAX_REASON {
+        let detail =
+            format!("a reason is needed, of at most {MAX_REASON} bytes: who reads it in a year must understand");
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    let mut action = principal.action(app.now(), "rules.disable", Some(id.clone()));
+    action.details.push(("reason", reason.clone()));
+    let disabled = Disabled { reason, by: action.who.clone(), since: action.time };
+    act(&app, action, move |app| match app.rules.disable(&id, disabled)? {
+        true => Ok(Json(RuleState { id, enabled: false })),
+        false => Err(no_rule(&id)),
+    })
+    .await
+}
+
+/// Turns a rule on again, at once.
+#[utoipa::path(delete, path = "/api/v1/rules/{id}/disabled", operation_id = "enableRule", tag = "rules",
+    params(("id" = String, Path, description = "The rule's id")),
+    responses((status = 200, description = "It is matched again", body = RuleState),
+        (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, description = "It was not turned off", body = Problem)))]
+pub(crate) async fn enable_rule(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    Id(id): Id<String>,
+) -> Result<Json<RuleState>, Problem> {
+    let action = principal.action(app.now(), "rules.enable", Some(id.clone()));
+    act(&app, action, move |app| match app.rules.enable(&id)? {
+        true => Ok(Json(RuleState { id, enabled: true })),
+        false => Err(Problem::new(StatusCode::NOT_FOUND, format!("the rule `{id}` is not turned off"))),
     })
     .await
 }

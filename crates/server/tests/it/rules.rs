@@ -83,6 +83,42 @@ async fn files_are_saved_and_removed_by_administrators() {
 }
 
 #[tokio::test]
+async fn rules_are_turned_off_and_on_by_administrators() {
+    let server = server();
+    let (read, write, admin) = (server.token("read"), server.token("write"), server.token("admin"));
+    let path = "/api/v1/rules/r1/disabled";
+    let body = |reason: &str| json!({ "reason": reason }).to_string();
+    server.send(As::Token(&write), "PUT", path, body("too loud")).await.expect(403);
+    server.send(As::Token(&write), "DELETE", path, "").await.expect(403);
+    let put = async |path: &str, reason: &str| server.send(As::Token(&admin), "PUT", path, body(reason)).await;
+    put(path, " ").await.expect(422);
+    put(path, &"x".repeat(4097)).await.expect(422);
+    put("/api/v1/rules/none/disabled", "too loud").await.expect(404);
+    let off = put(path, " too loud ").await.expect(200).json();
+    assert_eq!(off, json!({"id": "r1", "enabled": false}));
+    let rule = async || server.send(As::Token(&read), "GET", "/api/v1/rules/r1", "").await.expect(200).json();
+    let shown = rule().await;
+    assert_eq!((&shown["enabled"], &shown["disabled"]["reason"]), (&json!(false), &json!("too loud")));
+    assert!(shown["disabled"]["by"].is_string() && shown["disabled"]["since"].is_string(), "{shown}");
+    let on = server.send(As::Token(&admin), "DELETE", path, "").await.expect(200).json();
+    assert_eq!(on, json!({"id": "r1", "enabled": true}));
+    server.send(As::Token(&admin), "DELETE", path, "").await.expect(404);
+    let shown = rule().await;
+    assert_eq!((&shown["enabled"], &shown["disabled"]), (&json!(true), &serde_json::Value::Null));
+    let lines: Vec<String> =
+        server.journal.lines().iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+    let expected = [
+        "rules.disable none",
+        "rules.disable none failed",
+        "rules.disable r1",
+        "rules.enable r1",
+        "rules.enable r1",
+        "rules.enable r1 failed",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
 async fn rules_are_tried_on_stored_events() {
     let server = server();
     let read = server.token("read");

@@ -31,9 +31,9 @@ use vedette_event::{
 use vedette_query::{FileFormat, TopValue};
 use vedette_server::{
     Action, Activity, App, Ask, Bins, Check, CheckedParser, CheckedRules, Console, Cosigned, Counters, Custody,
-    CustodyError, DiskStatus, Erased, FileName, Gates, HealthView, Hold, Journal, LedgerStatus, LiveFilter, LiveTail,
-    LoadedRule, Logsource, ParsedLine, ParsersView, Peer, Piece, Progress, Receiver, RefusedRule, Retention, Rooms,
-    RulesView, SaveError, SearchError, Searches, Selection, SettingsError, SettingsView, SpoolStatus, Status,
+    CustodyError, Disabled, DiskStatus, Erased, FileName, Gates, HealthView, Hold, Journal, LedgerStatus, LiveFilter,
+    LiveTail, LoadedRule, Logsource, ParsedLine, ParsersView, Peer, Piece, Progress, Receiver, RefusedRule, Retention,
+    Rooms, RulesView, SaveError, SearchError, Searches, Selection, SettingsError, SettingsView, SpoolStatus, Status,
     StoreStatus, Summary, WitnessStatus, Witnessed, accounts::Accounts,
 };
 
@@ -184,6 +184,7 @@ pub fn rule(id: &str, title: &str) -> RuleRef {
 #[derive(Default)]
 pub struct FakeRules {
     pub files: Mutex<BTreeMap<String, String>>,
+    pub disabled: Mutex<Option<Disabled>>,
 }
 
 impl RulesView for FakeRules {
@@ -198,6 +199,7 @@ impl RulesView for FakeRules {
             logsource: Logsource { product: Some("linux".into()), ..Logsource::default() },
             builtin: true,
             replaces: None,
+            disabled: self.disabled.lock().unwrap().clone(),
             hits: 7,
             last: None,
             tried: 11,
@@ -246,6 +248,17 @@ impl RulesView for FakeRules {
 
     fn remove(&self, name: &FileName) -> Result<bool, SaveError> {
         Ok(self.files.lock().unwrap().remove(&name.yml()).is_some())
+    }
+
+    fn disable(&self, id: &str, disabled: Disabled) -> Result<bool, SaveError> {
+        if id == "r1" {
+            *self.disabled.lock().unwrap() = Some(disabled);
+        }
+        Ok(id == "r1")
+    }
+
+    fn enable(&self, id: &str) -> Result<bool, SaveError> {
+        Ok(id == "r1" && self.disabled.lock().unwrap().take().is_some())
     }
 }
 

@@ -8,14 +8,17 @@ use std::{
 };
 
 use anyhow::Context;
-use vedette_event::{Diagnostic, Time};
+use vedette_event::{Diagnostic, RuleRef, Time};
+use vedette_server::Disabled;
 use vedette_sigma::{Loaded, Logsource, Mapping, Program, Refused, Rule};
 
-use super::own_files::OwnFiles;
+use super::{own_files::OwnFiles, whole_file};
 use crate::config::Detection;
 
 /// The folder in the data folder with the rules that are written through the API.
 pub const OWN: &str = "rules";
+/// The file in the data folder with the rules that somebody turned off.
+pub const DISABLED: &str = "disabled_rules.json";
 
 /// The program in force, what was refused, and how often each rule hit.
 pub struct Rules {
@@ -23,13 +26,19 @@ pub struct Rules {
     pub(super) own: OwnFiles,
     pub(super) mapping: Mapping,
     state: RwLock<State>,
-    /// Loading and writing go one at a time, or an older state could replace a newer one.
-    pub(super) changing: Mutex<()>,
+    disabled_file: PathBuf,
+    /// Loading and writing go one at a time, or an older state could replace a newer one. Here is what is turned off.
+    pub(super) changing: Mutex<DisabledRules>,
     hits: Mutex<HashMap<String, Hits>>,
 }
 
+/// Rules that somebody turned off, by id; also such as are not loaded any more.
+pub type DisabledRules = BTreeMap<String, Disabled>;
+
 struct State {
     program: Arc<Program>,
+    /// What is loaded, but turned off.
+    disabled: Arc<Vec<(RuleRef, Disabled)>>,
     abouts: Arc<HashMap<String, About>>,
     refused: Arc<Vec<Refused>>,
     stamp: Vec<(PathBuf, Option<SystemTime>, u64)>,
@@ -70,17 +79,20 @@ impl Rules {
     /// stop the others.
     ///
     /// # Errors
-    /// The value table for placeholders is wrong.
+    /// The value table for placeholders is wrong, or the file of what is turned off.
     pub fn load(detection: &Detection, dir: &Path) -> anyhow::Result<Rules> {
         let mapping = mapping(detection.placeholders.as_deref())?;
         let own = OwnFiles::new(dir.join(OWN));
-        let state = RwLock::new(State::load(detection, &own, &mapping));
+        let disabled_file = dir.join(DISABLED);
+        let disabled: DisabledRules = whole_file::read_json(&disabled_file)?.unwrap_or_default();
+        let state = RwLock::new(State::load(detection, &own, &mapping, &disabled));
         Ok(Rules {
             detection: detection.clone(),
             own,
             mapping,
             state,
-            changing: Mutex::default(),
+            disabled_file,
+            changing: Mutex::new(disabled),
             hits: Mutex::default(),
         })
     }
@@ -96,6 +108,11 @@ impl Rules {
         (state.program.clone(), state.abouts.clone())
     }
 
+    /// Loaded rules that are turned off.
+    pub fn disabled(&self) -> Arc<Vec<(RuleRef, Disabled)>> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).disabled.clone()
+    }
+
     /// Rules that did not load.
     pub fn refused(&self) -> Arc<Vec<Refused>> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).refused.clone()
@@ -103,19 +120,27 @@ impl Rules {
 
     /// Loads again if a rule file changed, and swaps the program in one step. True if it did.
     pub fn reload_if_changed(&self) -> bool {
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let disabled = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = stamp(&self.detection, &self.own);
         if self.state.read().unwrap_or_else(PoisonError::into_inner).stamp == stamp {
             return false;
         }
-        self.reload();
+        self.reload(&disabled);
         true
     }
 
     /// Loads again, and swaps the program in one step. Whoever calls it holds `changing`.
-    pub(super) fn reload(&self) {
-        let state = State::load(&self.detection, &self.own, &self.mapping);
+    pub(super) fn reload(&self, disabled: &DisabledRules) {
+        let state = State::load(&self.detection, &self.own, &self.mapping, disabled);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// Writes down what is turned off, then puts it into force.
+    pub(super) fn write_disabled(&self, now: &mut DisabledRules, then: DisabledRules) -> std::io::Result<()> {
+        whole_file::replace(&self.disabled_file, &serde_json::to_vec_pretty(&then)?)?;
+        *now = then;
+        self.reload(now);
+        Ok(())
     }
 
     /// Counts a rule's finding.
@@ -144,10 +169,10 @@ impl Rules {
 }
 
 impl State {
-    fn load(detection: &Detection, own: &OwnFiles, mapping: &Mapping) -> State {
+    fn load(detection: &Detection, own: &OwnFiles, mapping: &Mapping, disabled: &DisabledRules) -> State {
         // The stamp is taken first: a file that changes while it is read is read again.
         let stamp = stamp(detection, own);
-        let (loaded, mut replaced) = with_own(load(detection), vedette_sigma::load(own.folder().as_slice()));
+        let (mut loaded, mut replaced) = with_own(load(detection), vedette_sigma::load(own.folder().as_slice()));
         let mut about = |rule: &Rule| About {
             file: rule.file.clone(),
             status: rule.status.clone(),
@@ -164,8 +189,21 @@ impl State {
                 abouts.insert(rule.reference.id.clone(), about(rule));
             }
         }
+        let mut off: BTreeMap<String, (RuleRef, Disabled)> = BTreeMap::new();
+        loaded.rules.retain(|rule| {
+            let id = &rule.reference.id;
+            let Some(disabled) = disabled.get(id) else { return true };
+            off.entry(id.clone()).or_insert_with(|| (rule.reference.clone(), disabled.clone()));
+            false
+        });
         let (program, refused) = compile(loaded, mapping);
-        State { program: Arc::new(program), abouts: Arc::new(abouts), refused: Arc::new(refused), stamp }
+        State {
+            program: Arc::new(program),
+            disabled: Arc::new(off.into_values().collect()),
+            abouts: Arc::new(abouts),
+            refused: Arc::new(refused),
+            stamp,
+        }
     }
 }
 

@@ -7,12 +7,12 @@ use std::{
 };
 
 use vedette_event::{Diagnostic, RuleRef};
-use vedette_server::{CheckedRules, FileName, LoadedRule, Logsource, RefusedRule, RulesView, SaveError};
+use vedette_server::{CheckedRules, Disabled, FileName, LoadedRule, Logsource, RefusedRule, RulesView, SaveError};
 use vedette_sigma::{Loaded, Refused};
 
 use super::{
     content,
-    rules::{Rules, compile},
+    rules::{DISABLED, Rules, compile},
 };
 
 const BUILTIN: &str = "builtin:";
@@ -22,7 +22,9 @@ const MAX_FILE_BYTES: u64 = 2 << 20;
 impl RulesView for Rules {
     fn loaded(&self) -> Vec<LoadedRule> {
         let (program, abouts) = self.described();
-        let loaded = program.rules().filter_map(|(rule, _)| {
+        let disabled = self.disabled();
+        let disabled = disabled.iter().map(|(rule, disabled)| (rule, Some(disabled)));
+        let loaded = program.rules().map(|(rule, _)| (rule, None)).chain(disabled).filter_map(|(rule, disabled)| {
             let about = abouts.get(&rule.id)?;
             let hits = self.hits(&rule.id);
             let logsource = about.logsource.clone();
@@ -40,6 +42,7 @@ impl RulesView for Rules {
                 },
                 builtin: about.file.starts_with(BUILTIN),
                 replaces: about.replaces.as_ref().map(ToString::to_string),
+                disabled: disabled.cloned(),
                 hits: hits.count,
                 last: hits.last,
                 tried: hits.tried,
@@ -82,7 +85,7 @@ impl RulesView for Rules {
     }
 
     fn save(&self, name: &FileName, text: &str) -> Result<Vec<RuleRef>, SaveError> {
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let disabled = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let checked = self.check(text);
         let mut wrong = checked.diagnostics;
         wrong.extend(self.taken(name, &checked.rules));
@@ -90,15 +93,36 @@ impl RulesView for Rules {
             return Err(SaveError::Refused(wrong));
         }
         self.own.write(name, text).map_err(|error| failed(name, &error))?;
-        self.reload();
+        self.reload(&disabled);
         Ok(checked.rules)
     }
 
     fn remove(&self, name: &FileName) -> Result<bool, SaveError> {
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let disabled = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let removed = self.own.remove(name).map_err(|error| failed(name, &error))?;
-        self.reload();
+        self.reload(&disabled);
         Ok(removed)
+    }
+
+    fn disable(&self, id: &str, disabled: Disabled) -> Result<bool, SaveError> {
+        let mut now = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.described().1.contains_key(id) {
+            return Ok(false);
+        }
+        let mut then = now.clone();
+        then.insert(id.to_owned(), disabled);
+        self.write_disabled(&mut now, then).map_err(|error| SaveError::Failed(format!("{DISABLED}: {error}")))?;
+        Ok(true)
+    }
+
+    fn enable(&self, id: &str) -> Result<bool, SaveError> {
+        let mut now = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut then = now.clone();
+        if then.remove(id).is_none() {
+            return Ok(false);
+        }
+        self.write_disabled(&mut now, then).map_err(|error| SaveError::Failed(format!("{DISABLED}: {error}")))?;
+        Ok(true)
     }
 }
 

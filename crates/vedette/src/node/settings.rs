@@ -1,13 +1,12 @@
 //! Settings that can be changed while Vedette runs. They lie in the data folder and go before the configuration file.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use vedette_server::{Receiver, Retention, SettingsError, SettingsView};
 use vedette_store::{Budget, Store};
@@ -42,11 +41,7 @@ impl Settings {
     /// The file of changes cannot be read.
     pub fn load(dir: &Path, config: &Config) -> anyhow::Result<Settings> {
         let path = dir.join(FILE);
-        let changed: Changed = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Changed::default(),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-        };
+        let changed: Changed = whole_file::read_json(&path)?.unwrap_or_default();
         let Storage { max_age_days, max_bytes, max_disk_percent, .. } = config.storage;
         let configured = Retention { max_age_days, max_bytes, max_disk_percent };
         Ok(Settings {

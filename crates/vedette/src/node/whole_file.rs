@@ -7,6 +7,21 @@ use std::{
     path::Path,
 };
 
+use anyhow::Context;
+use serde::de::DeserializeOwned;
+
+/// Reads a file of JSON; none if it is not there.
+///
+/// # Errors
+/// The disk, or it is damaged.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).with_context(|| format!("{} is damaged", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
 /// Replaces a file, durably when this returns. For its owner only.
 ///
 /// # Errors

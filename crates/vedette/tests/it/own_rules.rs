@@ -88,6 +88,15 @@ fn a_rule_is_tried_on_what_is_stored_then_saved_and_at_once_in_force() {
     let now = running.api("GET", &format!("/api/v1/rules/{id}"), "").1;
     assert_eq!((&now["replaces"], &now["title"], &now["builtin"]), (&Value::Null, &before["title"], &json!(true)));
 
+    // Turned off it is listed, but finds nothing; also after a restart.
+    let path = "/api/v1/rules/6cbe3ad8-4a58-4b0c-9d0a-5d8f2f3b7f21/disabled";
+    assert_eq!(running.api("PUT", path, &json!({"reason": "the backup moves"}).to_string()).0, 200);
+    send(5);
+    running.wait_for_count("event.dataset:linux.sshd user.name:backup", 9);
+    let off = running.api("GET", "/api/v1/rules/6cbe3ad8-4a58-4b0c-9d0a-5d8f2f3b7f21", "").1;
+    assert_eq!((&off["enabled"], &off["disabled"]["reason"]), (&json!(false), &json!("the backup moves")), "{off}");
+    assert_eq!((running.hunt(FOUND).len(), &off["hits"]), (1, &json!(1)));
+
     running.wait_for_count("event.action:rules.save event.outcome:unknown", 3);
     running.wait_for_count("event.action:rules.save event.outcome:failure", 1);
     running.wait_for_count("event.action:rules.test", 1);
@@ -103,4 +112,10 @@ fn a_rule_is_tried_on_what_is_stored_then_saved_and_at_once_in_force() {
     let (_, rule) = running.api("GET", "/api/v1/rules/6cbe3ad8-4a58-4b0c-9d0a-5d8f2f3b7f21", "");
     assert_eq!(rule["hits"], 0);
     assert!(rule["last_fired"].is_string(), "{rule}");
+    assert_eq!(rule["disabled"]["reason"], "the backup moves");
+    let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+    let line = "<38>Nov 21 04:11:52 web1 sshd[811]: Accepted password for backup from 192.0.2.7 port 5000 ssh2";
+    assert_eq!(running.api("DELETE", path, "").0, 200);
+    writeln!(stream, "{line}").expect("sent");
+    running.wait_for_count(FOUND, 2);
 }
