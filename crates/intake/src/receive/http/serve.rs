@@ -113,6 +113,8 @@ impl Serve for Http {
                     .timer(TokioTimer::new())
                     // Also how long a connection may rest between two requests.
                     .header_read_timeout(self.options.limits.message_time)
+                    // A client that has said all and hangs up is heard all the same: some loggers never read an answer.
+                    .half_close(true)
                     .max_buf_size(MAX_HEAD)
                     .serve_connection(TokioIo::new(stream), service);
                 self.until(connection, http1::Connection::graceful_shutdown, shutdown, peer).await
