@@ -3,11 +3,11 @@
 //!
 //! Every entry becomes a document: `{"stream": {…labels}, "ts": "…", "line": "…", "metadata": {…}}`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -38,7 +38,7 @@ pub fn loki(spool: Spool, options: Options) -> Router {
 }
 
 async fn push(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     if !shared.is_allowed(request.headers(), peer) {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic, Bearer")];
         return (StatusCode::UNAUTHORIZED, challenge, "a valid token is required\n").into_response();

@@ -7,11 +7,11 @@ mod grpc;
 mod json;
 mod proto;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -110,7 +110,7 @@ impl Outcome {
 }
 
 async fn logs(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     let Some(encoding) = Encoding::of(request.headers()) else {
         let reason = "the content type must be application/x-protobuf or application/json";
         return failed(Encoding::Json, StatusCode::UNSUPPORTED_MEDIA_TYPE, reason);

@@ -9,14 +9,13 @@ mod signature;
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, Path, Request, State},
+    extract::{Path, Request, State},
     http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
@@ -91,7 +90,7 @@ async fn verify(State(hooks): State<Hooks>, Path(name): Path<String>, headers: H
 }
 
 async fn deliver(State(hooks): State<Hooks>, Path(name): Path<String>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     let Some(hook) = hooks.get(&name) else { return said(StatusCode::NOT_FOUND, "there is no such webhook") };
     let place = match hook.shared.enter(peer) {
         Ok(place) => place,

@@ -4,11 +4,11 @@
 //!
 //! Not by a library: so a call goes the way of every other request, with the same limits, account and acknowledgement.
 
-use std::{convert::Infallible, io::Write, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, io::Write, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
@@ -44,7 +44,7 @@ pub(super) fn code(status: StatusCode) -> u16 {
 }
 
 pub(super) async fn export(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     if !is_grpc(request.headers()) {
         let mut response =
             Response::new(Body::from("this address speaks gRPC; OTLP over HTTP is at /v1/logs elsewhere"));
