@@ -20,7 +20,7 @@ use vedette_spool::Spool;
 
 use super::{
     Options, acknowledge,
-    documents::{Fate, refusal},
+    documents::refusal,
     message::{MAX_MESSAGE, Message, Unpack},
     protobuf::{self, Damaged, fields},
     request::{self, Shared},
@@ -59,12 +59,7 @@ async fn push(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     match request::store(&shared, place, &parts, body, message).await {
         Ok((message, reached)) => {
             let documents = message.into_documents();
-            let refused = documents.fates().iter().find_map(|fate| match fate {
-                Fate::Stored(_) => None,
-                Fate::Refused(reason) => Some(*reason),
-                Fate::Waiting | Fate::Bad(_) => Some(Reason::Malformed),
-            });
-            match refused {
+            match documents.first_refused().map(|(_, reason)| reason) {
                 None => acknowledge::tell(StatusCode::NO_CONTENT.into_response(), reached),
                 Some(reason @ (Reason::TooLarge | Reason::Malformed)) => {
                     let (stored, all) = (documents.stored(), documents.len());

@@ -22,7 +22,7 @@ use vedette_spool::Spool;
 
 use super::{
     Options, acknowledge,
-    documents::{Documents, Fate, refusal},
+    documents::{Documents, refusal},
     message::{Message, Unpack},
     request::{self, Shared},
 };
@@ -89,12 +89,7 @@ struct Outcome {
 impl Outcome {
     fn of(documents: &Documents) -> Outcome {
         let mut outcome = Outcome { rejected: 0, reason: None, again: None };
-        for fate in documents.fates() {
-            let reason = match fate {
-                Fate::Stored(_) => continue,
-                Fate::Refused(reason) => *reason,
-                Fate::Waiting | Fate::Bad(_) => Reason::Malformed,
-            };
+        for (_, reason) in documents.refusals() {
             match reason {
                 Reason::Busy | Reason::DiskFull | Reason::WriteFailed | Reason::TooManySources => {
                     outcome.again = Some(reason);

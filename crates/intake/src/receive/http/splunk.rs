@@ -165,12 +165,7 @@ impl Collector {
 
     /// The reply to documents whose fates are known.
     fn reply(&self, documents: &Documents, parts: &Parts) -> Response {
-        let refused = documents.fates().iter().enumerate().find_map(|(at, fate)| match fate {
-            Fate::Stored(_) => None,
-            Fate::Refused(reason) => Some((at, *reason)),
-            Fate::Waiting | Fate::Bad(_) => Some((at, Reason::Malformed)),
-        });
-        match refused {
+        match documents.first_refused() {
             _ if documents.len() == 0 => Said::NoData.reply(None, None),
             Some((at, Reason::TooLarge)) => {
                 Said::InvalidFormat.reply(Some(at), Some("the event is longer than the limit"))

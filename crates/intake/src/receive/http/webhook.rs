@@ -120,11 +120,6 @@ async fn deliver(State(hooks): State<Hooks>, Path(name): Path<String>, request: 
     if let Some(answer) = delivery.answer {
         return Json(json!({"challenge": answer})).into_response();
     }
-    let refused = delivery.documents.fates().iter().find_map(|fate| match fate {
-        Fate::Stored(_) => None,
-        Fate::Refused(reason) => Some(*reason),
-        Fate::Waiting | Fate::Bad(_) => Some(Reason::Malformed),
-    });
     let stored = delivery.documents.stored();
     if stored == 0
         && let Some(id) = &delivery.id
@@ -132,7 +127,7 @@ async fn deliver(State(hooks): State<Hooks>, Path(name): Path<String>, request: 
         // It will come again.
         hook.seen.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
     }
-    match refused {
+    match delivery.documents.first_refused().map(|(_, reason)| reason) {
         None => acknowledge::tell(Json(json!({"stored": stored})).into_response(), reached),
         Some(Reason::TooLarge) => said(StatusCode::PAYLOAD_TOO_LARGE, refusal(Reason::TooLarge)),
         Some(Reason::Malformed) => said(StatusCode::BAD_REQUEST, refusal(Reason::Malformed)),
