@@ -82,7 +82,7 @@ fn said(status: StatusCode, reason: &str) -> Response {
 async fn verify(State(hooks): State<Hooks>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some(hook) = hooks.get(&name) else { return said(StatusCode::NOT_FOUND, "there is no such webhook") };
     match headers.get("x-okta-verification-challenge").and_then(|value| value.to_str().ok()) {
-        Some(challenge) if hook.webhook.check == Check::Okta(hook.webhook.check.secret().clone()) => {
+        Some(challenge) if matches!(hook.webhook.check, Check::Okta(_)) => {
             Json(json!({"verification": challenge})).into_response()
         }
         _ => said(StatusCode::METHOD_NOT_ALLOWED, "this webhook takes POST"),

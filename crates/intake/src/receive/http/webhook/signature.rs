@@ -107,13 +107,6 @@ impl Refusal {
 }
 
 impl Check {
-    pub(super) fn secret(&self) -> &Secret {
-        match self {
-            Check::GitHub(secret) | Check::Slack(secret) | Check::Okta(secret) | Check::Standard(secret) => secret,
-            Check::Generic(secret, _) => secret,
-        }
-    }
-
     /// Checks the signature.
     pub(super) fn shown(&self, headers: &HeaderMap, body: &[u8]) -> Result<Shown, Refusal> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
