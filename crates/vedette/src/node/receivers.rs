@@ -17,6 +17,7 @@ use vedette_intake::{
         tls::{self, TlsFiles},
     },
 };
+use vedette_notify::config::Secret;
 use vedette_server::Receiver;
 use vedette_spool::Spool;
 
@@ -91,16 +92,18 @@ pub async fn open(config: &Receivers, dir: &Path, spool: &Spool, senders: &Sende
     for listener in &gelf.all {
         match listener.transport {
             GelfTransport::Udp => {
-                all.datagrams("gelf-udp", datagram::Protocol::Gelf, listener.at.listen, gelf.by_default, spool).await?;
+                all.datagrams("gelf-udp", datagram::Protocol::Gelf, listener.listen, gelf.by_default, spool).await?;
             }
-            GelfTransport::Tcp => all.stream("gelf-tcp", Protocol::Gelf, &listener.at, gelf.by_default, spool).await?,
+            GelfTransport::Tcp => {
+                all.stream("gelf-tcp", Protocol::Gelf, &listener.at(), gelf.by_default, spool).await?
+            }
         }
     }
     let fluent = config.fluent();
     for listener in &fluent.all {
-        let shared_key = listener.shared_key.as_ref().map(config::SecretRef::reveal).transpose();
+        let shared_key = listener.shared_key.as_ref().map(Secret::read).transpose();
         let shared_key = shared_key.map_err(|error| anyhow::anyhow!("receivers.fluent: {error}"))?.map(Arc::from);
-        all.stream("fluent", Protocol::Fluent { shared_key }, &listener.at, fluent.by_default, spool).await?;
+        all.stream("fluent", Protocol::Fluent { shared_key }, &listener.at(), fluent.by_default, spool).await?;
     }
     let journal = match config.journald {
         Switch::On => true,
@@ -136,13 +139,13 @@ impl OpenReceivers {
     async fn syslog(&mut self, config: &Receivers, spool: &Spool) -> anyhow::Result<()> {
         let syslog = config.syslog();
         for listener in &syslog.all {
-            let (at, by_default) = (&listener.at, syslog.by_default);
+            let (at, by_default) = (listener.at(), syslog.by_default);
             match listener.transport {
                 Transport::Udp => {
                     self.datagrams("syslog-udp", datagram::Protocol::Syslog, at.listen, by_default, spool).await?;
                 }
-                Transport::Tcp => self.stream("syslog-tcp", Protocol::Syslog, at, by_default, spool).await?,
-                Transport::Tls => self.stream("syslog-tls", Protocol::Syslog, at, by_default, spool).await?,
+                Transport::Tcp => self.stream("syslog-tcp", Protocol::Syslog, &at, by_default, spool).await?,
+                Transport::Tls => self.stream("syslog-tls", Protocol::Syslog, &at, by_default, spool).await?,
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use axum::http::{HeaderMap, StatusCode};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::{digest, hmac};
+use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
 use super::seen::Id;
@@ -56,7 +57,8 @@ pub struct Signed {
 }
 
 /// The hash of an HMAC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// HMAC-SHA-1, of older services.
     Sha1,
@@ -68,7 +70,8 @@ pub enum Algorithm {
 }
 
 /// How a signature is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// Hexadecimal.
     #[default]
