@@ -1,6 +1,6 @@
 //! Opens every configured receiver, and runs them.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc};
+use std::{collections::HashMap, io, net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context;
 use tokio::task::JoinSet;
@@ -14,7 +14,7 @@ use vedette_intake::{
         http::{self, Version},
         journald,
         stream::{self, Protocol, StreamReceiver},
-        tls::{self, TlsFiles},
+        tls,
     },
 };
 use vedette_notify::config::Secret;
@@ -55,9 +55,7 @@ pub fn unknown_parsers<'a>(config: &'a Receivers, parsers: &Parsers) -> Vec<&'a 
 pub struct OpenReceivers {
     open: Vec<Open>,
     /// What listens where.
-    pub listening: Vec<(String, SocketAddr)>,
-    /// Of them those that speak TLS.
-    pub tls: Vec<SocketAddr>,
+    pub listening: Vec<Receiver>,
     /// What is followed, for people.
     pub following: Vec<String>,
     /// Listeners that nobody asked for and that another program keeps from their ports, for people.
@@ -126,14 +124,9 @@ pub async fn open(config: &Receivers, dir: &Path, spool: &Spool, senders: &Sende
 }
 
 impl OpenReceivers {
-    /// What listens where, as the settings show it.
-    pub fn shown(&self) -> Vec<Receiver> {
-        let shown = |(kind, address): &(String, SocketAddr)| Receiver {
-            kind: kind.clone(),
-            address: address.to_string(),
-            tls: self.tls.contains(address),
-        };
-        self.listening.iter().map(shown).collect()
+    fn add(&mut self, open: Open, kind: &str, address: SocketAddr, tls: bool) {
+        self.listening.push(Receiver { kind: kind.into(), address: address.to_string(), tls });
+        self.open.push(open);
     }
 
     async fn syslog(&mut self, config: &Receivers, spool: &Spool) -> anyhow::Result<()> {
@@ -156,7 +149,7 @@ impl OpenReceivers {
         let webhooks = webhooks.map_err(|error| anyhow::anyhow!(error))?;
         let (http, grpc) = (config.http(), config.otlp_grpc());
         // What the listeners share, so that a limit is one limit, and a delivery is taken once wherever it comes.
-        let mut routers: Vec<(bool, String, axum::Router)> = Vec::new();
+        let mut routers: HashMap<(bool, String), axum::Router> = HashMap::new();
         for (listener, version, by_default) in http
             .all
             .iter()
@@ -173,24 +166,15 @@ impl OpenReceivers {
                 Version::Http2 => ("otlp-grpc", http::otlp_grpc(spool.clone(), options.clone())),
                 Version::Http1 => {
                     let alike = (listener.asks_for_token(), listener.elasticsearch_version.clone());
-                    let known = routers.iter().find(|known| (known.0, &known.1) == (alike.0, &alike.1));
-                    let router = match known {
-                        Some((_, _, router)) => router.clone(),
-                        None => {
-                            let router = http::every_protocol(spool, &options, webhooks.clone());
-                            routers.push((alike.0, alike.1, router.clone()));
-                            router
-                        }
-                    };
-                    ("http", router)
+                    let router = || http::every_protocol(spool, &options, webhooks.clone());
+                    ("http", routers.entry(alike).or_insert_with(router).clone())
                 }
             };
             let acceptor = listener.tls().as_ref().map(tls::acceptor).transpose()?;
             let bound = http::bind(listener.listen, version, router, acceptor, options).await;
             if let Some(receiver) = self.bound(name, listener.listen, by_default, bound)? {
-                self.tls.extend(listener.certificate.is_some().then(|| receiver.address()));
-                self.listening.push((name.into(), receiver.address()));
-                self.open.push(Open::Http(receiver));
+                let address = receiver.address();
+                self.add(Open::Http(receiver), name, address, listener.tls().is_some());
             }
         }
         Ok(())
@@ -204,12 +188,11 @@ impl OpenReceivers {
         by_default: bool,
         spool: &Spool,
     ) -> anyhow::Result<()> {
-        let tls: Option<TlsFiles> = at.tls();
+        let tls = at.tls();
         let bound = stream::bind(protocol, Config::new(at.listen), tls.as_ref(), spool.clone()).await;
         if let Some(receiver) = self.bound(name, at.listen, by_default, bound)? {
-            self.tls.extend(tls.is_some().then(|| receiver.address()));
-            self.listening.push((name.into(), receiver.address()));
-            self.open.push(Open::Stream(receiver));
+            let address = receiver.address();
+            self.add(Open::Stream(receiver), name, address, tls.is_some());
         }
         Ok(())
     }
@@ -224,8 +207,8 @@ impl OpenReceivers {
     ) -> anyhow::Result<()> {
         let bound = datagram::bind(protocol, Config::new(listen), spool.clone()).await;
         if let Some(receiver) = self.bound(name, listen, by_default, bound)? {
-            self.listening.push((name.into(), receiver.address()));
-            self.open.push(Open::Udp(receiver));
+            let address = receiver.address();
+            self.add(Open::Udp(receiver), name, address, false);
         }
         Ok(())
     }
