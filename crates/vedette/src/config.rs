@@ -25,10 +25,8 @@ use vedette_ledger::{
 use crate::{Usage, cli::DataArgs};
 
 mod receivers;
-mod secret;
 
 pub use receivers::{GelfTransport, Listener, Receivers, Switch, Transport, WebhookConfig};
-pub use secret::SecretRef;
 
 /// All settings, with the defaults of a machine that watches itself.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -8,6 +8,7 @@ mod parse_hostile;
 mod receive_acknowledged;
 mod receive_bulk;
 mod receive_files;
+mod receive_http;
 mod receive_journald;
 mod receive_ndjson;
 mod receive_syslog;

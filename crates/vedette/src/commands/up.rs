@@ -197,7 +197,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     let acknowledge = Arc::new(Acknowledgements(proof.clone()));
     let senders = receivers::Senders { authorize: Arc::new(authorize), acknowledge };
     let receivers = receivers::open(&config.receivers, &node.dir, &node.spool, &senders).await?;
-    node.settings.listening(receivers.shown());
+    node.settings.listening(receivers.listening.clone());
     // Before `ready` is said: whoever reads that may stop it at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     announce(console, &receivers, &accounts, &certificate)?;
@@ -277,8 +277,8 @@ fn announce(
     if let Some(secret) = accounts.setup_link(now())? {
         writeln!(out, "set-up https://{console}/setup?token={}", secret.reveal())?;
     }
-    for (name, address) in &receivers.listening {
-        writeln!(out, "listening {name} {address}")?;
+    for receiver in &receivers.listening {
+        writeln!(out, "listening {} {}", receiver.kind, receiver.address)?;
     }
     for what in &receivers.following {
         writeln!(out, "following {what}")?;

@@ -13,8 +13,7 @@ use vedette_intake::receive::{
     http::{Algorithm, Check, Encoding, Signed, Webhook},
     tls::TlsFiles,
 };
-
-use super::SecretRef;
+use vedette_notify::config::Secret;
 
 /// Where records come in. A protocol that is not mentioned listens on loopback, where its port is free; an empty list turns it
 /// off.
@@ -85,7 +84,7 @@ const fn loopback(port: u16) -> SocketAddr {
 impl Receivers {
     /// Syslog listeners.
     pub fn syslog(&self) -> Listeners<Syslog> {
-        let on = |transport| Syslog { transport, at: Listener::plain(loopback(5514)) };
+        let on = |transport| Over::plain(transport, loopback(5514));
         listeners(self.syslog.as_ref(), || vec![on(Transport::Udp), on(Transport::Tcp)])
     }
 
@@ -112,40 +111,42 @@ impl Receivers {
 
     /// GELF listeners.
     pub fn gelf(&self) -> Listeners<Gelf> {
-        let on = |transport| Gelf { transport, at: Listener::plain(loopback(12201)) };
+        let on = |transport| Over::plain(transport, loopback(12201));
         listeners(self.gelf.as_ref(), || vec![on(GelfTransport::Udp), on(GelfTransport::Tcp)])
     }
 
     /// Fluent listeners.
     pub fn fluent(&self) -> Listeners<Fluent> {
-        let on = Fluent { at: Listener::plain(loopback(24224)), shared_key: None };
-        listeners(self.fluent.as_ref(), || vec![on])
+        let Listener { listen, certificate, key, client_ca } = Listener::plain(loopback(24224));
+        let plain = Fluent { listen, certificate, key, client_ca, shared_key: None };
+        listeners(self.fluent.as_ref(), || vec![plain])
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
         for syslog in self.syslog().all {
+            let at = syslog.at();
             match syslog.transport {
-                Transport::Udp => syslog.at.check_datagrams("syslog")?,
-                Transport::Tcp if syslog.at.certificate.is_some() => {
-                    return Err(format!("syslog on {}: `certificate` needs `transport: tls`", syslog.at.listen));
+                Transport::Udp => at.check_datagrams("syslog")?,
+                Transport::Tcp if at.certificate.is_some() => {
+                    return Err(format!("syslog on {}: `certificate` needs `transport: tls`", at.listen));
                 }
-                Transport::Tcp => syslog.at.check("syslog over TCP", false)?,
-                Transport::Tls if syslog.at.tls().is_none() => {
-                    return Err(format!("syslog over TLS on {} needs `certificate` and `key`", syslog.at.listen));
+                Transport::Tcp => at.check("syslog over TCP", false)?,
+                Transport::Tls if at.tls().is_none() => {
+                    return Err(format!("syslog over TLS on {} needs `certificate` and `key`", at.listen));
                 }
-                Transport::Tls => syslog.at.check("syslog over TLS", false)?,
+                Transport::Tls => at.check("syslog over TLS", false)?,
             }
         }
         for gelf in self.gelf().all {
             match gelf.transport {
-                GelfTransport::Udp => gelf.at.check_datagrams("GELF")?,
-                GelfTransport::Tcp => gelf.at.check("GELF over TCP", false)?,
+                GelfTransport::Udp => gelf.at().check_datagrams("GELF")?,
+                GelfTransport::Tcp => gelf.at().check("GELF over TCP", false)?,
             }
         }
         self.relp().all.iter().try_for_each(|at| at.check("RELP", false))?;
         self.lumberjack().all.iter().try_for_each(|at| at.check("Lumberjack", false))?;
         for fluent in self.fluent().all {
-            fluent.at.check("Fluent forward", fluent.shared_key.is_some())?;
+            fluent.at().check("Fluent forward", fluent.shared_key.is_some())?;
         }
         for http in self.http().all.iter().chain(&self.otlp_grpc().all) {
             http.check()?;
@@ -245,31 +246,34 @@ pub enum Transport {
     Tls,
 }
 
-/// One syslog listener.
+/// One listener of a protocol that travels in several ways.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(from = "SyslogKeys")]
-pub struct Syslog {
-    /// udp, tcp or tls.
-    pub transport: Transport,
-    /// Where.
-    pub at: Listener,
-}
-
-/// serde's `flatten` would let unknown keys pass.
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SyslogKeys {
-    transport: Transport,
-    listen: SocketAddr,
-    certificate: Option<PathBuf>,
-    key: Option<PathBuf>,
-    client_ca: Option<PathBuf>,
+pub struct Over<T> {
+    /// How.
+    pub transport: T,
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Certificate chain (PEM): speaks TLS if given.
+    pub certificate: Option<PathBuf>,
+    /// Private key (PEM).
+    pub key: Option<PathBuf>,
+    /// Only clients whose certificate this authority signed.
+    pub client_ca: Option<PathBuf>,
 }
 
-impl From<SyslogKeys> for Syslog {
-    fn from(keys: SyslogKeys) -> Self {
-        let SyslogKeys { transport, listen, certificate, key, client_ca } = keys;
-        Syslog { transport, at: Listener { listen, certificate, key, client_ca } }
+/// One syslog listener.
+pub type Syslog = Over<Transport>;
+
+impl<T> Over<T> {
+    fn plain(transport: T, listen: SocketAddr) -> Self {
+        Over { transport, listen, certificate: None, key: None, client_ca: None }
+    }
+
+    /// Where it listens.
+    pub fn at(&self) -> Listener {
+        let Over { transport: _, listen, certificate, key, client_ca } = self;
+        Listener { listen: *listen, certificate: certificate.clone(), key: key.clone(), client_ca: client_ca.clone() }
     }
 }
 
@@ -284,56 +288,29 @@ pub enum GelfTransport {
 }
 
 /// One GELF listener.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(from = "GelfKeys")]
-pub struct Gelf {
-    /// udp or tcp.
-    pub transport: GelfTransport,
-    /// Where.
-    pub at: Listener,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GelfKeys {
-    transport: GelfTransport,
-    listen: SocketAddr,
-    certificate: Option<PathBuf>,
-    key: Option<PathBuf>,
-    client_ca: Option<PathBuf>,
-}
-
-impl From<GelfKeys> for Gelf {
-    fn from(keys: GelfKeys) -> Self {
-        let GelfKeys { transport, listen, certificate, key, client_ca } = keys;
-        Gelf { transport, at: Listener { listen, certificate, key, client_ca } }
-    }
-}
+pub type Gelf = Over<GelfTransport>;
 
 /// One Fluent listener.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(from = "FluentKeys")]
-pub struct Fluent {
-    /// Where.
-    pub at: Listener,
-    /// What clients must show that they know.
-    pub shared_key: Option<SecretRef>,
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FluentKeys {
-    listen: SocketAddr,
-    certificate: Option<PathBuf>,
-    key: Option<PathBuf>,
-    client_ca: Option<PathBuf>,
-    shared_key: Option<SecretRef>,
+pub struct Fluent {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Certificate chain (PEM): speaks TLS if given.
+    pub certificate: Option<PathBuf>,
+    /// Private key (PEM).
+    pub key: Option<PathBuf>,
+    /// Only clients whose certificate this authority signed.
+    pub client_ca: Option<PathBuf>,
+    /// What clients must show that they know.
+    pub shared_key: Option<Secret>,
 }
 
-impl From<FluentKeys> for Fluent {
-    fn from(keys: FluentKeys) -> Self {
-        let FluentKeys { listen, certificate, key, client_ca, shared_key } = keys;
-        Fluent { at: Listener { listen, certificate, key, client_ca }, shared_key }
+impl Fluent {
+    /// Where it listens.
+    pub fn at(&self) -> Listener {
+        let Fluent { listen, certificate, key, client_ca, shared_key: _ } = self;
+        Listener { listen: *listen, certificate: certificate.clone(), key: key.clone(), client_ca: client_ca.clone() }
     }
 }
 
@@ -423,7 +400,7 @@ pub struct WebhookConfig {
     /// How the service signs.
     pub kind: WebhookKind,
     /// What both sides know.
-    pub secret: SecretRef,
+    pub secret: Secret,
     /// How far a signed time may be from ours; how long ids are remembered where none is signed.
     pub window_seconds: Option<u64>,
     /// Where the events are, if a delivery carries several.
@@ -438,37 +415,13 @@ pub struct WebhookConfig {
     pub prefix: String,
     /// The hash.
     #[serde(default)]
-    pub algorithm: HashName,
+    pub algorithm: Algorithm,
     /// How the signature is written.
     #[serde(default)]
-    pub encoding: EncodingName,
+    pub encoding: Encoding,
     /// The header with the time, which is then signed with the body.
     #[serde(default)]
     pub time_header: Option<String>,
-}
-
-/// The hash of an HMAC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HashName {
-    /// SHA-1.
-    Sha1,
-    /// SHA-256.
-    #[default]
-    Sha256,
-    /// SHA-512.
-    Sha512,
-}
-
-/// How a signature is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EncodingName {
-    /// Hexadecimal.
-    #[default]
-    Hex,
-    /// Base64.
-    Base64,
 }
 
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
@@ -496,20 +449,13 @@ impl WebhookConfig {
     /// # Errors
     /// The secret cannot be had, for people.
     pub fn open(&self) -> Result<Webhook, String> {
-        let secret = self.secret.reveal().map_err(|error| format!("receivers.webhooks: {}: {error}", self.name))?;
+        let secret = self.secret.read().map_err(|error| format!("receivers.webhooks: {}: {error}", self.name))?;
         let secret = secret.into();
         let signed = || Signed {
             header: self.header.clone().unwrap_or_default().to_ascii_lowercase(),
             prefix: self.prefix.clone(),
-            algorithm: match self.algorithm {
-                HashName::Sha1 => Algorithm::Sha1,
-                HashName::Sha256 => Algorithm::Sha256,
-                HashName::Sha512 => Algorithm::Sha512,
-            },
-            encoding: match self.encoding {
-                EncodingName::Hex => Encoding::Hex,
-                EncodingName::Base64 => Encoding::Base64,
-            },
+            algorithm: self.algorithm,
+            encoding: self.encoding,
             time_header: self.time_header.as_deref().map(str::to_ascii_lowercase),
         };
         let signs_time = match self.kind {

@@ -1,6 +1,6 @@
 //! Opens every configured receiver, and runs them.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc};
+use std::{collections::HashMap, io, net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context;
 use tokio::task::JoinSet;
@@ -14,9 +14,10 @@ use vedette_intake::{
         http::{self, Version},
         journald,
         stream::{self, Protocol, StreamReceiver},
-        tls::{self, TlsFiles},
+        tls,
     },
 };
+use vedette_notify::config::Secret;
 use vedette_server::Receiver;
 use vedette_spool::Spool;
 
@@ -54,9 +55,7 @@ pub fn unknown_parsers<'a>(config: &'a Receivers, parsers: &Parsers) -> Vec<&'a 
 pub struct OpenReceivers {
     open: Vec<Open>,
     /// What listens where.
-    pub listening: Vec<(String, SocketAddr)>,
-    /// Of them those that speak TLS.
-    pub tls: Vec<SocketAddr>,
+    pub listening: Vec<Receiver>,
     /// What is followed, for people.
     pub following: Vec<String>,
     /// Listeners that nobody asked for and that another program keeps from their ports, for people.
@@ -91,16 +90,18 @@ pub async fn open(config: &Receivers, dir: &Path, spool: &Spool, senders: &Sende
     for listener in &gelf.all {
         match listener.transport {
             GelfTransport::Udp => {
-                all.datagrams("gelf-udp", datagram::Protocol::Gelf, listener.at.listen, gelf.by_default, spool).await?;
+                all.datagrams("gelf-udp", datagram::Protocol::Gelf, listener.listen, gelf.by_default, spool).await?;
             }
-            GelfTransport::Tcp => all.stream("gelf-tcp", Protocol::Gelf, &listener.at, gelf.by_default, spool).await?,
+            GelfTransport::Tcp => {
+                all.stream("gelf-tcp", Protocol::Gelf, &listener.at(), gelf.by_default, spool).await?
+            }
         }
     }
     let fluent = config.fluent();
     for listener in &fluent.all {
-        let shared_key = listener.shared_key.as_ref().map(config::SecretRef::reveal).transpose();
+        let shared_key = listener.shared_key.as_ref().map(Secret::read).transpose();
         let shared_key = shared_key.map_err(|error| anyhow::anyhow!("receivers.fluent: {error}"))?.map(Arc::from);
-        all.stream("fluent", Protocol::Fluent { shared_key }, &listener.at, fluent.by_default, spool).await?;
+        all.stream("fluent", Protocol::Fluent { shared_key }, &listener.at(), fluent.by_default, spool).await?;
     }
     let journal = match config.journald {
         Switch::On => true,
@@ -123,26 +124,21 @@ pub async fn open(config: &Receivers, dir: &Path, spool: &Spool, senders: &Sende
 }
 
 impl OpenReceivers {
-    /// What listens where, as the settings show it.
-    pub fn shown(&self) -> Vec<Receiver> {
-        let shown = |(kind, address): &(String, SocketAddr)| Receiver {
-            kind: kind.clone(),
-            address: address.to_string(),
-            tls: self.tls.contains(address),
-        };
-        self.listening.iter().map(shown).collect()
+    fn add(&mut self, open: Open, kind: &str, address: SocketAddr, tls: bool) {
+        self.listening.push(Receiver { kind: kind.into(), address: address.to_string(), tls });
+        self.open.push(open);
     }
 
     async fn syslog(&mut self, config: &Receivers, spool: &Spool) -> anyhow::Result<()> {
         let syslog = config.syslog();
         for listener in &syslog.all {
-            let (at, by_default) = (&listener.at, syslog.by_default);
+            let (at, by_default) = (listener.at(), syslog.by_default);
             match listener.transport {
                 Transport::Udp => {
                     self.datagrams("syslog-udp", datagram::Protocol::Syslog, at.listen, by_default, spool).await?;
                 }
-                Transport::Tcp => self.stream("syslog-tcp", Protocol::Syslog, at, by_default, spool).await?,
-                Transport::Tls => self.stream("syslog-tls", Protocol::Syslog, at, by_default, spool).await?,
+                Transport::Tcp => self.stream("syslog-tcp", Protocol::Syslog, &at, by_default, spool).await?,
+                Transport::Tls => self.stream("syslog-tls", Protocol::Syslog, &at, by_default, spool).await?,
             }
         }
         Ok(())
@@ -153,7 +149,7 @@ impl OpenReceivers {
         let webhooks = webhooks.map_err(|error| anyhow::anyhow!(error))?;
         let (http, grpc) = (config.http(), config.otlp_grpc());
         // What the listeners share, so that a limit is one limit, and a delivery is taken once wherever it comes.
-        let mut routers: Vec<(bool, String, axum::Router)> = Vec::new();
+        let mut routers: HashMap<(bool, String), axum::Router> = HashMap::new();
         for (listener, version, by_default) in http
             .all
             .iter()
@@ -170,24 +166,15 @@ impl OpenReceivers {
                 Version::Http2 => ("otlp-grpc", http::otlp_grpc(spool.clone(), options.clone())),
                 Version::Http1 => {
                     let alike = (listener.asks_for_token(), listener.elasticsearch_version.clone());
-                    let known = routers.iter().find(|known| (known.0, &known.1) == (alike.0, &alike.1));
-                    let router = match known {
-                        Some((_, _, router)) => router.clone(),
-                        None => {
-                            let router = http::every_protocol(spool, &options, webhooks.clone());
-                            routers.push((alike.0, alike.1, router.clone()));
-                            router
-                        }
-                    };
-                    ("http", router)
+                    let router = || http::every_protocol(spool, &options, webhooks.clone());
+                    ("http", routers.entry(alike).or_insert_with(router).clone())
                 }
             };
             let acceptor = listener.tls().as_ref().map(tls::acceptor).transpose()?;
             let bound = http::bind(listener.listen, version, router, acceptor, options).await;
             if let Some(receiver) = self.bound(name, listener.listen, by_default, bound)? {
-                self.tls.extend(listener.certificate.is_some().then(|| receiver.address()));
-                self.listening.push((name.into(), receiver.address()));
-                self.open.push(Open::Http(receiver));
+                let address = receiver.address();
+                self.add(Open::Http(receiver), name, address, listener.tls().is_some());
             }
         }
         Ok(())
@@ -201,12 +188,11 @@ impl OpenReceivers {
         by_default: bool,
         spool: &Spool,
     ) -> anyhow::Result<()> {
-        let tls: Option<TlsFiles> = at.tls();
+        let tls = at.tls();
         let bound = stream::bind(protocol, Config::new(at.listen), tls.as_ref(), spool.clone()).await;
         if let Some(receiver) = self.bound(name, at.listen, by_default, bound)? {
-            self.tls.extend(tls.is_some().then(|| receiver.address()));
-            self.listening.push((name.into(), receiver.address()));
-            self.open.push(Open::Stream(receiver));
+            let address = receiver.address();
+            self.add(Open::Stream(receiver), name, address, tls.is_some());
         }
         Ok(())
     }
@@ -221,8 +207,8 @@ impl OpenReceivers {
     ) -> anyhow::Result<()> {
         let bound = datagram::bind(protocol, Config::new(listen), spool.clone()).await;
         if let Some(receiver) = self.bound(name, listen, by_default, bound)? {
-            self.listening.push((name.into(), receiver.address()));
-            self.open.push(Open::Udp(receiver));
+            let address = receiver.address();
+            self.add(Open::Udp(receiver), name, address, false);
         }
         Ok(())
     }

@@ -67,8 +67,9 @@ fn gelf_clients() {
     python("pygelf_udp", running.address("gelf-udp"), "gelf-udp");
     python("graypy_udp", running.address("gelf-udp"), "gelf-chunks");
     python("pygelf_tcp", running.address("gelf-tcp"), "gelf-tcp");
+    python("pygelf_http", running.address("http"), "gelf-http");
     node("gelf_pro", running.address("gelf-tcp"), "gelf-node");
-    for tag in ["gelf-udp", "gelf-chunks", "gelf-tcp", "gelf-node"] {
+    for tag in ["gelf-udp", "gelf-chunks", "gelf-tcp", "gelf-http", "gelf-node"] {
         all_once(&running, tag);
     }
 }

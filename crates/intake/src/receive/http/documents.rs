@@ -150,6 +150,20 @@ impl Documents {
         self.fates.iter().filter(|fate| matches!(fate, Fate::Stored(_))).count()
     }
 
+    /// The documents that are not stored: their places and why. To be asked when every fate is known.
+    pub(super) fn refusals(&self) -> impl Iterator<Item = (usize, Reason)> {
+        self.fates.iter().enumerate().filter_map(|(place, fate)| match fate {
+            Fate::Stored(_) => None,
+            Fate::Refused(reason) => Some((place, *reason)),
+            Fate::Waiting | Fate::Bad(_) => Some((place, Reason::Malformed)),
+        })
+    }
+
+    /// The first of them.
+    pub(super) fn first_refused(&self) -> Option<(usize, Reason)> {
+        self.refusals().next()
+    }
+
     /// The sequence number after the last document that is durable.
     pub(super) fn next_seq(&self) -> Option<u64> {
         let stored = self.fates.iter().filter_map(|fate| match fate {

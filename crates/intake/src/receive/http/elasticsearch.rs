@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use axum::{
     Router,
     body::Body,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -33,7 +33,7 @@ pub fn elasticsearch(spool: Spool, options: Options) -> Router {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     let is_head = request.method() == Method::HEAD;
     let mut response = match shared.is_allowed(request.headers(), peer) {
         true => route(&shared, peer, request).await,

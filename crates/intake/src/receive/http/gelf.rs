@@ -1,10 +1,10 @@
 //! GELF over HTTP: one message a request, `POST /gelf`; also several, in a JSON array or one after another.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -26,7 +26,7 @@ pub fn gelf(spool: Spool, options: Options) -> Router {
 }
 
 async fn take(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     if !shared.is_allowed(request.headers(), peer) {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic, Bearer")];
         return (StatusCode::UNAUTHORIZED, challenge, "a valid token is required\n").into_response();

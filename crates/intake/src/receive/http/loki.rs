@@ -3,11 +3,11 @@
 //!
 //! Every entry becomes a document: `{"stream": {…labels}, "ts": "…", "line": "…", "metadata": {…}}`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -20,7 +20,7 @@ use vedette_spool::Spool;
 
 use super::{
     Options, acknowledge,
-    documents::{Fate, refusal},
+    documents::refusal,
     message::{MAX_MESSAGE, Message, Unpack},
     protobuf::{self, Damaged, fields},
     request::{self, Shared},
@@ -38,7 +38,7 @@ pub fn loki(spool: Spool, options: Options) -> Router {
 }
 
 async fn push(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     if !shared.is_allowed(request.headers(), peer) {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic, Bearer")];
         return (StatusCode::UNAUTHORIZED, challenge, "a valid token is required\n").into_response();
@@ -59,12 +59,7 @@ async fn push(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     match request::store(&shared, place, &parts, body, message).await {
         Ok((message, reached)) => {
             let documents = message.into_documents();
-            let refused = documents.fates().iter().find_map(|fate| match fate {
-                Fate::Stored(_) => None,
-                Fate::Refused(reason) => Some(*reason),
-                Fate::Waiting | Fate::Bad(_) => Some(Reason::Malformed),
-            });
-            match refused {
+            match documents.first_refused().map(|(_, reason)| reason) {
                 None => acknowledge::tell(StatusCode::NO_CONTENT.into_response(), reached),
                 Some(reason @ (Reason::TooLarge | Reason::Malformed)) => {
                     let (stored, all) = (documents.stored(), documents.len());

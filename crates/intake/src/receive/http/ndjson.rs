@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, sync::Arc
 
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -36,7 +36,7 @@ pub fn ndjson(spool: Spool, options: Options) -> Router {
 
 async fn ingest(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let limits = &shared.options.limits;
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     if !shared.is_allowed(request.headers(), peer) {
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
         return (challenge, failure(StatusCode::UNAUTHORIZED, "a valid token is required", 0)).into_response();

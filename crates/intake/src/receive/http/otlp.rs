@@ -7,11 +7,11 @@ mod grpc;
 mod json;
 mod proto;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -22,7 +22,7 @@ use vedette_spool::Spool;
 
 use super::{
     Options, acknowledge,
-    documents::{Documents, Fate, refusal},
+    documents::{Documents, refusal},
     message::{Message, Unpack},
     request::{self, Shared},
 };
@@ -89,12 +89,7 @@ struct Outcome {
 impl Outcome {
     fn of(documents: &Documents) -> Outcome {
         let mut outcome = Outcome { rejected: 0, reason: None, again: None };
-        for fate in documents.fates() {
-            let reason = match fate {
-                Fate::Stored(_) => continue,
-                Fate::Refused(reason) => *reason,
-                Fate::Waiting | Fate::Bad(_) => Reason::Malformed,
-            };
+        for (_, reason) in documents.refusals() {
             match reason {
                 Reason::Busy | Reason::DiskFull | Reason::WriteFailed | Reason::TooManySources => {
                     outcome.again = Some(reason);
@@ -110,7 +105,7 @@ impl Outcome {
 }
 
 async fn logs(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     let Some(encoding) = Encoding::of(request.headers()) else {
         let reason = "the content type must be application/x-protobuf or application/json";
         return failed(Encoding::Json, StatusCode::UNSUPPORTED_MEDIA_TYPE, reason);

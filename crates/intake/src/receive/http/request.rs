@@ -9,6 +9,7 @@ use std::{
 
 use axum::{
     body::Body,
+    extract::{ConnectInfo, Request},
     http::{HeaderMap, StatusCode, request::Parts},
 };
 use tokio::time::Instant;
@@ -29,6 +30,11 @@ use crate::receive::{
 const PLACE_PAUSE: Duration = Duration::from_millis(20);
 /// Portions of one request that may be on their way to the disk.
 const PORTIONS_IN_FLIGHT: usize = 8;
+
+/// Who sends a request, where the listener knows it.
+pub(super) fn peer(request: &Request) -> Option<SocketAddr> {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
+}
 
 /// What the requests of one receiver share.
 pub(super) struct Shared {

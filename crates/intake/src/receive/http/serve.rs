@@ -1,6 +1,6 @@
 //! Running a router on a listener that the world may reach: heads that must come in time, graceful end.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
 use hyper::{
@@ -113,20 +113,11 @@ impl Serve for Http {
                     .timer(TokioTimer::new())
                     // Also how long a connection may rest between two requests.
                     .header_read_timeout(self.options.limits.message_time)
+                    // A client that has said all and hangs up is heard all the same: some loggers never read an answer.
+                    .half_close(true)
                     .max_buf_size(MAX_HEAD)
                     .serve_connection(TokioIo::new(stream), service);
-                let mut connection = std::pin::pin!(connection);
-                let ended = tokio::select! {
-                    ended = connection.as_mut() => ended,
-                    () = shutdown.cancelled() => {
-                        connection.as_mut().graceful_shutdown();
-                        match tokio::time::timeout(self.options.limits.grace, connection).await {
-                            Ok(ended) => ended,
-                            Err(_) => return End::Closed,
-                        }
-                    }
-                };
-                how_it_ended(ended, peer)
+                self.until(connection, http1::Connection::graceful_shutdown, shutdown, peer).await
             }
             Version::Http2 => {
                 let mut stream = stream;
@@ -147,28 +138,37 @@ impl Serve for Http {
                     .keep_alive_interval(message_time)
                     .keep_alive_timeout(message_time)
                     .serve_connection(TokioIo::new(stream), service);
-                let mut connection = std::pin::pin!(connection);
-                let ended = tokio::select! {
-                    ended = connection.as_mut() => ended,
-                    () = shutdown.cancelled() => {
-                        connection.as_mut().graceful_shutdown();
-                        match tokio::time::timeout(self.options.limits.grace, connection).await {
-                            Ok(ended) => ended,
-                            Err(_) => return End::Closed,
-                        }
-                    }
-                };
-                how_it_ended(ended, peer)
+                self.until(connection, http2::Connection::graceful_shutdown, shutdown, peer).await
             }
         }
     }
 }
 
-fn how_it_ended(ended: hyper::Result<()>, peer: SocketAddr) -> End {
-    match ended {
-        Err(error) if error.is_timeout() => return End::TooSlow,
-        Err(error) => tracing::debug!(%peer, %error, "HTTP connection ended"),
-        Ok(()) => {}
+impl Http {
+    /// Serves a connection to its end. At shutdown it is told to `stop`, and what has begun gets some grace.
+    async fn until<C: Future<Output = hyper::Result<()>>>(
+        &self,
+        connection: C,
+        stop: impl FnOnce(Pin<&mut C>),
+        shutdown: &CancellationToken,
+        peer: SocketAddr,
+    ) -> End {
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.cancelled() => {
+                stop(connection.as_mut());
+                match tokio::time::timeout(self.options.limits.grace, connection).await {
+                    Ok(ended) => ended,
+                    Err(_) => return End::Closed,
+                }
+            }
+        };
+        match ended {
+            Err(error) if error.is_timeout() => return End::TooSlow,
+            Err(error) => tracing::debug!(%peer, %error, "HTTP connection ended"),
+            Ok(()) => {}
+        }
+        End::Closed
     }
-    End::Closed
 }

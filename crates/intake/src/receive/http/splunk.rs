@@ -14,7 +14,7 @@ use std::{
 use axum::{
     Json, Router,
     body::to_bytes,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{any, post},
@@ -165,12 +165,7 @@ impl Collector {
 
     /// The reply to documents whose fates are known.
     fn reply(&self, documents: &Documents, parts: &Parts) -> Response {
-        let refused = documents.fates().iter().enumerate().find_map(|(at, fate)| match fate {
-            Fate::Stored(_) => None,
-            Fate::Refused(reason) => Some((at, *reason)),
-            Fate::Waiting | Fate::Bad(_) => Some((at, Reason::Malformed)),
-        });
-        match refused {
+        match documents.first_refused() {
             _ if documents.len() == 0 => Said::NoData.reply(None, None),
             Some((at, Reason::TooLarge)) => {
                 Said::InvalidFormat.reply(Some(at), Some("the event is longer than the limit"))
@@ -198,10 +193,6 @@ fn channel(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     (plain && (1..=MAX_CHANNEL_NAME).contains(&channel.len())).then(|| channel.to_ascii_lowercase())
 }
 
-fn peer(request: &Request) -> Option<SocketAddr> {
-    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
-}
-
 async fn health(State(collector): State<Arc<Collector>>) -> Response {
     match collector.shared.is_refusing() {
         None => Json(json!({"text": "HEC is healthy", "code": 17})).into_response(),
@@ -213,7 +204,7 @@ async fn health(State(collector): State<Arc<Collector>>) -> Response {
 }
 
 async fn events(State(collector): State<Arc<Collector>>, request: Request) -> Response {
-    let (place, source) = match collector.admit(request.headers(), peer(&request)).await {
+    let (place, source) = match collector.admit(request.headers(), request::peer(&request)).await {
         Ok(admitted) => admitted,
         Err(refused) => return *refused,
     };
@@ -314,7 +305,7 @@ impl BodyCutter for Events {
 }
 
 async fn raw(State(collector): State<Arc<Collector>>, request: Request) -> Response {
-    let (place, source) = match collector.admit(request.headers(), peer(&request)).await {
+    let (place, source) = match collector.admit(request.headers(), request::peer(&request)).await {
         Ok(admitted) => admitted,
         Err(refused) => return *refused,
     };
@@ -394,7 +385,7 @@ struct Question {
 }
 
 async fn acknowledgements(State(collector): State<Arc<Collector>>, request: Request) -> Response {
-    if let Err(refused) = collector.allow(request.headers(), peer(&request)) {
+    if let Err(refused) = collector.allow(request.headers(), request::peer(&request)) {
         return *refused;
     }
     if request.method() != Method::POST {

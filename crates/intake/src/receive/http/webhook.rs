@@ -9,14 +9,13 @@ mod signature;
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, Path, Request, State},
+    extract::{Path, Request, State},
     http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
@@ -83,7 +82,7 @@ fn said(status: StatusCode, reason: &str) -> Response {
 async fn verify(State(hooks): State<Hooks>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some(hook) = hooks.get(&name) else { return said(StatusCode::NOT_FOUND, "there is no such webhook") };
     match headers.get("x-okta-verification-challenge").and_then(|value| value.to_str().ok()) {
-        Some(challenge) if hook.webhook.check == Check::Okta(hook.webhook.check.secret().clone()) => {
+        Some(challenge) if matches!(hook.webhook.check, Check::Okta(_)) => {
             Json(json!({"verification": challenge})).into_response()
         }
         _ => said(StatusCode::METHOD_NOT_ALLOWED, "this webhook takes POST"),
@@ -91,7 +90,7 @@ async fn verify(State(hooks): State<Hooks>, Path(name): Path<String>, headers: H
 }
 
 async fn deliver(State(hooks): State<Hooks>, Path(name): Path<String>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     let Some(hook) = hooks.get(&name) else { return said(StatusCode::NOT_FOUND, "there is no such webhook") };
     let place = match hook.shared.enter(peer) {
         Ok(place) => place,
@@ -121,11 +120,6 @@ async fn deliver(State(hooks): State<Hooks>, Path(name): Path<String>, request: 
     if let Some(answer) = delivery.answer {
         return Json(json!({"challenge": answer})).into_response();
     }
-    let refused = delivery.documents.fates().iter().find_map(|fate| match fate {
-        Fate::Stored(_) => None,
-        Fate::Refused(reason) => Some(*reason),
-        Fate::Waiting | Fate::Bad(_) => Some(Reason::Malformed),
-    });
     let stored = delivery.documents.stored();
     if stored == 0
         && let Some(id) = &delivery.id
@@ -133,7 +127,7 @@ async fn deliver(State(hooks): State<Hooks>, Path(name): Path<String>, request: 
         // It will come again.
         hook.seen.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
     }
-    match refused {
+    match delivery.documents.first_refused().map(|(_, reason)| reason) {
         None => acknowledge::tell(Json(json!({"stored": stored})).into_response(), reached),
         Some(Reason::TooLarge) => said(StatusCode::PAYLOAD_TOO_LARGE, refusal(Reason::TooLarge)),
         Some(Reason::Malformed) => said(StatusCode::BAD_REQUEST, refusal(Reason::Malformed)),

@@ -39,14 +39,13 @@ struct Shared {
 
 impl StreamReceiver {
     pub(super) async fn bind(
-        address: SocketAddr,
         protocol: Protocol,
         config: Config,
         acceptor: Option<TlsAcceptor>,
         spool: Spool,
     ) -> Result<StreamReceiver, ReceiveError> {
         let receiver = protocol.receiver(acceptor.is_some());
-        let listener = Listener::bind(address, acceptor).await?;
+        let listener = Listener::bind(config.address, acceptor).await?;
         let peers = Peers::new(spool.clone(), receiver, config.parser.as_deref());
         Ok(StreamReceiver { listener, shared: Arc::new(Shared { protocol, peers, spool, config }) })
     }

@@ -12,7 +12,7 @@ mod msgpack;
 pub mod relp;
 pub mod syslog;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 pub use connection::StreamReceiver;
@@ -140,6 +140,5 @@ pub async fn bind(
     spool: Spool,
 ) -> Result<StreamReceiver, ReceiveError> {
     let acceptor = tls.map(tls::acceptor).transpose()?;
-    let address: SocketAddr = config.address;
-    StreamReceiver::bind(address, protocol, config, acceptor, spool).await
+    StreamReceiver::bind(protocol, config, acceptor, spool).await
 }

@@ -32,7 +32,7 @@ fn wanted(config: &Config) -> Vec<Wanted> {
     };
     let syslog = receivers.syslog();
     for at in &syslog.all {
-        add("syslog", at.at.listen, at.transport == Transport::Udp, syslog.by_default);
+        add("syslog", at.listen, at.transport == Transport::Udp, syslog.by_default);
     }
     let relp = receivers.relp();
     relp.all.iter().for_each(|at| add("relp", at.listen, false, relp.by_default));
@@ -44,10 +44,10 @@ fn wanted(config: &Config) -> Vec<Wanted> {
     lumberjack.all.iter().for_each(|at| add("lumberjack", at.listen, false, lumberjack.by_default));
     let gelf = receivers.gelf();
     for at in &gelf.all {
-        add("gelf", at.at.listen, at.transport == GelfTransport::Udp, gelf.by_default);
+        add("gelf", at.listen, at.transport == GelfTransport::Udp, gelf.by_default);
     }
     let fluent = receivers.fluent();
-    fluent.all.iter().for_each(|at| add("fluent", at.at.listen, false, fluent.by_default));
+    fluent.all.iter().for_each(|at| add("fluent", at.listen, false, fluent.by_default));
     all
 }
 

@@ -4,16 +4,16 @@
 //!
 //! Not by a library: so a call goes the way of every other request, with the same limits, account and acknowledgement.
 
-use std::{convert::Infallible, io::Write, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, io::Read, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
+use flate2::read::MultiGzDecoder;
 use http_body_util::{BodyExt, Full};
 
 use super::{super::message::MAX_MESSAGE, Outcome, proto};
@@ -44,7 +44,7 @@ pub(super) fn code(status: StatusCode) -> u16 {
 }
 
 pub(super) async fn export(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let peer = request::peer(&request);
     if !is_grpc(request.headers()) {
         let mut response =
             Response::new(Body::from("this address speaks gRPC; OTLP over HTTP is at /v1/logs elsewhere"));
@@ -100,23 +100,14 @@ fn unpack(framed: &[u8]) -> Result<Vec<Bytes>, String> {
 }
 
 /// gzip is all that the OTLP specification asks for.
-fn inflate(message: &[u8]) -> Result<Vec<u8>, String> {
-    struct Bounded(Vec<u8>);
-    impl Write for Bounded {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            if self.0.len() + bytes.len() > MAX_MESSAGE {
-                return Err(std::io::Error::other(format!("the message is larger than {MAX_MESSAGE} bytes")));
-            }
-            self.0.extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
+fn inflate(compressed: &[u8]) -> Result<Vec<u8>, String> {
+    let mut message = Vec::new();
+    let read = MultiGzDecoder::new(compressed).take(MAX_MESSAGE as u64 + 1).read_to_end(&mut message);
+    read.map_err(|error| format!("gzip: {error}"))?;
+    match message.len() > MAX_MESSAGE {
+        true => Err(format!("gzip: the message is larger than {MAX_MESSAGE} bytes")),
+        false => Ok(message),
     }
-    let mut decoder = MultiGzDecoder::new(Bounded(Vec::new()));
-    decoder.write_all(message).and_then(|()| decoder.try_finish()).map_err(|error| format!("gzip: {error}"))?;
-    decoder.finish().map(|bounded| bounded.0).map_err(|error| format!("gzip: {error}"))
 }
 
 /// A reply with a message, and trailers that say that all went well.

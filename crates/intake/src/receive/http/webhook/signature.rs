@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use axum::http::{HeaderMap, StatusCode};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::{digest, hmac};
+use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
 use super::seen::Id;
@@ -56,7 +57,8 @@ pub struct Signed {
 }
 
 /// The hash of an HMAC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// HMAC-SHA-1, of older services.
     Sha1,
@@ -68,7 +70,8 @@ pub enum Algorithm {
 }
 
 /// How a signature is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// Hexadecimal.
     #[default]
@@ -107,13 +110,6 @@ impl Refusal {
 }
 
 impl Check {
-    pub(super) fn secret(&self) -> &Secret {
-        match self {
-            Check::GitHub(secret) | Check::Slack(secret) | Check::Okta(secret) | Check::Standard(secret) => secret,
-            Check::Generic(secret, _) => secret,
-        }
-    }
-
     /// Checks the signature.
     pub(super) fn shown(&self, headers: &HeaderMap, body: &[u8]) -> Result<Shown, Refusal> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
