@@ -49,7 +49,7 @@ pub use rooms::{
     Ask, Bins, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary,
 };
 pub use searches::{SavedSearch, Searches, SearchesError};
-pub use settings::{Receiver, Retention, SettingsError, SettingsView};
+pub use settings::{Receiver, Retention, Section, SectionText, SettingsError, SettingsView};
 
 /// Everything the server answers. The listeners in [`listen`] serve it; they say who is at the other end ([`Peer`]),
 /// and without that nothing is answered.

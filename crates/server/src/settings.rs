@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use vedette_event::Diagnostic;
 
 /// What is configured, and what can be changed while Vedette runs.
 pub trait SettingsView: Send + Sync {
@@ -14,11 +15,43 @@ pub trait SettingsView: Send + Sync {
     /// It is refused, or cannot be kept.
     fn set_retention(&self, retention: &Retention) -> Result<(), SettingsError>;
 
+    /// A section as it is in force. It may hold secrets.
+    fn section(&self, section: Section) -> SectionText;
+
+    /// What is wrong with a text for a section, without putting it into force.
+    fn check_section(&self, section: Section, text: &str) -> Vec<Diagnostic>;
+
+    /// Puts a text for a section into force, at once and also after a restart; without one, what the configuration file
+    /// says. May block.
+    ///
+    /// # Errors
+    /// It is refused, or cannot be kept; then what was in force before is.
+    fn set_section(&self, section: Section, text: Option<&str>) -> Result<(), SettingsError>;
+
     /// Where records come in.
     fn receivers(&self) -> Vec<Receiver>;
 
     /// The configuration file; none if there is none.
     fn config_file(&self) -> Option<String>;
+}
+
+/// A section of the configuration that can be changed as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Section {
+    /// Who is told of alerts.
+    Notifications,
+    /// Where records come in.
+    Receivers,
+}
+
+/// A section as it is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SectionText {
+    /// YAML; empty if everything is as by default.
+    pub text: String,
+    /// It was changed here, and goes before the configuration file.
+    pub is_changed: bool,
 }
 
 /// How long events are kept, and on how much disk. What is older than `max_age_days` goes; then the oldest goes until
@@ -51,6 +84,8 @@ pub struct Receiver {
 pub enum SettingsError {
     /// It makes no sense.
     Refused(String),
+    /// A text is wrong.
+    Wrong(Vec<Diagnostic>),
     /// The disk.
     Failed(String),
 }

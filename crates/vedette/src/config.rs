@@ -6,7 +6,7 @@
 use std::{
     collections::HashSet,
     ffi::OsString,
-    io,
+    fmt, io,
     net::SocketAddr,
     os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
@@ -14,7 +14,7 @@ use std::{
 };
 
 use hyper::Uri;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use vedette_behaviour::Patience;
 use vedette_event::Diagnostic;
 use vedette_ledger::{
@@ -52,12 +52,29 @@ pub struct Config {
 }
 
 /// A configuration file as it was read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FileRead {
     /// Where it is.
     pub path: PathBuf,
     /// BLAKE3 of its bytes, in hexadecimal.
     pub hash: String,
+    text: String,
+}
+
+impl FileRead {
+    /// A section of it as YAML; empty if it has none. It may hold secrets.
+    pub fn section(&self, key: &str) -> String {
+        let parsed: Result<serde_norway::Mapping, _> = serde_norway::from_str(&self.text);
+        let section = parsed.ok().and_then(|mut file| file.remove(key));
+        section.and_then(|section| serde_norway::to_string(&section).ok()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for FileRead {
+    /// Without the text, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileRead").field("path", &self.path).field("hash", &self.hash).finish_non_exhaustive()
+    }
 }
 
 /// The API and the page.
@@ -290,18 +307,12 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Diagnostic::new(&name, 0, 0, format!("cannot read the configuration: {error}")))?;
         let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
-        Ok(Config { file: Some(FileRead { path: path.to_owned(), hash }), ..Config::parse(&name, &text)? })
+        let config = Config::parse(&name, &text)?;
+        Ok(Config { file: Some(FileRead { path: path.to_owned(), hash, text }), ..config })
     }
 
     fn parse(name: &str, text: &str) -> Result<Config, Diagnostic> {
-        let parsed: Result<Option<Config>, _> = serde_norway::from_str(text);
-        let config = parsed.map(Option::unwrap_or_default).map_err(|error| {
-            let (line, column) = error.location().map_or((0, 0), |place| (place.line() as u32, place.column() as u32));
-            let message = error.to_string();
-            // The diagnostic names the place itself, and first.
-            let place = format!(" at line {line} column {column}");
-            Diagnostic::new(name, line, column, message.strip_suffix(&place).unwrap_or(&message)).hint(BOOK)
-        })?;
+        let config: Config = read(name, text)?;
         config.check().map_err(|message| Diagnostic::new(name, 0, 0, message).hint(BOOK))?;
         Ok(config)
     }
@@ -318,6 +329,38 @@ impl Config {
         }
         self.storage.check()
     }
+}
+
+/// Reads a text of YAML; an empty one is the default.
+fn read<T: DeserializeOwned + Default>(name: &str, text: &str) -> Result<T, Diagnostic> {
+    let parsed: Result<Option<T>, _> = serde_norway::from_str(text);
+    parsed.map(Option::unwrap_or_default).map_err(|error| {
+        let (line, column) = error.location().map_or((0, 0), |place| (place.line() as u32, place.column() as u32));
+        let message = error.to_string();
+        // The diagnostic names the place itself, and first.
+        let place = format!(" at line {line} column {column}");
+        Diagnostic::new(name, line, column, message.strip_suffix(&place).unwrap_or(&message)).hint(BOOK)
+    })
+}
+
+/// Reads and checks the section `receivers` alone.
+///
+/// # Errors
+/// A diagnostic with line and hint.
+pub fn read_receivers(text: &str) -> Result<Receivers, Diagnostic> {
+    let receivers: Receivers = read("receivers", text)?;
+    receivers.check().map_err(|message| Diagnostic::new("receivers", 0, 0, message).hint(BOOK))?;
+    Ok(receivers)
+}
+
+/// Reads and checks the section `notifications` alone.
+///
+/// # Errors
+/// A diagnostic with line and hint.
+pub fn read_notifications(text: &str) -> Result<vedette_notify::Config, Diagnostic> {
+    let notifications: vedette_notify::Config = read("notifications", text)?;
+    notifications.check().map_err(|message| Diagnostic::new("notifications", 0, 0, message).hint(BOOK))?;
+    Ok(notifications)
 }
 
 /// In the data folder: the path of the configuration that `up` last ran with.

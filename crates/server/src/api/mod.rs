@@ -169,6 +169,8 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(notifications::test_channel))
         .routes(routes!(parsers::save_parser))
         .routes(routes!(settings::set_retention))
+        .routes(routes!(settings::get_section, settings::set_section, settings::restore_section))
+        .routes(routes!(settings::check_section))
         .routes(routes!(custody::erase_events))
         .routes(routes!(custody::set_hold))
         .routes(routes!(custody::lift_hold));

@@ -36,6 +36,44 @@ async fn retention_is_changed_by_administrators() {
 }
 
 #[tokio::test]
+async fn sections_are_changed_by_administrators() {
+    let server = server();
+    let (write, admin) = (server.token("write"), server.token("admin"));
+    let path = "/api/v1/settings/sections/notifications";
+    let body = |text: &str| json!({ "text": text }).to_string();
+    server.send(As::Token(&write), "GET", path, "").await.expect(403);
+    server.send(As::Token(&write), "PUT", path, body("queue: 500")).await.expect(403);
+    let get = async || server.send(As::Token(&admin), "GET", path, "").await.expect(200).json();
+    assert_eq!(get().await, json!({"section": "notifications", "text": "", "changed": false}));
+    let put = async |path: &str, text: &str| server.send(As::Token(&admin), "PUT", path, body(text)).await;
+    let changed = put(path, "queue: 500").await.expect(200).json();
+    assert_eq!(changed, json!({"section": "notifications", "text": "queue: 500", "changed": true}));
+    let wrong = put(path, "wrong").await.expect(422).json();
+    assert_eq!((&wrong["detail"], &wrong["diagnostics"][0]["line"]), (&json!("no such key"), &json!(2)));
+    let refused = put("/api/v1/settings/sections/receivers", "relp: []").await.expect(422).json();
+    assert_eq!(refused["detail"], "cannot receive relp on 127.0.0.1:1: it is taken");
+    put("/api/v1/settings/sections/storage", "a: 1").await.expect(400);
+    put(path, &"x".repeat((256 << 10) + 1)).await.expect(413);
+    assert_eq!(get().await, changed);
+    let check = async |text: &str| {
+        server.send(As::Token(&admin), "POST", &format!("{path}/check"), body(text)).await.expect(200).json()
+    };
+    assert_eq!(check("queue: 5").await, json!({"fine": true, "diagnostics": []}));
+    let wrong = check("wrong").await;
+    assert_eq!((&wrong["fine"], &wrong["diagnostics"][0]["hint"]), (&json!(false), &json!("docs")));
+    assert_eq!(server.send(As::Token(&admin), "DELETE", path, "").await.expect(200).json()["changed"], json!(false));
+    let lines = server.journal.lines();
+    let ends = ["notifications -", "notifications -", "notifications - failed", "receivers -", "receivers - failed"];
+    for (line, end) in lines.iter().zip(ends) {
+        assert!(line.ends_with(&format!("settings.{end}")), "{lines:?}");
+    }
+    assert_eq!(lines.len(), 6);
+    // What is written down is which text it was, never the text.
+    let details = server.journal.actions.lock().unwrap()[0].details.clone();
+    assert_eq!(details, [("blake3", blake3::hash(b"queue: 500").to_hex().to_string())]);
+}
+
+#[tokio::test]
 async fn a_parser_is_tried_and_saved() {
     let server = server();
     let (read, admin) = (server.token("read"), server.token("admin"));

@@ -33,8 +33,8 @@ use vedette_server::{
     Action, Activity, App, Ask, Bins, Check, CheckedParser, CheckedRules, Console, Cosigned, Counters, Custody,
     CustodyError, Disabled, DiskStatus, Erased, FileName, Gates, HealthView, Hold, Journal, LedgerStatus, LiveFilter,
     LiveTail, LoadedRule, Logsource, ParsedLine, ParsersView, Peer, Piece, Progress, Receiver, RefusedRule, Retention,
-    Rooms, RulesView, SaveError, SearchError, Searches, Selection, SettingsError, SettingsView, SpoolStatus, Status,
-    StoreStatus, Summary, WitnessStatus, Witnessed, accounts::Accounts,
+    Rooms, RulesView, SaveError, SearchError, Searches, Section, SectionText, Selection, SettingsError, SettingsView,
+    SpoolStatus, Status, StoreStatus, Summary, WitnessStatus, Witnessed, accounts::Accounts,
 };
 
 pub const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{0}\u{202e}";
@@ -286,24 +286,49 @@ impl ParsersView for FakeParsers {
     }
 }
 
-pub struct FakeSettings(Mutex<Retention>);
+pub struct FakeSettings {
+    retention: Mutex<Retention>,
+    notifications: Mutex<Option<String>>,
+}
 
 impl Default for FakeSettings {
     fn default() -> Self {
-        FakeSettings(Mutex::new(Retention { max_age_days: 90, max_bytes: None, max_disk_percent: 80 }))
+        let retention = Mutex::new(Retention { max_age_days: 90, max_bytes: None, max_disk_percent: 80 });
+        FakeSettings { retention, notifications: Mutex::default() }
     }
 }
 
 impl SettingsView for FakeSettings {
     fn retention(&self) -> Retention {
-        self.0.lock().unwrap().clone()
+        self.retention.lock().unwrap().clone()
     }
 
     fn set_retention(&self, retention: &Retention) -> Result<(), SettingsError> {
         if retention.max_age_days == 0 {
             return Err(SettingsError::Refused("nothing would be kept".into()));
         }
-        *self.0.lock().unwrap() = retention.clone();
+        *self.retention.lock().unwrap() = retention.clone();
+        Ok(())
+    }
+
+    fn section(&self, section: Section) -> SectionText {
+        let changed = (section == Section::Notifications).then(|| self.notifications.lock().unwrap().clone()).flatten();
+        SectionText { is_changed: changed.is_some(), text: changed.unwrap_or_default() }
+    }
+
+    fn check_section(&self, _: Section, text: &str) -> Vec<Diagnostic> {
+        let wrong = || Diagnostic::new("", 2, 3, "no such key").hint("docs");
+        text.contains("wrong").then(wrong).into_iter().collect()
+    }
+
+    fn set_section(&self, section: Section, text: Option<&str>) -> Result<(), SettingsError> {
+        if section == Section::Receivers {
+            return Err(SettingsError::Refused("cannot receive relp on 127.0.0.1:1: it is taken".into()));
+        }
+        match self.check_section(section, text.unwrap_or_default()) {
+            wrong if wrong.is_empty() => *self.notifications.lock().unwrap() = text.map(str::to_owned),
+            wrong => return Err(SettingsError::Wrong(wrong)),
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -42,7 +42,7 @@ use crate::{
         own_parsers::OwnParsers,
         proof::{Acknowledgements, Proof},
         quiet::Quiet,
-        receivers,
+        receivers::{self, Listening, Receiving},
         views::NodeHealth,
         witnesses,
     },
@@ -67,7 +67,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     for refused in &node.refused_parsers {
         tracing::warn!("parser refused: {refused}");
     }
-    for name in receivers::unknown_parsers(&config.receivers, &node.parsers) {
+    for name in receivers::unknown_parsers(&node.receivers, &node.parsers) {
         tracing::warn!("there is no parser `{name}`: the files that it is named for are parsed by their content");
     }
     let files = match &config.console.dir {
@@ -124,8 +124,14 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     };
 
     let accounts = Accounts::open(&node.dir.join("users.db"))?;
-    let ended = Arc::new(Mutex::new(Vec::new()));
-    let left_out = Arc::new(Mutex::new(Vec::new()));
+    let token_accounts = accounts.clone();
+    let authorize = move |headers: &axum::http::HeaderMap, _: Option<SocketAddr>| {
+        let token = presented_token(headers).and_then(|token| token_accounts.token(&token, now()).ok().flatten());
+        token.is_some_and(|token| token.scopes.allows(Scope::Ingest))
+    };
+    let acknowledge = Arc::new(Acknowledgements(proof.clone()));
+    let senders = receivers::Senders { authorize: Arc::new(authorize), acknowledge };
+    let receiving = Arc::new(Receiving::new(node.dir.clone(), node.spool.clone(), senders));
     let rooms = Arc::new(Local::new(node.spool.clone(), node.store.clone(), node.engine.clone()));
     let keeper = Arc::new(Keeper::new(&node, rooms.clone(), journal.clone(), Handle::current()));
     // Sealing, which it waits for, goes on meanwhile.
@@ -144,7 +150,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         custody: keeper.clone(),
         rules: node.rules.clone(),
         parsers: Arc::new(OwnParsers::new(&node.dir, &config.detection.parsers)),
-        settings: Arc::new(node.settings.view(&node.store)),
+        settings: Arc::new(node.settings.view(&node.store, &node.notifier, receiving.clone())),
         journal: Arc::new(journal.clone()),
         health: Arc::new(NodeHealth {
             dir: node.dir.clone(),
@@ -154,8 +160,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
             refused_parsers: node.refused_parsers.len(),
             counters,
             proof: proof.clone(),
-            ended: ended.clone(),
-            left_out: left_out.clone(),
+            receiving: receiving.clone(),
             quiet,
             notifier: node.notifier.clone(),
         }),
@@ -189,20 +194,10 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", socket.display()))?;
     let unix = tokio::spawn(unix);
 
-    let token_accounts = accounts.clone();
-    let authorize = move |headers: &axum::http::HeaderMap, _: Option<SocketAddr>| {
-        let token = presented_token(headers).and_then(|token| token_accounts.token(&token, now()).ok().flatten());
-        token.is_some_and(|token| token.scopes.allows(Scope::Ingest))
-    };
-    let acknowledge = Arc::new(Acknowledgements(proof.clone()));
-    let senders = receivers::Senders { authorize: Arc::new(authorize), acknowledge };
-    let receivers = receivers::open(&config.receivers, &node.dir, &node.spool, &senders).await?;
-    node.settings.listening(receivers.listening.clone());
+    receiving.change(node.receivers.clone()).await?;
     // Before `ready` is said: whoever reads that may stop it at once.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    announce(console, &receivers, &accounts, &certificate)?;
-    left_out.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&receivers.left_out);
-    let mut tasks = receivers.run(&shutdown);
+    announce(console, &receiving.listening(), &accounts, &certificate)?;
     let sources = node.source_names();
     let watch = node.notifier.clone().watch(node.alerts.clone(), Arc::new(sources), shutdown.clone());
     let notifying = [tokio::spawn(watch), tokio::spawn(node.notifier.clone().run(shutdown.clone()))];
@@ -217,26 +212,15 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         tokio::spawn(authority.run(node.ledger.clone(), shutdown.clone()));
     }
 
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            () = failed.cancelled() => break,
-            Some(task) = tasks.join_next() => {
-                let why = match task {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(error)) => error.to_string(),
-                    Err(error) => error.to_string(),
-                };
-                tracing::error!("a receiver stopped: {why}");
-                ended.lock().unwrap_or_else(PoisonError::into_inner).push(why);
-            }
-        }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = failed.cancelled() => {}
     }
     // Intake first, then what it acknowledged is processed and sealed.
     tracing::info!("stopping: receivers end, what is acknowledged is sealed");
     shutdown.cancel();
-    while tasks.join_next().await.is_some() {}
+    receiving.stop().await;
     for task in notifying {
         task.await.context("notifications failed")?;
     }
@@ -267,7 +251,7 @@ fn certificate(config: &Config, node: &Node) -> anyhow::Result<Certificate> {
 /// Says where everything is. Scripts wait for `ready`.
 fn announce(
     console: SocketAddr,
-    receivers: &receivers::OpenReceivers,
+    receivers: &Listening,
     accounts: &Accounts,
     certificate: &Certificate,
 ) -> anyhow::Result<()> {
@@ -277,7 +261,7 @@ fn announce(
     if let Some(secret) = accounts.setup_link(now())? {
         writeln!(out, "set-up https://{console}/setup?token={}", secret.reveal())?;
     }
-    for receiver in &receivers.listening {
+    for receiver in &receivers.receivers {
         writeln!(out, "listening {} {}", receiver.kind, receiver.address)?;
     }
     for what in &receivers.following {

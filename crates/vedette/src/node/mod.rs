@@ -47,7 +47,7 @@ use vedette_store::{NewSegment, Store};
 use self::{
     maintenance::Clock, own_parsers::OwnParsers, pipeline::Pipeline, rules::Rules, sealer::News, settings::Settings,
 };
-use crate::config::Config;
+use crate::config::{Config, Receivers};
 
 /// An open data folder: spool, store, alerts, parsers, rules and the query engine over them. Holds the
 /// spool's lock, so there is one per folder.
@@ -74,6 +74,8 @@ pub struct Node {
     pub refused_parsers: Vec<Diagnostic>,
     /// What can be changed while it runs.
     pub settings: Settings,
+    /// Where records come in, as the settings say.
+    pub receivers: Receivers,
     /// The clock that the store counts ages by.
     pub ages: Clock,
     /// What happened to the sealer's process.
@@ -87,10 +89,11 @@ impl Node {
     /// Another process holds it; a part is damaged or newer than this binary.
     pub fn open(dir: &Path, config: &Config) -> anyhow::Result<Node> {
         make_private_dir(dir)?;
+        let (settings, config) = Settings::load(dir, config)?;
+        let config = &config;
         let spool = Spool::open(&dir.join("spool"), spool_options(config))
             .with_context(|| format!("cannot open the data folder {}", dir.display()))?;
         let (ledger, sealer) = ledger::open(dir, config)?;
-        let settings = Settings::load(dir, config)?;
         let ages = maintenance::steady_clock();
         let store = Store::open(&dir.join("store"), store_options(config, &settings, &ages, &ledger))
             .context("cannot open the store")?;
@@ -119,6 +122,7 @@ impl Node {
             engine,
             refused_parsers,
             settings,
+            receivers: config.receivers.clone(),
             ages,
             sealer,
         })

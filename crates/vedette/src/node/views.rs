@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use vedette_event::{SourceId, Time};
@@ -10,7 +10,10 @@ use vedette_notify::{ChannelStatus, Notifier};
 use vedette_server::{Activity, Check, DiskStatus, HealthView, LedgerStatus, Status};
 use vedette_spool::Spool;
 
-use super::{activity::Activities, maintenance::now, pipeline::Counters, proof::Proof, quiet::Quiet, rules::Rules};
+use super::{
+    activity::Activities, maintenance::now, pipeline::Counters, proof::Proof, quiet::Quiet, receivers::Receiving,
+    rules::Rules,
+};
 
 /// The node's own health.
 pub struct NodeHealth {
@@ -28,10 +31,8 @@ pub struct NodeHealth {
     pub counters: Arc<Counters>,
     /// How far the history is proved.
     pub proof: Arc<Proof>,
-    /// Receivers that ended, and why.
-    pub ended: Arc<Mutex<Vec<String>>>,
-    /// Listeners that nobody asked for and that another program keeps from their ports.
-    pub left_out: Arc<Mutex<Vec<String>>>,
+    /// Where records come in.
+    pub receiving: Arc<Receiving>,
     /// Sources that have gone quiet.
     pub quiet: Arc<Quiet>,
     /// Who is told of alerts.
@@ -66,10 +67,9 @@ impl HealthView for NodeHealth {
         };
         let mut checks = vec![spool, pipeline, ledger, rules, parsers];
         checks.extend(self.proof.check());
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.extend(ended.iter().map(|why| check("receiver", Status::Fail, Some(why.clone()))));
-        let left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.extend(left_out.iter().map(|why| check("receiver", Status::Warn, Some(why.clone()))));
+        let (ended, left_out) = (self.receiving.ended(), self.receiving.listening().left_out);
+        checks.extend(ended.into_iter().map(|why| check("receiver", Status::Fail, Some(why))));
+        checks.extend(left_out.into_iter().map(|why| check("receiver", Status::Warn, Some(why))));
         match self.quiet.count() {
             0 => {}
             n => {

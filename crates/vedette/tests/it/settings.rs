@@ -73,3 +73,66 @@ fn settings_and_parsers_are_kept() {
     writeln!(stream, "{line}").expect("sent");
     wait_until("the saved parser is in force", || !running.hunt("event.dataset:our.app user.name:ada").is_empty());
 }
+
+#[test]
+fn receivers_and_notifications_are_changed_without_a_restart() {
+    let folder = folder();
+    let running = Running::start(folder.path(), RECEIVERS);
+    let put = |section: &str, text: &str| {
+        running.api("PUT", &format!("/api/v1/settings/sections/{section}"), &json!({ "text": text }).to_string())
+    };
+    let send = |stream: &mut TcpStream, word: &str| {
+        writeln!(stream, "<38>Nov 21 04:11:52 web1 app: {word}").expect("sent");
+        running.wait_for_count(&format!("{word} {OTHERS}"), 1);
+    };
+    let (_, section) = running.api("GET", "/api/v1/settings/sections/receivers", "");
+    let text = section["text"].as_str().expect("a text").to_owned();
+    assert!(text.contains("syslog:") && section["changed"] == false, "{section}");
+    let mut old = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+    send(&mut old, "beforehand");
+
+    // A new listener comes; who is connected to one that stays notices nothing.
+    let spare = std::net::TcpListener::bind("127.0.0.1:0").and_then(|spare| spare.local_addr()).expect("a port");
+    let more = text.replacen("syslog:", &format!("syslog:\n- transport: tcp\n  listen: {spare}"), 1);
+    let (status, changed) = put("receivers", &more);
+    assert_eq!((status, &changed["changed"], &changed["text"]), (200, &json!(true), &json!(more)), "{changed}");
+    send(&mut old, "meanwhile");
+    let mut new = TcpStream::connect(spare).expect("the new one listens");
+    send(&mut new, "elsewhere");
+    let listens = |running: &Running, address: &str| {
+        let (_, settings) = running.api("GET", "/api/v1/settings", "");
+        let receivers = settings["receivers"].as_array().expect("receivers").clone();
+        receivers.iter().any(|receiver| receiver["address"] == address)
+    };
+    assert!(listens(&running, &spare.to_string()));
+
+    // What cannot be opened changes nothing, nor what is wrong.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("it has one");
+    let (status, refused) = put("receivers", &format!("syslog: [{{transport: tcp, listen: '{address}'}}]"));
+    assert!(status == 422 && refused["detail"].as_str().is_some_and(|why| why.contains("in use")), "{refused}");
+    let (status, wrong) = put("receivers", "syslog:\n- transport: tcp\n  listn: '127.0.0.1:1'");
+    assert_eq!((status, &wrong["diagnostics"][0]["line"]), (422, &json!(3)), "{wrong}");
+    let (status, open) = put("receivers", "syslog: [{transport: tcp, listen: '0.0.0.0:0'}]");
+    assert!(status == 422 && open["detail"].as_str().is_some_and(|why| why.contains("in the clear")), "{open}");
+    let mut again = TcpStream::connect(spare).expect("it listens as before");
+    send(&mut again, "afterwards");
+
+    let channel = "channels:\n- {name: hook, kind: webhook, url: 'http://127.0.0.1:9/hook'}\n";
+    let (status, changed) = put("notifications", channel);
+    assert_eq!(status, 200, "{changed}");
+    let channels = |running: &Running| running.api("GET", "/api/v1/notifications", "").1["channels"].clone();
+    assert_eq!(channels(&running)[0]["name"], "hook");
+    running.wait_for_count("event.action:settings.receivers event.outcome:failure", 3);
+    running.stop();
+
+    let running = Running::start(folder.path(), RECEIVERS);
+    assert!(listens(&running, &spare.to_string()), "also after a restart");
+    assert_eq!(channels(&running)[0]["name"], "hook");
+    for section in ["receivers", "notifications"] {
+        let (status, restored) = running.api("DELETE", &format!("/api/v1/settings/sections/{section}"), "");
+        assert_eq!((status, &restored["changed"]), (200, &json!(false)), "{restored}");
+    }
+    assert!(!listens(&running, &spare.to_string()) && channels(&running) == json!([]));
+    assert!(TcpStream::connect(spare).is_err(), "nobody listens there any more");
+}
