@@ -15,7 +15,7 @@ pub trait SettingsView: Send + Sync {
     /// It is refused, or cannot be kept.
     fn set_retention(&self, retention: &Retention) -> Result<(), SettingsError>;
 
-    /// A section as it is in force. It may hold secrets.
+    /// A section as it is in force, without the secrets that stand in it.
     fn section(&self, section: Section) -> SectionText;
 
     /// What is wrong with a text for a section, without putting it into force.

@@ -26,7 +26,7 @@ use crate::{Usage, cli::DataArgs};
 
 mod receivers;
 
-pub use receivers::{GelfTransport, Listener, Receivers, Switch, Transport, WebhookConfig};
+pub use receivers::{Files, Fluent, GelfTransport, Http, Listener, Receivers, Switch, Transport, WebhookConfig};
 
 /// All settings, with the defaults of a machine that watches itself.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -42,6 +42,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every secret in it.
+    pub(super) fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Kind::Webhook(webhook) => {
+                [&webhook.url].into_iter().chain(&webhook.secret).chain(webhook.headers.values()).collect()
+            }
+            Kind::Smtp(smtp) => smtp.password.iter().collect(),
+            Kind::Slack(slack) => vec![&slack.url],
+            Kind::Teams(teams) => vec![&teams.url],
+            Kind::Pagerduty(pagerduty) => vec![&pagerduty.routing_key],
+            Kind::Ntfy(ntfy) => [&ntfy.topic].into_iter().chain(&ntfy.token).chain(&ntfy.password).collect(),
+            Kind::Alertmanager(manager) => manager.token.iter().chain(&manager.password).collect(),
+            Kind::Syslog(_) => Vec::new(),
+        }
+    }
+
     /// Its name in the configuration.
     pub const fn as_str(&self) -> &'static str {
         match self {

@@ -31,6 +31,13 @@ pub struct Config {
     pub routes: Vec<Route>,
 }
 
+impl Config {
+    /// Every secret in it.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.channels.iter().flat_map(|channel| channel.kind.secrets())
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config { console: None, queue: 10_000, retry: Retry::default(), channels: vec![], routes: vec![] }

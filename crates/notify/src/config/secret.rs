@@ -37,6 +37,14 @@ impl Secret {
         Ok(value.to_owned())
     }
 
+    /// What stands for a secret wherever it would be shown.
+    pub const BLOTTED: &str = "[secret]";
+
+    /// The value, if the configuration has it itself.
+    pub fn inline(&self) -> Option<&str> {
+        self.reference().is_none().then_some(self.0.as_str())
+    }
+
     /// Where it is, if it is not the value itself.
     pub fn reference(&self) -> Option<&str> {
         (self.0.starts_with("file:") || self.0.starts_with("env:")).then_some(self.0.as_str())
@@ -51,7 +59,7 @@ impl From<&str> for Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.reference().unwrap_or("[secret]"))
+        f.write_str(self.reference().unwrap_or(Secret::BLOTTED))
     }
 }
 

@@ -104,7 +104,7 @@ pub(crate) struct SectionCheck {
     diagnostics: Vec<DiagnosticModel>,
 }
 
-/// A section of the configuration as it is in force. Secrets that stand in it are in the answer: for administrators.
+/// A section of the configuration as it is in force. A secret that stands in it is shown as `[secret]`.
 #[utoipa::path(get, path = "/api/v1/settings/sections/{section}", operation_id = "getSection", tag = "settings",
     params(("section" = Section, Path, description = "Which section")),
     responses((status = 200, description = "The section", body = SectionModel), (status = 401, body = Problem),

@@ -122,6 +122,12 @@ impl Receivers {
         listeners(self.fluent.as_ref(), || vec![plain])
     }
 
+    /// Every secret in it.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let shared_keys = self.fluent.iter().flatten().flat_map(|fluent| &fluent.shared_key);
+        self.webhooks.iter().map(|webhook| &webhook.secret).chain(shared_keys)
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         for syslog in self.syslog().all {
             let at = syslog.at();

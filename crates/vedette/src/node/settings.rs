@@ -9,9 +9,10 @@ use std::{
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use serde_norway::Value;
 use tokio::runtime::Handle;
 use vedette_event::Diagnostic;
-use vedette_notify::Notifier;
+use vedette_notify::{Notifier, config::Secret};
 use vedette_server::{Receiver, Retention, Section, SectionText, SettingsError, SettingsView};
 use vedette_store::{Budget, Store};
 
@@ -107,6 +108,13 @@ impl Settings {
         self.0.config_file.as_ref().map(|file| file.section(key(section))).unwrap_or_default()
     }
 
+    /// A section as it is in force, and whether it was changed here.
+    fn section(&self, section: Section) -> (String, bool) {
+        let changed = self.changed().section(section).clone();
+        let is_changed = changed.is_some();
+        (changed.unwrap_or_else(|| self.configured(section)), is_changed)
+    }
+
     /// Writes changes down, and remembers them.
     fn write(&self, changed: Changed) -> Result<(), SettingsError> {
         let written = serde_json::to_vec_pretty(&changed).map_err(io::Error::from);
@@ -139,10 +147,48 @@ enum Parsed {
     Receivers(Receivers),
 }
 
+impl Parsed {
+    /// The secrets that stand in it.
+    fn inline(&self) -> Vec<&str> {
+        match self {
+            Parsed::Notifications(config) => config.secrets().filter_map(Secret::inline).collect(),
+            Parsed::Receivers(config) => config.secrets().filter_map(Secret::inline).collect(),
+        }
+    }
+}
+
 fn parse(section: Section, text: &str) -> Result<Parsed, Diagnostic> {
-    match section {
-        Section::Notifications => config::read_notifications(text).map(Parsed::Notifications),
-        Section::Receivers => config::read_receivers(text).map(Parsed::Receivers),
+    let parsed = match section {
+        Section::Notifications => Parsed::Notifications(config::read_notifications(text)?),
+        Section::Receivers => Parsed::Receivers(config::read_receivers(text)?),
+    };
+    if parsed.inline().contains(&Secret::BLOTTED) {
+        let message = format!("{} is where a secret was that is not shown", Secret::BLOTTED);
+        let hint = "write the secret again, or where it is: `file:/path` or `env:NAME`";
+        return Err(Diagnostic::new(key(section), 0, 0, message).hint(hint));
+    }
+    Ok(parsed)
+}
+
+/// The text without the secrets that stand in it. One that has some is written anew, and loses its comments.
+fn shown(section: Section, text: String) -> String {
+    let Ok(parsed) = parse(section, &text) else { return String::new() };
+    let secrets = parsed.inline();
+    if secrets.is_empty() {
+        return text;
+    }
+    let mut value = serde_norway::from_str(&text).unwrap_or_default();
+    blot(&mut value, &secrets);
+    serde_norway::to_string(&value).unwrap_or_default()
+}
+
+fn blot(value: &mut Value, secrets: &[&str]) {
+    match value {
+        Value::String(text) if secrets.contains(&text.as_str()) => *text = Secret::BLOTTED.to_owned(),
+        Value::Sequence(values) => values.iter_mut().for_each(|value| blot(value, secrets)),
+        Value::Mapping(values) => values.values_mut().for_each(|value| blot(value, secrets)),
+        Value::Tagged(tagged) => blot(&mut tagged.value, secrets),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -187,10 +233,8 @@ impl SettingsView for View {
     }
 
     fn section(&self, section: Section) -> SectionText {
-        match self.settings.changed().section(section).clone() {
-            Some(text) => SectionText { text, is_changed: true },
-            None => SectionText { text: self.settings.configured(section), is_changed: false },
-        }
+        let (text, is_changed) = self.settings.section(section);
+        SectionText { text: shown(section, text), is_changed }
     }
 
     fn check_section(&self, section: Section, text: &str) -> Vec<Diagnostic> {
@@ -202,7 +246,7 @@ impl SettingsView for View {
         let _alone = self.settings.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let configured = self.settings.configured(section);
         let parsed = read(text.unwrap_or(&configured))?;
-        let before = read(&self.section(section).text)?;
+        let before = read(&self.settings.section(section).0)?;
         self.put_into_force(parsed)?;
         let mut changed = self.settings.changed().clone();
         *changed.section(section) = text.map(str::to_owned);

@@ -118,11 +118,16 @@ fn receivers_and_notifications_are_changed_without_a_restart() {
     let mut again = TcpStream::connect(spare).expect("it listens as before");
     send(&mut again, "afterwards");
 
-    let channel = "channels:\n- {name: hook, kind: webhook, url: 'http://127.0.0.1:9/hook'}\n";
+    let channel = "channels:\n- {name: hook, webhook: {url: 'http://127.0.0.1:9/hook'}}\n";
     let (status, changed) = put("notifications", channel);
     assert_eq!(status, 200, "{changed}");
     let channels = |running: &Running| running.api("GET", "/api/v1/notifications", "").1["channels"].clone();
     assert_eq!(channels(&running)[0]["name"], "hook");
+    // What stands in it and is secret is not shown, and must not be taken for a secret.
+    let (_, shown) = running.api("GET", "/api/v1/settings/sections/notifications", "");
+    let shown = shown["text"].as_str().expect("a text").to_owned();
+    assert!(shown.contains("[secret]") && !shown.contains("127.0.0.1:9"), "{shown}");
+    assert_eq!(put("notifications", &shown).0, 422);
     running.wait_for_count("event.action:settings.receivers event.outcome:failure", 3);
     running.stop();
 
