@@ -97,6 +97,8 @@ const FRAME_BYTES: usize = 4 << 20;
 const RECENT_BYTES: usize = 8 << 20;
 /// How old a look at the free space may be.
 const SPACE_MAX_AGE: Duration = Duration::from_millis(100);
+/// With less than this a disk counts as full even where no reserve was asked for: the next frame would hardly fit.
+const LEAST_ROOM: u64 = 64 << 10;
 /// How long loss counters may stay in memory only.
 const LOSS_DELAY: Duration = Duration::from_millis(500);
 /// A released active segment is ended, so that it can be deleted, once it is this long.
@@ -339,12 +341,12 @@ impl Shared {
             return Some(Refused::new(Reason::DiskFull, detail));
         }
         let reserve = if lane == Lane::Intake { options.min_free_bytes } else { options.min_free_bytes / 2 };
-        if state.room.free.saturating_sub(queued as u64) < reserve {
+        if state.room.free.saturating_sub(queued as u64) < reserve.max(LEAST_ROOM) {
             let detail = format!(
                 "the file system of {} has {} bytes free; {} are kept in reserve (min_free_bytes)",
                 self.dir.display(),
                 state.room.free,
-                options.min_free_bytes
+                options.min_free_bytes.max(LEAST_ROOM)
             );
             return Some(Refused::new(Reason::DiskFull, detail));
         }

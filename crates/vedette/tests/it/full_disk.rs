@@ -125,6 +125,7 @@ fn fills_and_is_freed(min_free: u64, left: u64) {
             scope.spawn(move || send_until(stop, address, &format!("disk-{worker}"), account));
         }
         let log_ins = scope.spawn(|| log_in_until(&stop, &running));
+        let _end = StopOnDrop(&stop);
         wait_until("documents are acknowledged", || acknowledged() > 500);
         disk.fill(left);
         wait_until("documents are refused", || refusals() > 500);
@@ -249,6 +250,7 @@ fn stopped_on_a_full_disk() {
         scope.spawn(move || send_until(stopping, address, "stop", account));
         let log_ins = scope.spawn(|| log_in_until(&stop, &running));
         let acknowledged = || account.lock().expect("no sender panics").acknowledged.len();
+        let _end = StopOnDrop(stopping);
         wait_until("documents are acknowledged", || acknowledged() > 500);
         disk.fill(0);
         wait_until("documents are refused", || account.lock().expect("no sender panics").refusals() > 500);
