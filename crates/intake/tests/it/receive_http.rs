@@ -1,4 +1,4 @@
-//! What the HTTP receivers have in common: how clients end their connections, and bodies that are cut off.
+//! What the HTTP receivers have in common: places for requests, how clients end their connections, and bodies that are cut off.
 
 use std::{io::Write, net::SocketAddr};
 
@@ -12,14 +12,17 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use vedette_event::Reason;
-use vedette_intake::receive::http;
+use vedette_intake::receive::{Limits, http};
 
 use crate::support::{Folder, http as request, loopback, parse_answer};
 
 const GELF: &str = "gelf-http:127.0.0.1";
 
 async fn serve(folder: &Folder) -> SocketAddr {
-    let options = http::Options::default();
+    serve_with(folder, http::Options::default()).await
+}
+
+async fn serve_with(folder: &Folder, options: http::Options) -> SocketAddr {
     let router = http::every_protocol(&folder.spool, &options, Vec::new());
     let receiver = http::bind(loopback(), http::Version::Http1, router, None, options).await.unwrap();
     let address = receiver.address();
@@ -71,6 +74,27 @@ async fn a_client_that_hangs_up_inside_its_request_is_not_taken_for_one_that_has
     assert_eq!(parse_answer(&raw).status, 400);
     folder.until("the half request is counted", |folder| folder.refused(GELF, Reason::Truncated) == 1).await;
     assert_eq!(folder.stored(GELF), 0);
+}
+
+/// Loggers drop what they are told to send later.
+#[tokio::test]
+async fn whoever_finds_no_place_waits_for_one() {
+    let folder = Folder::new();
+    let limits = Limits { requests_per_peer: 1, ..Limits::default() };
+    let address = serve_with(&folder, http::Options { limits, ..http::Options::default() }).await;
+    let requests = (0..30).map(|number| async move {
+        request(address, "POST", "/gelf", &[], format!("{{\"n\":{number}}}").as_bytes()).await.status
+    });
+    assert_eq!(futures::future::join_all(requests).await, [202; 30]);
+    assert_eq!(folder.stored(GELF), 30);
+    // A client that keeps the only place does not keep it for ever.
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(&gelf("{\"a\":1}")[..54]).await.unwrap();
+    let waits = tokio::spawn(async move { request(address, "POST", "/gelf", &[], b"{\"b\":2}").await.status });
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(!waits.is_finished());
+    drop(slow);
+    assert_eq!(waits.await.unwrap(), 202);
 }
 
 /// A body under its encoding: whole, and as it stands when the client has flushed all of its text and not ended it.
