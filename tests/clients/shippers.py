@@ -93,7 +93,8 @@ def pygelf_tcp(host, port, tag, count):
 def pygelf_http(host, port, tag, count):
     from pygelf import GelfHttpHandler
 
-    through_logging(GelfHttpHandler(host=host, port=port, path="/gelf"), tag, count)
+    # A connection for each record, and nobody waits for the answer: a careful sender pauses, as with UDP.
+    through_logging(GelfHttpHandler(host=host, port=port, path="/gelf"), tag, count, pause=(10, 0.02))
 
 
 def fluent(host, port, tag, count):

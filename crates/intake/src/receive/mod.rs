@@ -15,6 +15,7 @@ mod config;
 mod connections;
 mod counters;
 pub mod datagram;
+mod deflate;
 pub(crate) mod deliver;
 mod error;
 pub mod files;

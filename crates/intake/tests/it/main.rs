@@ -12,4 +12,5 @@ mod receive_http;
 mod receive_journald;
 mod receive_ndjson;
 mod receive_syslog;
+mod receive_webhooks;
 mod support;

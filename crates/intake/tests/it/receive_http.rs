@@ -1,21 +1,28 @@
-//! What the HTTP receivers have in common: how clients end their connections.
+//! What the HTTP receivers have in common: places for requests, how clients end their connections, and bodies that are cut off.
 
-use std::net::SocketAddr;
+use std::{io::Write, net::SocketAddr};
 
+use flate2::{
+    Compression,
+    write::{DeflateEncoder, GzEncoder, ZlibEncoder},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_util::sync::CancellationToken;
 use vedette_event::Reason;
-use vedette_intake::receive::http;
+use vedette_intake::receive::{Limits, http};
 
-use crate::support::{Folder, loopback, parse_answer};
+use crate::support::{Folder, http as request, loopback, parse_answer};
 
 const GELF: &str = "gelf-http:127.0.0.1";
 
 async fn serve(folder: &Folder) -> SocketAddr {
-    let options = http::Options::default();
+    serve_with(folder, http::Options::default()).await
+}
+
+async fn serve_with(folder: &Folder, options: http::Options) -> SocketAddr {
     let router = http::every_protocol(&folder.spool, &options, Vec::new());
     let receiver = http::bind(loopback(), http::Version::Http1, router, None, options).await.unwrap();
     let address = receiver.address();
@@ -67,4 +74,84 @@ async fn a_client_that_hangs_up_inside_its_request_is_not_taken_for_one_that_has
     assert_eq!(parse_answer(&raw).status, 400);
     folder.until("the half request is counted", |folder| folder.refused(GELF, Reason::Truncated) == 1).await;
     assert_eq!(folder.stored(GELF), 0);
+}
+
+/// Loggers drop what they are told to send later.
+#[tokio::test]
+async fn whoever_finds_no_place_waits_for_one() {
+    let folder = Folder::new();
+    let limits = Limits { requests_per_peer: 1, ..Limits::default() };
+    let address = serve_with(&folder, http::Options { limits, ..http::Options::default() }).await;
+    let requests = (0..30).map(|number| async move {
+        request(address, "POST", "/gelf", &[], format!("{{\"n\":{number}}}").as_bytes()).await.status
+    });
+    assert_eq!(futures::future::join_all(requests).await, [202; 30]);
+    assert_eq!(folder.stored(GELF), 30);
+    // A client that keeps the only place does not keep it for ever.
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(&gelf("{\"a\":1}")[..54]).await.unwrap();
+    let waits = tokio::spawn(async move { request(address, "POST", "/gelf", &[], b"{\"b\":2}").await.status });
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(!waits.is_finished());
+    drop(slow);
+    assert_eq!(waits.await.unwrap(), 202);
+}
+
+/// A body under its encoding: whole, and as it stands when the client has flushed all of its text and not ended it.
+fn encodings(body: &[u8]) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
+    macro_rules! encoded {
+        ($encoder:expr) => {{
+            let mut encoder = $encoder;
+            encoder.write_all(body).unwrap();
+            encoder.flush().unwrap();
+            let flushed = encoder.get_ref().clone();
+            (encoder.finish().unwrap(), flushed)
+        }};
+    }
+    let all = [
+        ("gzip", encoded!(GzEncoder::new(Vec::new(), Compression::fast()))),
+        ("deflate", encoded!(ZlibEncoder::new(Vec::new(), Compression::fast()))),
+        ("deflate", encoded!(DeflateEncoder::new(Vec::new(), Compression::fast()))),
+        ("gzip,deflate", encoded!(ZlibEncoder::new(Vec::new(), Compression::fast()))),
+        ("zstd", encoded!(zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap())),
+    ];
+    all.map(|(name, (whole, flushed))| (name, whole, flushed)).into()
+}
+
+#[tokio::test]
+async fn a_compressed_body_that_is_cut_off_is_refused() {
+    let json = "application/json";
+    let cases = [
+        ("/_bulk", "application/x-ndjson", "{\"index\":{}}\n{\"a\":1}\n{\"index\":{}}\n{\"a\":2}\n", "bulk"),
+        ("/logs/_doc", json, "{\"a\":1}", "bulk"),
+        ("/ingest", "application/x-ndjson", "{\"a\":1}\n{\"a\":2}\n", "http"),
+        ("/services/collector", json, "{\"event\":\"a\"}{\"event\":\"b\"}", "hec"),
+        ("/services/collector/raw", "text/plain", "one\ntwo\n", "hec"),
+        (
+            "/v1/logs",
+            json,
+            r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}"#,
+            "otlp",
+        ),
+        ("/loki/api/v1/push", json, r#"{"streams":[{"stream":{"a":"b"},"values":[["1","one"],["2","two"]]}]}"#, "loki"),
+        ("/gelf", json, "{\"a\":1}", "gelf-http"),
+    ];
+    for (path, kind, body, receiver) in cases {
+        let source = format!("{receiver}:127.0.0.1");
+        for (encoding, whole, flushed) in encodings(body.as_bytes()) {
+            let folder = Folder::new();
+            let address = serve(&folder).await;
+            let headers = [("Content-Type", kind), ("Content-Encoding", encoding)];
+            let cuts = (1..whole.len()).map(|end| &whole[..end]).chain([&flushed[..]]);
+            for cut in cuts {
+                let answer = request(address, "POST", path, &headers, cut).await;
+                let said = String::from_utf8_lossy(&answer.body).into_owned();
+                assert_eq!(answer.status, 400, "{path} {encoding}, {} of {}: {said}", cut.len(), whole.len());
+            }
+            assert_eq!(folder.stored(&source), 0, "{path} {encoding}");
+            let answer = request(address, "POST", path, &headers, &whole).await;
+            assert!((200..300).contains(&answer.status), "{path} {encoding}");
+            assert!(folder.stored(&source) > 0, "{path} {encoding}");
+        }
+    }
 }

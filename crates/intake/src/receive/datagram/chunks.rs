@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use flate2::{Decompress, FlushDecompress, Status, read::MultiGzDecoder};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use vedette_event::Reason;
 
 use super::Found;
@@ -123,19 +123,15 @@ impl Gelf {
 
     /// A whole message, perhaps compressed.
     fn message(&self, bytes: &[u8]) -> Found {
-        let inflated = match bytes {
-            [0x1f, 0x8b, ..] => {
-                let mut inflated = Vec::new();
-                let read = MultiGzDecoder::new(bytes).take(self.limit as u64 + 1).read_to_end(&mut inflated);
-                read.ok().map(|_| inflated)
-            }
+        let message = match bytes {
+            [0x1f, 0x8b, ..] => inflated(MultiGzDecoder::new(bytes), self.limit + 1),
             [first, second, ..] if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0 => {
-                unzlib(bytes, self.limit + 1)
+                inflated(ZlibDecoder::new(bytes), self.limit + 1)
             }
             _ => Some(bytes.to_vec()),
         };
         let is_padding = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
-        match inflated {
+        match message {
             None => Found::Lost(Reason::Malformed),
             Some(message) if message.len() > self.limit => Found::Lost(Reason::TooLarge),
             Some(message) => {
@@ -149,19 +145,10 @@ impl Gelf {
     }
 }
 
-/// The whole stream, or its first `most` bytes; `None` if it is damaged or cut off, which flate2's readers do not tell.
-fn unzlib(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
-    let mut inflater = Decompress::new(true);
-    let mut inflated = Vec::with_capacity(most.min(4 * bytes.len() + 64));
-    loop {
-        let rest = bytes.get(usize::try_from(inflater.total_in()).ok()?..)?;
-        match inflater.decompress_vec(rest, &mut inflated, FlushDecompress::Finish).ok()? {
-            Status::StreamEnd => return Some(inflated),
-            _ if inflated.len() >= most => return Some(inflated),
-            _ if inflated.len() == inflated.capacity() => inflated.reserve((most - inflated.len()).min(64 << 10)),
-            _ => return None,
-        }
-    }
+/// What a stream inflates to, or the first `most` bytes of that; `None` if it is damaged or cut off.
+fn inflated(stream: impl Read, most: usize) -> Option<Vec<u8>> {
+    let mut inflated = Vec::new();
+    stream.take(most as u64).read_to_end(&mut inflated).ok().map(|_| inflated)
 }
 
 #[cfg(test)]
@@ -199,6 +186,10 @@ mod tests {
         assert_eq!(gelf.take(PEER, zlib(&[b'x'; 101]).into()), Found::Lost(Reason::TooLarge));
         assert_eq!(gelf.take(PEER, vec![b'x'; 101].into()), Found::Lost(Reason::TooLarge));
         assert_eq!(gelf.take(PEER, zlib(text)[..10].to_vec().into()), Found::Lost(Reason::Malformed));
+        let whole = zlib(text);
+        for end in 2..whole.len() {
+            assert_eq!(gelf.take(PEER, whole[..end].to_vec().into()), Found::Lost(Reason::Malformed), "{end}");
+        }
         assert_eq!(gelf.take(PEER, Bytes::new()), Found::Nothing);
     }
 

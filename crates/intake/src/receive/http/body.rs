@@ -15,7 +15,7 @@ use futures::StreamExt;
 use tokio::time::Instant;
 use zstd::stream::{raw::DParameter, zio};
 
-use crate::receive::Limits;
+use crate::receive::{Limits, deflate::ended};
 
 /// Compressed bytes are fed in steps of this size, with a rest for other tasks in between.
 const STEP: usize = 8 << 10;
@@ -200,8 +200,8 @@ impl<S: Sink> Decompressor<S> {
     pub(super) fn finish(&mut self) -> Result<(), BodyError> {
         let finished = match &mut self.decoder {
             Decoder::Gzip(decoder) => decoder.try_finish(),
-            Decoder::Zlib(decoder) => decoder.try_finish(),
-            Decoder::Deflate(decoder) => decoder.try_finish(),
+            Decoder::Zlib(decoder) => ended(decoder),
+            Decoder::Deflate(decoder) => ended(decoder),
             Decoder::Zstd(decoder) => decoder.finish(),
             Decoder::Plain(_) | Decoder::Undecided(_) => Ok(()),
         };

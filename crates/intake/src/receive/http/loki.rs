@@ -277,6 +277,9 @@ mod tests {
         let compressed = snap::raw::Encoder::new().compress_vec(&message).unwrap();
         assert_eq!(texts(from_snappy(&compressed).unwrap()), EXPECTED);
         assert!(from_snappy(&compressed[1..]).is_err());
+        for end in 0..compressed.len() {
+            assert!(from_snappy(&compressed[..end]).is_err(), "cut off after {end} bytes");
+        }
         assert!(from_snappy(b"\xff\xff\xff\xff\x0f").unwrap_err().contains("more than"));
     }
 

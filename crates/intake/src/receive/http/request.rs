@@ -4,7 +4,6 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::Duration,
 };
 
 use axum::{
@@ -26,14 +25,16 @@ use crate::receive::{
     deliver::Peers,
 };
 
-/// How long a request without a place rests before it looks again.
-const PLACE_PAUSE: Duration = Duration::from_millis(20);
 /// Portions of one request that may be on their way to the disk.
 const PORTIONS_IN_FLIGHT: usize = 8;
 
 /// Who sends a request, where the listener knows it.
 pub(super) fn peer(request: &Request) -> Option<SocketAddr> {
     request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
+}
+
+fn address(peer: Option<SocketAddr>) -> IpAddr {
+    peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip())
 }
 
 /// What the requests of one receiver share.
@@ -81,16 +82,14 @@ impl Shared {
 
     /// A place among the requests that are read at a time, if there is one for this peer.
     pub(super) fn enter(&self, peer: Option<SocketAddr>) -> Result<Place, &'static str> {
-        self.try_enter(peer).ok_or_else(|| {
-            self.options.counters.requests_refused.add(1);
-            "too many requests at a time"
-        })
+        let limits = &self.options.limits;
+        let place = self.reading.enter(address(peer), limits.requests, limits.requests_per_peer);
+        place.ok_or_else(|| self.too_many())
     }
 
-    fn try_enter(&self, peer: Option<SocketAddr>) -> Option<Place> {
-        let limits = &self.options.limits;
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip());
-        self.reading.enter(peer, limits.requests, limits.requests_per_peer)
+    fn too_many(&self) -> &'static str {
+        self.options.counters.requests_refused.add(1);
+        "too many requests at a time"
     }
 
     /// The level that a request asks for, if it asks.
@@ -128,17 +127,12 @@ impl Shared {
 
     /// The same for clients that drop what they are told to send later: a place is waited for.
     pub(super) async fn admit_patiently(&self, peer: Option<SocketAddr>) -> Result<(Place, Arc<Source>), String> {
-        let deadline = Instant::now() + self.options.limits.acknowledge_time;
-        loop {
-            match self.try_enter(peer) {
-                Some(place) => {
-                    let source = self.peer_source(peer).map_err(|refused| refused.to_string())?;
-                    return Ok((place, source));
-                }
-                None if Instant::now() < deadline => tokio::time::sleep(PLACE_PAUSE).await,
-                None => return self.admit(peer),
-            }
-        }
+        let limits = &self.options.limits;
+        let deadline = Instant::now() + limits.acknowledge_time;
+        let place = self.reading.enter_by(address(peer), limits.requests, limits.requests_per_peer, deadline).await;
+        let place = place.ok_or_else(|| self.too_many())?;
+        let source = self.peer_source(peer).map_err(|refused| refused.to_string())?;
+        Ok((place, source))
     }
 
     pub(super) fn documents(&self, source: Arc<Source>) -> Documents {

@@ -4,11 +4,12 @@
 //! A delivery is taken once: its id (or, without one, its signature) is remembered, and where the service signs a time, an old
 //! one is refused.
 
+mod batch;
 mod seen;
 mod signature;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -22,7 +23,7 @@ use axum::{
 };
 use bytes::Bytes;
 use seen::Seen;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 pub use signature::{Algorithm, Check, Encoding, Secret, Signed};
 use signature::{Refusal, Shown};
 use vedette_event::Reason;
@@ -36,6 +37,11 @@ use super::{
 };
 use crate::receive::json_text::{name, text};
 
+/// The longest delivery; what carries several events may be longer than one record.
+const MAX_DELIVERY: usize = 4 << 20;
+/// So many events are handed over at a time.
+const STEP: usize = 256;
+
 /// A webhook that may be called.
 #[derive(Clone, Debug)]
 pub struct Webhook {
@@ -45,7 +51,8 @@ pub struct Webhook {
     pub check: Check,
     /// How far a signed time may be from ours, and how long ids are remembered where no time is signed.
     pub window: Duration,
-    /// Where the events are, if a delivery carries several: a path such as `data.events`.
+    /// Where the events are, if a delivery carries several: a path such as `data.events`. Without it the usual batches are known by
+    /// their form, and any other delivery is one event.
     pub events: Option<String>,
     /// The parser of its events; otherwise parsers are chosen by content.
     pub parser: Option<String>,
@@ -109,6 +116,8 @@ async fn deliver(State(hooks): State<Hooks>, Path(name): Path<String>, request: 
         documents,
         bytes: Vec::new(),
         limit: limits.document_bytes,
+        before: Vec::new(),
+        events: VecDeque::new(),
         answer: None,
         id: None,
         fatal: None,
@@ -121,11 +130,8 @@ async fn deliver(State(hooks): State<Hooks>, Path(name): Path<String>, request: 
         return Json(json!({"challenge": answer})).into_response();
     }
     let stored = delivery.documents.stored();
-    if stored == 0
-        && let Some(id) = &delivery.id
-    {
-        // It will come again.
-        hook.seen.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
+    if stored == 0 {
+        delivery.forget();
     }
     match delivery.documents.first_refused().map(|(_, reason)| reason) {
         None => acknowledge::tell(Json(json!({"stored": stored})).into_response(), reached),
@@ -141,7 +147,11 @@ struct Delivery<'a> {
     parts: &'a Parts,
     documents: Documents,
     bytes: Vec<u8>,
+    /// The longest record.
     limit: usize,
+    /// How every record begins.
+    before: Vec<u8>,
+    events: VecDeque<Bytes>,
     /// What is to be answered instead of storing anything (Slack's verification of an address).
     answer: Option<String>,
     id: Option<seen::Id>,
@@ -149,10 +159,6 @@ struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    fn fail(&mut self, status: StatusCode, reason: &str, counted: Reason) {
-        self.fatal = Some(Fatal { status, reason: reason.to_owned(), counted });
-    }
-
     fn check(&mut self) -> Result<(), Refusal> {
         let webhook = &self.hook.webhook;
         let shown: Shown = webhook.check.shown(&self.parts.headers, &self.bytes)?;
@@ -172,12 +178,20 @@ impl Delivery<'_> {
         Ok(())
     }
 
-    fn unpack(&mut self) -> Result<(), String> {
-        let bytes = std::mem::take(&mut self.bytes);
-        let bytes = bytes.trim_ascii();
-        check_object(bytes).map_err(super::documents::Bad::reason)?;
+    /// It was not taken, and may come again.
+    fn forget(&self) {
+        if let Some(id) = &self.id {
+            self.hook.seen.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
+        }
+    }
+
+    /// Finds the events.
+    fn open(&mut self) -> Result<(), Fatal> {
+        let bytes = Bytes::from(std::mem::take(&mut self.bytes));
+        let bytes = bytes.slice_ref(bytes.trim_ascii());
+        check_object(&bytes).map_err(|bad| fatal(StatusCode::BAD_REQUEST, &bad.reason(), Reason::Malformed))?;
         if let Check::Slack(_) = self.hook.webhook.check
-            && let Ok(Verification { kind: "url_verification", challenge }) = serde_json::from_slice(bytes)
+            && let Ok(Verification { kind: "url_verification", challenge }) = serde_json::from_slice(&bytes)
         {
             self.answer = Some(challenge.into_owned());
             return Ok(());
@@ -197,21 +211,14 @@ impl Delivery<'_> {
             }
         }
         before.push(b'}');
-        let events = match &self.hook.webhook.events {
-            None => vec![Bytes::copy_from_slice(bytes)],
-            Some(path) => events(bytes, path)?,
-        };
-        for event in events {
-            let members = event.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
-            let comma: &[u8] = if members.trim_ascii_start().starts_with(b"}") { b"" } else { b"," };
-            let document = [&before, comma, members].concat();
-            match document.len() > self.limit {
-                true => self.documents.refuse(Fate::Refused(Reason::TooLarge)),
-                false => self.documents.add(&document),
-            }
-        }
+        self.before = before;
+        self.events = batch::events(&bytes, self.hook.webhook.events.as_deref())?;
         Ok(())
     }
+}
+
+fn fatal(status: StatusCode, reason: &str, counted: Reason) -> Fatal {
+    Fatal { status, reason: reason.to_owned(), counted }
 }
 
 #[derive(serde::Deserialize)]
@@ -222,26 +229,12 @@ struct Verification<'a> {
     challenge: std::borrow::Cow<'a, str>,
 }
 
-/// The objects in the list at a path.
-fn events(bytes: &[u8], path: &str) -> Result<Vec<Bytes>, String> {
-    let wrong = || format!("there is no list of objects at `{path}`");
-    let mut here: &RawValue = serde_json::from_slice(bytes).map_err(|_| wrong())?;
-    for part in path.split('.') {
-        let members: HashMap<String, &RawValue> = serde_json::from_str(here.get()).map_err(|_| wrong())?;
-        here = members.get(part).copied().ok_or_else(wrong)?;
-    }
-    let list: Vec<&RawValue> = serde_json::from_str(here.get()).map_err(|_| wrong())?;
-    let object = |event: &&RawValue| Bytes::copy_from_slice(event.get().as_bytes());
-    match list.iter().all(|event| event.get().starts_with('{')) {
-        true => Ok(list.iter().map(object).collect()),
-        false => Err(wrong()),
-    }
-}
-
 impl Sink for Delivery<'_> {
     fn take(&mut self, bytes: &[u8]) {
-        if self.bytes.len() + bytes.len() > self.limit {
-            return self.fail(StatusCode::PAYLOAD_TOO_LARGE, "the delivery is longer than the limit", Reason::TooLarge);
+        if self.bytes.len() + bytes.len() > MAX_DELIVERY {
+            let reason = "the delivery is longer than the limit";
+            self.fatal = Some(fatal(StatusCode::PAYLOAD_TOO_LARGE, reason, Reason::TooLarge));
+            return;
         }
         self.bytes.extend_from_slice(bytes);
     }
@@ -261,13 +254,27 @@ impl BodyCutter for Delivery<'_> {
             Err(refusal) => {
                 let (status, reason) = refusal.said();
                 tracing::warn!(webhook = self.hook.webhook.name, reason, "a delivery is refused");
-                self.fail(status, reason, Reason::Malformed);
+                self.fatal = Some(fatal(status, reason, Reason::Malformed));
             }
             Ok(()) => {
-                if let Err(reason) = self.unpack() {
-                    self.fail(StatusCode::BAD_REQUEST, &reason, Reason::Malformed);
+                self.fatal = self.open().err();
+                if self.fatal.is_some() {
+                    self.forget();
                 }
             }
         }
+    }
+
+    fn unpack(&mut self) -> bool {
+        for event in self.events.drain(..STEP.min(self.events.len())) {
+            let members = event.strip_prefix(b"{").unwrap_or_default();
+            let comma: &[u8] = if members.trim_ascii_start().starts_with(b"}") { b"" } else { b"," };
+            let document = [&self.before, comma, members].concat();
+            match document.len() > self.limit {
+                true => self.documents.refuse(Fate::Refused(Reason::TooLarge)),
+                false => self.documents.add(&document),
+            }
+        }
+        !self.events.is_empty()
     }
 }

@@ -573,6 +573,19 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_whose_compressed_stream_is_cut_off_is_not_answered() {
+        let mut encoder = GzEncoder::new(Vec::new(), Level::default());
+        encoder.write_all(&entry(1)).unwrap();
+        encoder.flush().unwrap();
+        let flushed = encoder.get_ref().clone();
+        let whole = encoder.finish().unwrap();
+        for cut in [&flushed[..], &whole[..whole.len() - 1], &whole[..whole.len() - 8]] {
+            let (_, reply, turn, next) = talk(&mut Fluent::new(1000, 10_000, None), &packed(cut, "c"), 1 << 20);
+            assert_eq!((reply.len(), turn.malformed, next), (0, 1, Next::Close));
+        }
+    }
+
+    #[test]
     fn garbage_is_refused() {
         let cut_off = packed(&entry(1)[..8], "c");
         let list = [&[0x92, 0xa1, b't', 0x91][..], &[0x92, 0x05, 0x07]].concat();

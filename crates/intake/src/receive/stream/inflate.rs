@@ -5,6 +5,8 @@ use std::io::Write;
 use bytes::BytesMut;
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 
+use crate::receive::deflate::ended;
+
 /// What one compressed part may become: more is a bomb.
 const MAX_INFLATED: u64 = 1 << 30;
 
@@ -71,7 +73,7 @@ impl Inflater {
     pub(super) fn finish(&mut self) -> Result<(), Damaged> {
         let before = self.output().len();
         let finished = match &mut self.decoder {
-            Decoder::Zlib(decoder) => decoder.try_finish(),
+            Decoder::Zlib(decoder) => ended(decoder),
             Decoder::Gzip(decoder) => decoder.try_finish(),
         };
         self.inflated += (self.output().len() - before) as u64;

@@ -329,6 +329,20 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_whose_compressed_stream_is_cut_off_is_not_answered() {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Level::default());
+        encoder.write_all(&json(1, "{}")).unwrap();
+        encoder.flush().unwrap();
+        let flushed = encoder.get_ref().clone();
+        let whole = encoder.finish().unwrap();
+        for cut in [&flushed[..], &whole[..whole.len() - 1], &whole[..whole.len() - 4]] {
+            let frame = [b"2C".as_slice(), &(cut.len() as u32).to_be_bytes(), cut].concat();
+            let (_, reply, turn, next) = talk(&[window(2), frame, json(2, "{}")].concat(), 1 << 20);
+            assert_eq!((reply.len(), turn.malformed, next), (0, 1, Next::Close));
+        }
+    }
+
+    #[test]
     fn garbage_is_refused() {
         let bomb = compressed(&[0; 100]);
         let nested = compressed(&compressed(&json(1, "{}")));

@@ -139,3 +139,39 @@ fn ended(code: u16, reason: &str) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn framed(compressed: u8, message: &[u8]) -> Vec<u8> {
+        [&[compressed][..], &(message.len() as u32).to_be_bytes(), message].concat()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn compressed_messages() {
+        // resource_logs { scope_logs { log_records { body { string_value: "x" } } } }
+        let message = b"\x0a\x09\x12\x07\x12\x05\x2a\x03\x0a\x01x";
+        let plain = unpack(&framed(0, message)).unwrap();
+        assert_eq!(plain.len(), 1);
+        let compressed = gzip(message);
+        assert_eq!(unpack(&framed(1, &compressed)).unwrap(), plain);
+        assert_eq!(unpack(&framed(1, &[gzip(&message[..4]), gzip(&message[4..])].concat())).unwrap(), plain);
+        for end in 0..compressed.len() {
+            assert!(unpack(&framed(1, &compressed[..end])).is_err(), "cut off after {end} bytes");
+        }
+        assert!(unpack(&framed(2, message)).is_err());
+        let bomb = gzip(&vec![0; MAX_MESSAGE + 1]);
+        assert!(unpack(&framed(1, &bomb)).unwrap_err().contains("larger than"));
+    }
+}
