@@ -18,6 +18,10 @@ pub struct Limits {
     /// A TLS handshake, an HTTP request's head, and the rest of a message that has begun must come
     /// within this time.
     pub message_time: Duration,
+    /// Connections beyond these that wait, unread, for one to end; more are closed at once.
+    pub connections_waiting: usize,
+    /// Of them from one peer address.
+    pub connections_waiting_per_peer: usize,
     /// A connection that sends nothing for this long is closed. Syslog clients keep theirs open for hours.
     pub idle: Duration,
     /// The whole body of an HTTP request must come within this time.
@@ -51,6 +55,8 @@ impl Default for Limits {
             document_bytes: 1 << 20,
             connections: 512,
             connections_per_peer: 128,
+            connections_waiting: 512,
+            connections_waiting_per_peer: 256,
             message_time: Duration::from_secs(30),
             idle: Duration::from_secs(24 * 3600),
             body_time: Duration::from_secs(300),

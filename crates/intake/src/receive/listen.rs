@@ -6,11 +6,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    time::Instant,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Counters, Limits, ReceiveError, connections::OpenConnections};
+use super::{Counters, Limits, ReceiveError, places::Places};
 
 /// After a failed `accept` (no file descriptors left) the listener rests.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -73,7 +74,11 @@ impl Listener {
 
     /// Accepts until shutdown, then waits until the connections have ended. A failing `accept` is retried.
     pub(crate) async fn run<S: Serve>(self, serve: Arc<S>, shutdown: CancellationToken) {
-        let open = OpenConnections::default();
+        let (connections, waiting) = {
+            let limits = serve.limits();
+            let connections = Places::new(limits.connections, limits.connections_per_peer);
+            (connections, Places::new(limits.connections_waiting, limits.connections_waiting_per_peer))
+        };
         let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
@@ -88,15 +93,29 @@ impl Listener {
                     continue;
                 }
             };
-            let limits = serve.limits();
-            let Some(place) = open.enter(peer.ip(), limits.connections, limits.connections_per_peer) else {
+            let place = connections.enter(peer.ip());
+            // Clients that open a connection for each record, and go without an answer, are many at a time.
+            let room = if place.is_none() { waiting.enter(peer.ip()) } else { None };
+            if place.is_none() && room.is_none() {
                 serve.counters().connections_refused.add(1);
                 continue;
-            };
-            serve.counters().connections.add(1);
+            }
             let (serve, acceptor, shutdown) = (serve.clone(), self.acceptor.clone(), shutdown.clone());
+            let connections = connections.clone();
             tasks.spawn(async move {
-                let _place = place;
+                let place = match place {
+                    Some(place) => Some(place),
+                    None => tokio::select! {
+                        () = shutdown.cancelled() => None,
+                        place = connections.enter_by(peer.ip(), Instant::now() + serve.limits().message_time) => place,
+                    },
+                };
+                drop(room);
+                let Some(_place) = place else {
+                    serve.counters().connections_refused.add(1);
+                    return;
+                };
+                serve.counters().connections.add(1);
                 if let End::TooSlow = connection(&*serve, stream, peer, acceptor, &shutdown).await {
                     serve.counters().connections_timed_out.add(1);
                 }

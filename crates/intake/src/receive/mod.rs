@@ -12,7 +12,6 @@
 //! [`tokio_util::sync::CancellationToken`] is cancelled.
 
 mod config;
-mod connections;
 mod counters;
 pub mod datagram;
 mod deflate;
@@ -27,6 +26,7 @@ mod json_text;
 mod limits;
 pub(crate) mod lines;
 mod listen;
+mod places;
 mod state_file;
 pub mod stream;
 pub mod tls;

@@ -109,7 +109,8 @@ async fn a_slow_sender_is_closed_and_others_are_served() {
 #[tokio::test]
 async fn connections_are_limited() {
     let folder = Folder::new();
-    let (address, _shutdown, _, config) = tcp(&folder, Limits { connections_per_peer: 2, ..Limits::default() }).await;
+    let limits = Limits { connections_per_peer: 2, connections_waiting: 0, ..Limits::default() };
+    let (address, _shutdown, _, config) = tcp(&folder, limits).await;
     let mut first = TcpStream::connect(address).await.unwrap();
     first.write_all(b"<13>first\n").await.unwrap();
     let _second = TcpStream::connect(address).await.unwrap();
@@ -125,6 +126,30 @@ async fn connections_are_limited() {
     let mut fourth = TcpStream::connect(address).await.unwrap();
     fourth.write_all(b"<13>fourth\n").await.unwrap();
     folder.until("the fourth", |folder| folder.stored(TCP) == 2).await;
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_a_place() {
+    let folder = Folder::new();
+    let limits = Limits { connections_per_peer: 1, connections_waiting_per_peer: 2, ..Limits::default() };
+    let (address, _shutdown, _, config) = tcp(&folder, limits).await;
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(b"<13>first\n").await.unwrap();
+    folder.until("the first", |folder| folder.stored(TCP) == 1).await;
+    for name in ["second", "third"] {
+        let mut waiting = TcpStream::connect(address).await.unwrap();
+        // It says what it has to say and goes.
+        waiting.write_all(format!("<13>{name}\n").as_bytes()).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!((folder.stored(TCP), config.counters.snapshot().connections), (1, 1));
+    let mut fourth = TcpStream::connect(address).await.unwrap();
+    let closed = tokio::time::timeout(Duration::from_secs(2), fourth.read(&mut [0; 1])).await.unwrap();
+    assert!(matches!(closed, Ok(0) | Err(_)));
+    assert_eq!(config.counters.snapshot().connections_refused, 1);
+    drop(first);
+    folder.until("those that waited", |folder| folder.stored(TCP) == 3).await;
+    assert_eq!(folder.texts(TCP), ["<13>first", "<13>second", "<13>third"]);
 }
 
 /// A full spool makes the receiver stop reading; releasing it lets everything through, in order.

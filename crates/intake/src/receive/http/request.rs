@@ -21,8 +21,8 @@ use super::{
     documents::{Documents, Fate},
 };
 use crate::receive::{
-    connections::{OpenConnections, Place},
     deliver::Peers,
+    places::{Place, Places},
 };
 
 /// Portions of one request that may be on their way to the disk.
@@ -43,21 +43,18 @@ pub(super) struct Shared {
     pub(super) peers: Peers,
     spool: Spool,
     /// Requests whose bodies are being read.
-    reading: OpenConnections,
+    reading: Places,
     /// Requests whose documents are stored and shall come further.
-    waiting: OpenConnections,
+    waiting: Places,
 }
 
 impl Shared {
     pub(super) fn new(spool: Spool, receiver: &'static str, options: Options) -> Arc<Shared> {
         let peers = Peers::new(spool.clone(), receiver, options.parser.as_deref());
-        Arc::new(Shared {
-            options,
-            peers,
-            spool,
-            reading: OpenConnections::default(),
-            waiting: OpenConnections::default(),
-        })
+        let limits = &options.limits;
+        let reading = Places::new(limits.requests, limits.requests_per_peer);
+        let waiting = Places::new(limits.waiting, limits.waiting_per_peer);
+        Arc::new(Shared { options, peers, spool, reading, waiting })
     }
 
     pub(super) fn peer_source(&self, peer: Option<SocketAddr>) -> Result<Arc<Source>, Refused> {
@@ -82,8 +79,7 @@ impl Shared {
 
     /// A place among the requests that are read at a time, if there is one for this peer.
     pub(super) fn enter(&self, peer: Option<SocketAddr>) -> Result<Place, &'static str> {
-        let limits = &self.options.limits;
-        let place = self.reading.enter(address(peer), limits.requests, limits.requests_per_peer);
+        let place = self.reading.enter(address(peer));
         place.ok_or_else(|| self.too_many())
     }
 
@@ -110,7 +106,7 @@ impl Shared {
         let Some(acknowledge) = self.options.acknowledge.as_ref().filter(|_| level > Level::Stored) else {
             return Some(Level::Stored);
         };
-        let Some(_waiting) = self.waiting.enter(place.peer(), limits.waiting, limits.waiting_per_peer) else {
+        let Some(_waiting) = self.waiting.enter(place.peer()) else {
             return Some(Level::Stored);
         };
         // Whoever waits keeps nobody from being read.
@@ -129,7 +125,7 @@ impl Shared {
     pub(super) async fn admit_patiently(&self, peer: Option<SocketAddr>) -> Result<(Place, Arc<Source>), String> {
         let limits = &self.options.limits;
         let deadline = Instant::now() + limits.acknowledge_time;
-        let place = self.reading.enter_by(address(peer), limits.requests, limits.requests_per_peer, deadline).await;
+        let place = self.reading.enter_by(address(peer), deadline).await;
         let place = place.ok_or_else(|| self.too_many())?;
         let source = self.peer_source(peer).map_err(|refused| refused.to_string())?;
         Ok((place, source))

@@ -31,9 +31,9 @@ use super::{
     request::{self, BodyCutter, Fatal, Shared},
 };
 use crate::receive::{
-    connections::Place,
     json_elements::{Element, Elements, Layout},
     lines::{Line, Lines},
+    places::Place,
 };
 
 /// Channels whose acknowledgements are remembered.
