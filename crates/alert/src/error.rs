@@ -1,38 +1,11 @@
-use std::path::PathBuf;
-
 use crate::{AlertId, State};
 
 /// Why the alert file could not be opened, read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AlertError {
-    /// The file was written by a newer Vedette.
-    #[error(
-        "{path}: alert file version {found} is newer than the {known} this Vedette knows; use the newer Vedette or restore a backup"
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The version it says.
-        found: i64,
-        /// The newest version this code knows.
-        known: i64,
-    },
-    /// The file is some other program's database.
-    #[error("{path}: not an alert file of Vedette (application id {found:#x})")]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// SQLite's `application_id` found in it.
-        found: i32,
-    },
-    /// The file could not be opened or created.
-    #[error("{path}: {source}")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    /// The file could not be opened: another program's, a newer Vedette's, or the system refuses.
+    #[error(transparent)]
+    File(#[from] vedette_statefile::OpenError),
     /// SQLite refused.
     #[error("alert file: {0}")]
     Sqlite(#[from] rusqlite::Error),

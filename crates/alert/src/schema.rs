@@ -1,21 +1,23 @@
-//! The file: opening, versions, transactions.
+//! The file: its tables, transactions on them.
 
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction};
+use vedette_statefile::{Format, StateFile};
 
 use crate::AlertError;
 
-/// `VAlt`, so that `file` and we can tell whose database it is.
-const APPLICATION_ID: i32 = 0x5641_6c74;
-const VERSION: i64 = 2;
+const FORMAT: Format = Format {
+    what: "an alert file",
+    application_id: 0x5641_6c74, // `VAlt`
+    versions: &[CREATE, ADD_EXCEPTIONS],
+};
 
 const CREATE: &str = "
 CREATE TABLE alerts (
@@ -106,9 +108,9 @@ pub struct Alerts {
 
 #[derive(Debug)]
 struct Shared {
-    write: Option<Mutex<Connection>>,
+    write: Option<StateFile>,
     /// Readers do not wait for the recorder. In memory there is only one connection.
-    read: Option<Mutex<Connection>>,
+    read: Option<StateFile>,
     revision: AtomicU64,
 }
 
@@ -118,14 +120,7 @@ impl Alerts {
     /// # Errors
     /// If it cannot be opened, is not an alert file, or was written by a newer Vedette.
     pub fn open(path: &Path) -> Result<Self, AlertError> {
-        create_private(path).map_err(|source| AlertError::Open { path: path.to_owned(), source })?;
-        let mut write = Connection::open(path)?;
-        write.busy_timeout(Duration::from_secs(5))?;
-        check_file(&write, path)?;
-        write.pragma_update(None, "journal_mode", "WAL")?;
-        prepare(&mut write)?;
-        let read = open_read(path)?;
-        Self::over(Some(write), Some(read))
+        Self::over(Some(FORMAT.open(path)?), Some(FORMAT.open_read_only(path)?))
     }
 
     /// Opens an existing file for reading, beside a server that writes it or without one.
@@ -133,10 +128,7 @@ impl Alerts {
     /// # Errors
     /// As [`open`](Self::open), and if there is no file.
     pub fn open_read_only(path: &Path) -> Result<Self, AlertError> {
-        std::fs::metadata(path).map_err(|source| AlertError::Open { path: path.to_owned(), source })?;
-        let read = open_read(path)?;
-        check_file(&read, path)?;
-        Self::over(None, Some(read))
+        Self::over(None, Some(FORMAT.open_read_only(path)?))
     }
 
     /// Alerts that are gone with the last clone; for tests and offline runs.
@@ -144,19 +136,11 @@ impl Alerts {
     /// # Errors
     /// If SQLite cannot start.
     pub fn in_memory() -> Result<Self, AlertError> {
-        let mut write = Connection::open_in_memory()?;
-        prepare(&mut write)?;
-        Self::over(Some(write), None)
+        Self::over(Some(FORMAT.in_memory()?), None)
     }
 
-    fn over(write: Option<Connection>, read: Option<Connection>) -> Result<Self, AlertError> {
-        let alerts = Alerts {
-            shared: Arc::new(Shared {
-                write: write.map(Mutex::new),
-                read: read.map(Mutex::new),
-                revision: AtomicU64::new(0),
-            }),
-        };
+    fn over(write: Option<StateFile>, read: Option<StateFile>) -> Result<Self, AlertError> {
+        let alerts = Alerts { shared: Arc::new(Shared { write, read, revision: AtomicU64::new(0) }) };
         let revision = alerts.read(|db| Ok(db.query_row("SELECT last FROM revision", [], |row| row.get(0))?))?;
         alerts.set_revision(revision);
         Ok(alerts)
@@ -168,86 +152,36 @@ impl Alerts {
     }
 
     fn set_revision(&self, revision: i64) {
-        self.shared.revision.store(revision.unsigned_abs(), Ordering::Release);
+        // Of two writers the later one may be here first.
+        self.shared.revision.fetch_max(revision.unsigned_abs(), Ordering::AcqRel);
     }
 
     /// Runs `f` in one transaction: all of it is durable when this returns `Ok`, none of it otherwise.
     pub(crate) fn write<T>(&self, f: impl FnOnce(&Writing<'_>) -> Result<T, AlertError>) -> Result<T, AlertError> {
-        let mut db = lock(self.shared.write.as_ref().ok_or(AlertError::ReadOnly)?);
-        let writing = Writing { tx: db.transaction_with_behavior(TransactionBehavior::Immediate)? };
-        let done = f(&writing)?;
-        let revision: i64 = writing.tx.query_row("SELECT last FROM revision", [], |row| row.get(0))?;
-        writing.tx.commit()?;
+        let file = self.shared.write.as_ref().ok_or(AlertError::ReadOnly)?;
+        let (done, revision) = file.write(|tx| {
+            let done = f(&Writing { tx })?;
+            let revision: i64 = tx.query_row("SELECT last FROM revision", [], |row| row.get(0))?;
+            Ok::<_, AlertError>((done, revision))
+        })?;
         self.set_revision(revision);
         Ok(done)
     }
 
     /// Runs `f` on one consistent view.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, AlertError>) -> Result<T, AlertError> {
-        let db = self.shared.read.as_ref().or(self.shared.write.as_ref());
-        let mut db = lock(db.expect("every constructor gives at least one connection"));
-        let tx = db.transaction()?;
-        f(&tx)
+        let file = self.shared.read.as_ref().or(self.shared.write.as_ref());
+        file.expect("every constructor gives at least one file").read(f)
     }
 }
 
 /// A transaction that gives out revisions.
 pub(crate) struct Writing<'a> {
-    pub(crate) tx: Transaction<'a>,
+    pub(crate) tx: &'a Transaction<'a>,
 }
 
 impl Writing<'_> {
     pub(crate) fn next_revision(&self) -> Result<i64, AlertError> {
         Ok(self.tx.query_row("UPDATE revision SET last = last + 1 RETURNING last", [], |row| row.get(0))?)
     }
-}
-
-fn lock(db: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    // A panic while it was held rolled its transaction back; the connection is whole.
-    db.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
-}
-
-fn open_read(path: &Path) -> Result<Connection, AlertError> {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    db.busy_timeout(Duration::from_secs(5))?;
-    Ok(db)
-}
-
-/// Refuses before anything is written.
-fn check_file(db: &Connection, path: &Path) -> Result<(), AlertError> {
-    let found: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if found != APPLICATION_ID && (found != 0 || tables > 0) {
-        return Err(AlertError::Foreign { path: path.to_owned(), found });
-    }
-    if version > VERSION {
-        return Err(AlertError::Newer { path: path.to_owned(), found: version, known: VERSION });
-    }
-    Ok(())
-}
-
-fn prepare(db: &mut Connection) -> Result<(), AlertError> {
-    db.pragma_update(None, "synchronous", "FULL")?;
-    db.pragma_update(None, "foreign_keys", true)?;
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        tx.execute_batch(CREATE)?;
-        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-    }
-    if version < 2 {
-        tx.execute_batch(ADD_EXCEPTIONS)?;
-    }
-    tx.pragma_update(None, "user_version", VERSION)?;
-    tx.commit()?;
-    Ok(())
 }

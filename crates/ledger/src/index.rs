@@ -1,4 +1,5 @@
-//! Where in the log a source's batches are. Derived from the entries: if it is lost it is made again.
+//! Where in the log a source's batches are. Derived from the entries: if it is lost it is made again. So it is no
+//! `vedette_statefile::Format`: whatever else is in its place is replaced instead of refused or migrated.
 
 use std::path::Path;
 

@@ -1,20 +1,18 @@
 //! Searches that people keep.
 
-use std::{
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use vedette_event::Time;
+use vedette_statefile::{Format, StateFile};
 
 use crate::Language;
 
-/// `VSrc`.
-const APPLICATION_ID: i32 = 0x5653_7263;
-const VERSION: i64 = 1;
+const FORMAT: Format = Format {
+    what: "a file of saved searches",
+    application_id: 0x5653_7263, // `VSrc`
+    versions: &[CREATE],
+};
 const CREATE: &str = "
 CREATE TABLE searches (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -66,12 +64,9 @@ pub enum SearchesError {
     /// There is none.
     #[error("there is no saved search {0}")]
     Unknown(i64),
-    /// The file is not ours, or was written by a newer Vedette.
-    #[error("the file of saved searches is another program's, or a newer Vedette's")]
-    Foreign,
-    /// The file could not be opened or created.
-    #[error("the file of saved searches: {0}")]
-    Open(#[from] std::io::Error),
+    /// The file could not be opened: another program's, a newer Vedette's, or the system refuses.
+    #[error(transparent)]
+    File(#[from] vedette_statefile::OpenError),
     /// SQLite refused.
     #[error("the file of saved searches: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -79,7 +74,7 @@ pub enum SearchesError {
 
 /// The file of saved searches. Cheap to clone; calls block on the disk.
 #[derive(Clone, Debug)]
-pub struct Searches(Arc<Mutex<Connection>>);
+pub struct Searches(Arc<StateFile>);
 
 impl Searches {
     /// Opens the file, creating it (readable by its owner only) if there is none.
@@ -87,25 +82,7 @@ impl Searches {
     /// # Errors
     /// If it cannot be opened, is not ours, or was written by a newer Vedette.
     pub fn open(path: &Path) -> Result<Self, SearchesError> {
-        std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let mut db = Connection::open(path)?;
-        db.busy_timeout(Duration::from_secs(5))?;
-        let found: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if found != APPLICATION_ID && (found != 0 || tables > 0) || version > VERSION {
-            return Err(SearchesError::Foreign);
-        }
-        db.pragma_update(None, "journal_mode", "WAL")?;
-        db.pragma_update(None, "synchronous", "FULL")?;
-        if version == 0 {
-            let tx = db.transaction()?;
-            tx.execute_batch(CREATE)?;
-            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
-            tx.commit()?;
-        }
-        Ok(Searches(Arc::new(Mutex::new(db))))
+        Ok(Searches(Arc::new(FORMAT.open(path)?)))
     }
 
     /// Every saved search, by name.
@@ -113,10 +90,11 @@ impl Searches {
     /// # Errors
     /// If the file cannot be read.
     pub fn list(&self) -> Result<Vec<SavedSearch>, SearchesError> {
-        let db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows = db.prepare_cached(&format!("SELECT {COLUMNS} FROM searches ORDER BY lower(name), id"))?;
-        let rows = rows.query_map([], saved)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        self.0.read(|db| {
+            let mut rows = db.prepare_cached(&format!("SELECT {COLUMNS} FROM searches ORDER BY lower(name), id"))?;
+            let rows = rows.query_map([], saved)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 
     /// Keeps a search.
@@ -125,16 +103,18 @@ impl Searches {
     /// If it is not of the form, or the file cannot be written.
     pub fn add(&self, search: &Search, owner: &str, now: Time) -> Result<SavedSearch, SearchesError> {
         search.check()?;
-        let db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count: i64 = db.query_row("SELECT count(*) FROM searches", [], |row| row.get(0))?;
-        if count >= MAX_SEARCHES {
-            return Err(SearchesError::Refused(format!("there are {MAX_SEARCHES} saved searches; delete some first")));
-        }
         let insert = "INSERT INTO searches (name, query, language, columns, owner, changed) VALUES (?, ?, ?, ?, ?, ?)";
         let columns = columns(search);
         let Search { name, query, language, .. } = search;
-        db.execute(insert, params![name.trim(), query, language.as_str(), columns, owner, now.micros()])?;
-        get(&db, db.last_insert_rowid())
+        self.0.write(|tx| {
+            let count: i64 = tx.query_row("SELECT count(*) FROM searches", [], |row| row.get(0))?;
+            if count >= MAX_SEARCHES {
+                let why = format!("there are {MAX_SEARCHES} saved searches; delete some first");
+                return Err(SearchesError::Refused(why));
+            }
+            tx.execute(insert, params![name.trim(), query, language.as_str(), columns, owner, now.micros()])?;
+            get(tx, tx.last_insert_rowid())
+        })
     }
 
     /// Changes a search that is kept.
@@ -143,12 +123,13 @@ impl Searches {
     /// As [`add`](Self::add); also if there is none of this number.
     pub fn change(&self, id: i64, search: &Search, now: Time) -> Result<SavedSearch, SearchesError> {
         search.check()?;
-        let db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let update = "UPDATE searches SET name = ?, query = ?, language = ?, columns = ?, changed = ? WHERE id = ?";
         let columns = columns(search);
         let Search { name, query, language, .. } = search;
-        db.execute(update, params![name.trim(), query, language.as_str(), columns, now.micros(), id])?;
-        get(&db, id)
+        self.0.write(|tx| {
+            tx.execute(update, params![name.trim(), query, language.as_str(), columns, now.micros(), id])?;
+            get(tx, id)
+        })
     }
 
     /// Keeps a search no more.
@@ -156,11 +137,10 @@ impl Searches {
     /// # Errors
     /// If there is none of this number, or the file cannot be written.
     pub fn remove(&self, id: i64) -> Result<(), SearchesError> {
-        let db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match db.execute("DELETE FROM searches WHERE id = ?", [id])? {
+        self.0.write(|tx| match tx.execute("DELETE FROM searches WHERE id = ?", [id])? {
             0 => Err(SearchesError::Unknown(id)),
             _ => Ok(()),
-        }
+        })
     }
 }
 

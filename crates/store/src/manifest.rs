@@ -1,4 +1,8 @@
 //! The manifest: which segments the store consists of, and up to where each source is sealed. SQLite.
+//!
+//! It opens its file itself instead of as a `vedette_statefile::Format`: a new file is made in the shape of its version and
+//! not by all the steps that led there, it is read without leaving anything beside it, an empty one is read as none, and
+//! what is wrong with it is said like what is wrong with any other file of the store.
 
 use std::{
     collections::BTreeMap,

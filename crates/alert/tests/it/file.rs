@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use vedette_alert::{AlertError, AlertId, Alerts, Verdict};
 use vedette_event::Time;
+use vedette_statefile::OpenError;
 
 use crate::support::{all, finding, record};
 
@@ -73,28 +74,36 @@ fn a_failing_batch_leaves_nothing_behind() {
 }
 
 #[test]
-fn newer_foreign_and_missing_files_are_refused() {
+fn newer_and_foreign_files_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("alerts.db");
     drop(Alerts::open(&path).unwrap());
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     for open in [Alerts::open, Alerts::open_read_only] {
         let error = open(&path).unwrap_err();
-        assert!(matches!(error, AlertError::Newer { found: 99, .. }), "{error}");
+        assert!(matches!(error, AlertError::File(OpenError::Newer { found: 99, .. })), "{error}");
         assert!(error.to_string().contains("newer"), "{error}");
     }
 
     let other = dir.path().join("other.db");
     rusqlite::Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
-    assert!(matches!(Alerts::open(&other).unwrap_err(), AlertError::Foreign { .. }));
+    assert!(matches!(Alerts::open(&other).unwrap_err(), AlertError::File(OpenError::Foreign { .. })));
+}
 
-    let text = dir.path().join("text.db");
-    std::fs::write(&text, "this is not a database, it is a text of some length".repeat(100)).unwrap();
-    assert!(Alerts::open(&text).unwrap_err().to_string().contains("not a database"));
+#[test]
+fn a_file_from_before_exceptions_has_them_after_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.db");
+    let alerts = Alerts::open(&path).unwrap();
+    record(&alerts, &[finding("a", "1", 1)], 10);
+    let before = (all(&alerts), alerts.revision());
+    drop(alerts);
+    let first = "DROP TABLE exceptions; DROP TABLE hidden; PRAGMA user_version = 1";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(first).unwrap();
 
-    let missing = dir.path().join("missing.db");
-    assert!(Alerts::open_read_only(&missing).unwrap_err().to_string().contains("missing.db"));
-    assert!(!missing.exists());
+    let alerts = Alerts::open(&path).unwrap();
+    assert_eq!((all(&alerts), alerts.revision()), before);
+    assert_eq!(alerts.exceptions().unwrap(), []);
 }
 
 #[test]

@@ -1,18 +1,17 @@
-//! The file: opening, versions, transactions.
+//! The file: its tables, transactions on them.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, params};
+use vedette_statefile::{Format, StateFile};
 
 use crate::NotifyError;
 
-/// `VNot`, so that `file` and we can tell whose database it is.
-const APPLICATION_ID: i32 = 0x564e_6f74;
-const VERSION: i64 = 1;
+const FORMAT: Format = Format {
+    what: "a notification file",
+    application_id: 0x564e_6f74, // `VNot`
+    versions: &[CREATE],
+};
 
 const CREATE: &str = "
 -- A notice for a channel: waiting, or given up (dead).
@@ -79,49 +78,34 @@ CREATE INDEX followed_by_time ON followed(changed);
 /// The notification file. Cheap to clone; every clone works on the same file.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
-    db: Arc<Mutex<Connection>>,
+    file: Arc<StateFile>,
 }
 
 impl Queue {
     /// Opens the file, creating it (readable by its owner only) if there is none.
     pub fn open(path: &Path) -> Result<Queue, NotifyError> {
-        create_private(path).map_err(|source| NotifyError::Open { path: path.to_owned(), source })?;
-        let mut db = Connection::open(path)?;
-        db.busy_timeout(Duration::from_secs(5))?;
-        check_file(&db, path)?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
-        prepare(&mut db)?;
-        Ok(Queue { db: Arc::new(Mutex::new(db)) })
+        Ok(Queue { file: Arc::new(FORMAT.open(path)?) })
     }
 
     #[cfg(test)]
     pub fn in_memory() -> Result<Queue, NotifyError> {
-        let mut db = Connection::open_in_memory()?;
-        prepare(&mut db)?;
-        Ok(Queue { db: Arc::new(Mutex::new(db)) })
+        Ok(Queue { file: Arc::new(FORMAT.in_memory()?) })
     }
 
     /// Runs `f` in one transaction: all of it is durable when this returns `Ok`, none of it otherwise.
     pub(super) fn write<T>(&self, f: impl FnOnce(&Writing<'_>) -> Result<T, NotifyError>) -> Result<T, NotifyError> {
-        // A panic while it was held rolled its transaction back; the connection is whole.
-        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        let writing = Writing { tx: db.transaction_with_behavior(TransactionBehavior::Immediate)? };
-        let done = f(&writing)?;
-        writing.tx.commit()?;
-        Ok(done)
+        self.file.write(|tx| f(&Writing { tx }))
     }
 
     /// Runs `f` on one consistent view.
     pub(super) fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, NotifyError>) -> Result<T, NotifyError> {
-        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        let tx = db.transaction()?;
-        f(&tx)
+        self.file.read(f)
     }
 }
 
 /// A transaction that counts.
 pub(super) struct Writing<'a> {
-    pub tx: Transaction<'a>,
+    pub tx: &'a Transaction<'a>,
 }
 
 impl Writing<'_> {
@@ -139,39 +123,4 @@ impl Writing<'_> {
 /// A number that is never negative.
 pub(super) fn number(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
-}
-
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
-}
-
-/// Refuses before anything is written.
-fn check_file(db: &Connection, path: &Path) -> Result<(), NotifyError> {
-    let found: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if found != APPLICATION_ID && (found != 0 || tables > 0) {
-        return Err(NotifyError::Foreign { path: path.to_owned(), found });
-    }
-    if version > VERSION {
-        return Err(NotifyError::Newer { path: path.to_owned(), found: version, known: VERSION });
-    }
-    Ok(())
-}
-
-fn prepare(db: &mut Connection) -> Result<(), NotifyError> {
-    db.pragma_update(None, "synchronous", "FULL")?;
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        tx.execute_batch(CREATE)?;
-        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-        tx.pragma_update(None, "user_version", VERSION)?;
-    }
-    tx.commit()?;
-    Ok(())
 }

@@ -1,18 +1,17 @@
 //! The file.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction};
+use vedette_statefile::{Format, StateFile};
 
 use super::{AccountError, Throttle};
 
-/// `VUsr`.
-const APPLICATION_ID: i32 = 0x5655_7372;
-const VERSION: i64 = 1;
+const FORMAT: Format = Format {
+    what: "an account file",
+    application_id: 0x5655_7372, // `VUsr`
+    versions: &[CREATE],
+};
 
 const CREATE: &str = "
 CREATE TABLE users (
@@ -51,7 +50,7 @@ CREATE TABLE tokens (
 /// The account file. Cheap to clone. Calls block: on the disk, and those that take a password for a tenth of a second.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    db: Arc<Mutex<Connection>>,
+    file: Arc<StateFile>,
     pub(super) throttle: Arc<Throttle>,
 }
 
@@ -61,23 +60,7 @@ impl Accounts {
     /// # Errors
     /// If it cannot be opened, is not an account file, or was written by a newer Vedette.
     pub fn open(path: &Path) -> Result<Self, AccountError> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let open =
-            std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        open.map_err(|source| AccountError::Open { path: path.to_owned(), source })?;
-        let db = Connection::open(path)?;
-        db.busy_timeout(Duration::from_secs(5))?;
-        let found: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if found != APPLICATION_ID && (found != 0 || tables > 0) {
-            return Err(AccountError::Foreign { path: path.to_owned() });
-        }
-        if version > VERSION {
-            return Err(AccountError::Newer { path: path.to_owned(), found: version, known: VERSION });
-        }
-        db.pragma_update(None, "journal_mode", "WAL")?;
-        Self::over(db)
+        Self::over(FORMAT.open(path)?)
     }
 
     /// Accounts that are gone with the last clone; for tests.
@@ -85,23 +68,13 @@ impl Accounts {
     /// # Errors
     /// If SQLite cannot start.
     pub fn in_memory() -> Result<Self, AccountError> {
-        Self::over(Connection::open_in_memory()?)
+        Self::over(FORMAT.in_memory()?)
     }
 
-    fn over(mut db: Connection) -> Result<Self, AccountError> {
-        db.pragma_update(None, "synchronous", "FULL")?;
-        db.pragma_update(None, "foreign_keys", true)?;
+    fn over(file: StateFile) -> Result<Self, AccountError> {
         // Secrets are hashed, but what is deleted should be gone all the same.
-        db.pragma_update(None, "secure_delete", true)?;
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version == 0 {
-            tx.execute_batch(CREATE)?;
-            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
-        }
-        tx.commit()?;
-        Ok(Accounts { db: Arc::new(Mutex::new(db)), throttle: Arc::default() })
+        file.connection().pragma_update(None, "secure_delete", true)?;
+        Ok(Accounts { file: Arc::new(file), throttle: Arc::default() })
     }
 
     /// Runs `f` in one transaction; nothing of it remains if it fails.
@@ -109,15 +82,11 @@ impl Accounts {
         &self,
         f: impl FnOnce(&Transaction<'_>) -> Result<T, AccountError>,
     ) -> Result<T, AccountError> {
-        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = f(&tx)?;
-        tx.commit()?;
-        Ok(done)
+        self.file.write(f)
     }
 
     /// Runs `f`, which only reads.
     pub(super) fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, AccountError>) -> Result<T, AccountError> {
-        f(&self.db.lock().unwrap_or_else(PoisonError::into_inner))
+        self.file.read(f)
     }
 }

@@ -14,8 +14,6 @@ mod throttle;
 mod tokens;
 mod users;
 
-use std::path::PathBuf;
-
 pub use file::Accounts;
 pub use links::{LINK_HOURS, Link};
 pub use password::MIN_PASSWORD;
@@ -30,30 +28,9 @@ pub(crate) use users::is_name;
 /// Why an account, link, session or token was not made or not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    /// The file was written by a newer Vedette.
-    #[error("{path}: account file version {found} is newer than the {known} this Vedette knows")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The version it says.
-        found: i64,
-        /// The newest version this code knows.
-        known: i64,
-    },
-    /// The file is some other program's database.
-    #[error("{path}: not an account file of Vedette")]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file could not be opened or created.
-    #[error("{path}: {source}")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    /// The file could not be opened: another program's, a newer Vedette's, or the system refuses.
+    #[error(transparent)]
+    File(#[from] vedette_statefile::OpenError),
     /// SQLite refused.
     #[error("account file: {0}")]
     Sqlite(#[from] rusqlite::Error),
