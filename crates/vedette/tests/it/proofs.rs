@@ -205,7 +205,14 @@ impl Stolen {
 }
 
 /// Where the damage should be found: a source's event, or nothing in particular.
-type Place = Option<(u32, u64)>;
+type Place = Option<Batch>;
+
+/// A batch by its first event, and by its entry in the log if that was what was changed.
+struct Batch {
+    source: u32,
+    first_seq: u64,
+    entry: Option<u64>,
+}
 
 /// A way to change a folder. It is told of the folder as it was, and says where it changed something, if that can be
 /// said in events.
@@ -215,8 +222,8 @@ fn manifest(dir: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(dir.join("store/manifest.sqlite")).expect("a database")
 }
 
-fn first_event(batch: &BatchRecord) -> Place {
-    Some((batch.source, batch.first_seq))
+fn place(batch: &BatchRecord, entry: usize) -> Place {
+    Some(Batch { source: batch.source, first_seq: batch.first_seq, entry: Some(entry as u64) })
 }
 
 /// Takes the log apart, changes it at one of its batches, and signs what comes out.
@@ -226,7 +233,7 @@ fn rewrite(dir: &Path, random: &mut Random, change: impl FnOnce(&mut Stolen, usi
     let batch = log.batch(index).expect("a batch");
     change(&mut log, index, random);
     log.write(dir);
-    first_event(&batch)
+    place(&batch, index)
 }
 
 const DELETE_BATCH: &str = "delete a batch from the log, with its key";
@@ -354,7 +361,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         let id = random.choose(&ids);
         let place = manifest
             .query_row("SELECT source, first_seq FROM runs WHERE segment = ?", [id], |row| {
-                Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))
+                Ok(Batch { source: row.get(0)?, first_seq: row.get::<_, i64>(1)? as u64, entry: None })
             })
             .expect("a run");
         manifest.execute("DELETE FROM runs WHERE segment = ?", [id]).expect("deleted");
@@ -412,7 +419,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         let batch = log.batch(one).expect("a batch");
         log.entries.swap(one, other);
         log.write(dir);
-        first_event(&batch)
+        place(&batch, one)
     }),
     ("give a batch to another source, with the log's key", |dir, random| {
         rewrite(dir, random, |log, index, _| {
@@ -439,7 +446,7 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         let batch = log.batch(keep).expect("a batch");
         log.entries.truncate(keep);
         log.write(dir);
-        first_event(&batch)
+        place(&batch, keep)
     }),
 ];
 
@@ -469,9 +476,11 @@ fn verify(dir: &Path) -> Report {
     vedette_verify::verify(dir, &Policy::default(), false, &mut |_| {})
 }
 
-/// Whether a problem names the events' batch, or its entry or file.
-fn names(problem: &Problem, place: (u32, u64)) -> bool {
-    problem.source == Some(place.0) && problem.events.is_some_and(|(first, last)| first <= place.1 && place.1 <= last)
+/// Whether a problem names the batch, by events or by its entry: one that was given away is known by its entry alone.
+fn names(problem: &Problem, place: &Batch) -> bool {
+    let is_among = |(first, last)| first <= place.first_seq && place.first_seq <= last;
+    problem.source == Some(place.source) && problem.events.is_some_and(is_among)
+        || place.entry.is_some() && problem.entry == place.entry
 }
 
 #[test]
@@ -511,7 +520,7 @@ fn every_change_of_a_data_folder_is_found() {
             }
             if let Some(place) = place.filter(|_| !is_waiting) {
                 with_place += 1;
-                placed += u32::from(report.problems.iter().any(|problem| names(problem, place)));
+                placed += u32::from(report.problems.iter().any(|problem| names(problem, &place)));
             }
             fs::remove_dir_all(&changed).expect("the copy goes");
         }
