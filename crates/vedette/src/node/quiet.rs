@@ -17,7 +17,7 @@ use vedette_spool::Spool;
 use super::{findings, journal::SelfJournal, whole_file};
 
 /// In the data folder.
-const FILE: &str = "rhythms.json";
+pub const FILE: &str = "rhythms.json";
 const RULE: &str = "vedette.quiet-source";
 /// How often what was learnt is written down; what is lost with a crash is learnt again.
 const SAVE_EVERY: i64 = 60 * 1_000_000;

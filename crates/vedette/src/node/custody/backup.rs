@@ -14,16 +14,25 @@ use vedette_server::{Action, CustodyError};
 use super::{Keeper, Result, failed};
 use crate::node::{
     ledger::{LEDGER, SEALER},
-    own_parsers, rules, settings,
+    own_parsers, quiet, rules, settings,
 };
 
 /// What is copied as it is, where it is there.
-const FILES: [&str; 7] =
-    ["cert.pem", "key.pem", "configuration.path", settings::FILE, "erasing", "journald.cursor", "files.checkpoint"];
+const FILES: [&str; 9] = [
+    "cert.pem",
+    "key.pem",
+    "configuration.path",
+    settings::FILE,
+    rules::DISABLED,
+    quiet::FILE,
+    "erasing",
+    "journald.cursor",
+    "files.checkpoint",
+];
 /// Folders of files that people wrote.
 const FOLDERS: [&str; 2] = [rules::OWN, own_parsers::OWN];
 /// Databases.
-const DATABASES: [&str; 3] = ["alerts.db", "users.db", "searches.db"];
+const DATABASES: [&str; 4] = ["alerts.db", "notify.db", "users.db", "searches.db"];
 
 impl Keeper {
     pub(super) fn back_up_to(&self, to: &Path, keys: &Path, action: Action) -> Result<u64> {
