@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs::File,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,7 +12,10 @@ use arrow::{
     array::{AsArray, RecordBatch},
     datatypes::{Int64Type, TimestampMicrosecondType, UInt32Type, UInt64Type},
 };
-use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{
+    ProjectionMask,
+    arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
+};
 use rusqlite::{Connection, OpenFlags};
 use vedette_ledger::{
     Hash,
@@ -103,7 +107,9 @@ pub(crate) fn check(
             open: None,
             runs: BTreeMap::new(),
         };
-        match reader.read(&path) {
+        // The reader of Parquet is not ours, and damaged files have made it panic: then too, only this file is lost.
+        let read = panic::catch_unwind(AssertUnwindSafe(|| reader.read(&path)));
+        match read.unwrap_or_else(|_| Err("it is damaged so that it cannot be read at all".into())) {
             Ok(()) => {
                 let runs = std::mem::take(&mut reader.runs);
                 let mut stated: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
@@ -320,7 +326,10 @@ struct Rows<'a, 'b> {
 impl Rows<'_, '_> {
     fn read(&mut self, path: &Path) -> Result<(), String> {
         let file = File::open(path).map_err(|error| error.to_string())?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
+        // Parquet's own types say enough; the Arrow schema beside them is one more thing that can be damaged.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(|error| error.to_string())?;
         // Their names have dots in them, which are no paths.
         let roots = COLUMNS.iter().filter_map(|name| builder.schema().index_of(name).ok()).collect::<Vec<_>>();
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);

@@ -73,6 +73,9 @@ where
         ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many open streams").hint("close another view")
     })?;
     let (sender, receiver) = mpsc::channel(64);
+    // The head goes out with the first of the body: whoever connects is to know at once that it is heard.
+    let is_put = sender.try_send(Event::default().comment("open"));
+    debug_assert!(is_put.is_ok(), "the channel is new");
     tokio::spawn(make(Outlet { sender, app: app.clone(), principal, checked: Instant::now(), _permit: permit }));
     let events = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|event| (Ok::<_, Infallible>(event), receiver))

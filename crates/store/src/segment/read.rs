@@ -1,6 +1,12 @@
 //! Reads granules and columns.
 
-use std::{fs::File, ops::Range, path::PathBuf};
+use std::{
+    fs::File,
+    iter,
+    ops::Range,
+    panic::{self, AssertUnwindSafe},
+    path::{Path, PathBuf},
+};
 
 use arrow::array::RecordBatch;
 use parquet::arrow::{
@@ -10,7 +16,7 @@ use parquet::arrow::{
         RowSelection,
     },
 };
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::{errors::ParquetError, file::metadata::PageIndexPolicy};
 
 use super::Segment;
 use crate::{
@@ -62,7 +68,7 @@ impl Segment {
         let options = ArrowReaderOptions::new()
             .with_offset_index_policy(PageIndexPolicy::Optional)
             .with_column_index_policy(PageIndexPolicy::Skip);
-        let metadata = ArrowReaderMetadata::load(&file, options).of(path)?;
+        let metadata = guarded(path, || ArrowReaderMetadata::load(&file, options).of(path))?;
         Ok(OpenSegment { path: path.to_owned(), file, metadata, rows: self.rows(), longest: self.longest() })
     }
 }
@@ -85,8 +91,15 @@ impl OpenSegment {
         columns: Option<&[&str]>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
         let path = self.path.clone();
-        let reader = self.reader(rows, columns)?;
-        Ok(reader.map(move |batch| batch.of(&path)))
+        let mut reader = Some(guarded(&path, || self.reader(rows, columns))?);
+        Ok(iter::from_fn(move || {
+            let next = guarded(&path, || reader.as_mut().and_then(Iterator::next).transpose().of(&path)).transpose();
+            // After an error there is nothing to go on with.
+            if !matches!(next, Some(Ok(_))) {
+                reader = None;
+            }
+            next
+        }))
     }
 
     fn reader(&self, rows: &[Range<u64>], columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader> {
@@ -108,4 +121,10 @@ impl OpenSegment {
         let builder = builder.with_projection(mask).with_row_selection(selection).with_batch_size(batch_rows);
         builder.build().of(&self.path)
     }
+}
+
+/// Damaged files have made the reader of Parquet panic. Then too, it is an error of this file, and harms nothing else.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panicked = |_| Err(ParquetError::General("it is damaged so that it cannot be read at all".into())).of(path);
+    panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(panicked)
 }
