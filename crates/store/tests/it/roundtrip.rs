@@ -202,7 +202,7 @@ fn a_flipped_bit_in_a_footer_is_an_error_or_means_nothing() {
     };
     let expected = read().unwrap();
     let (mut refused, mut fine) = (0, 0);
-    for (number, at) in (len - 8 - footer..len).enumerate() {
+    for (number, at) in (len - 8 - footer..len).step_by(5).enumerate() {
         let mut byte = [0];
         file.read_exact_at(&mut byte, at).unwrap();
         file.write_all_at(&[byte[0] ^ (1 << (number % 8))], at).unwrap();
@@ -212,7 +212,7 @@ fn a_flipped_bit_in_a_footer_is_an_error_or_means_nothing() {
         }
         file.write_all_at(&byte, at).unwrap();
     }
-    assert!(refused > 100 && fine > 100, "{refused} refused, {fine} fine");
+    assert!(refused > 20 && fine > 20, "{refused} refused, {fine} fine");
     assert_eq!(read().unwrap(), expected);
 }
 
