@@ -1,5 +1,5 @@
 // Asking: the query, when, what came of it, and how often over time.
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import { histogram } from '../api/fields';
 import { Refusal } from '../api/http';
@@ -30,14 +30,15 @@ export default function Hunt() {
   const [again, setAgain] = useState(0);
   const { run, start, cancel } = useRun();
   const { q, lang, range, most } = hunt;
-  const asked = JSON.stringify([q, lang, range, most, again]);
+  const { from, to } = range;
+  const [cursor, setCursor] = useState(0);
 
   useEffect(() => setDraft(q), [q]);
+  // One search for each state of the address, and one for each time that is asked for again.
   useEffect(() => {
-    start({ query: q, language: lang, ...absolute(range, Date.now()), limit: most });
-    // One search for each state of the address.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [asked, start]);
+    setCursor(0);
+    start({ query: q, language: lang, ...absolute({ from, to }, Date.now()), limit: most });
+  }, [q, lang, from, to, most, again, start]);
 
   const counts = useQuery({
     queryKey: ['histogram', q, range, again],
@@ -61,8 +62,6 @@ export default function Hunt() {
     else set({ q: query, event: undefined });
   };
 
-  const [cursor, setCursor] = useState(0);
-  useEffect(() => setCursor(0), [asked]);
   const [focus, setFocus] = useState(0);
   const [fieldsOpen, setFieldsOpen] = useState(() => window.innerWidth > 900);
   const openRow = (index: number) => {
@@ -88,8 +87,11 @@ export default function Hunt() {
     f: () => setFieldsOpen((open) => !open),
   });
 
-  const shown = useRef<string>(undefined);
-  shown.current = hunt.event;
+  // Looked for among all rows: only when it is another one, or when there are more.
+  const known = useMemo(() => {
+    const at = hunt.event ? run.rows.find(hunt.event) : -1;
+    return at >= 0 ? run.rows.at(at) : undefined;
+  }, [hunt.event, run.rows]);
   const refused = run.error instanceof Refusal && run.error.diagnostics.length > 0 ? run.error : undefined;
   const done = !run.running && run.columns !== undefined;
   return (
@@ -147,16 +149,11 @@ export default function Hunt() {
           run.running && <Waiting what={t.hunt.searching} />
         )}
         {hunt.event && (
-          <EventPanel id={hunt.event} known={rowOf(run.rows, hunt.event)} onNarrow={onNarrow} onClose={() => set({ event: undefined }, true)} />
+          <EventPanel id={hunt.event} known={known} onNarrow={onNarrow} onClose={() => set({ event: undefined }, true)} />
         )}
       </div>
     </div>
   );
-}
-
-function rowOf(rows: { find(id: string): number; at(index: number): Record<string, unknown> | undefined }, id: string) {
-  const at = rows.find(id);
-  return at >= 0 ? rows.at(at) : undefined;
 }
 
 function NoResults({ query, all, onAll, cancelled }: { query: string; all: boolean; onAll: () => void; cancelled: boolean }) {

@@ -1,7 +1,8 @@
 // Coverage of ATT&CK: a column for each tactic, a cell for each technique with the number of rules that look for it.
 import { useMemo } from 'react';
-import { Link, useSearchParams } from 'wouter';
+import { Link } from 'wouter';
 import type { Rule } from '../api/model';
+import { useAddress } from '../shared/address';
 import { Count } from '../shared/Bits';
 import { formatShort, visible } from '../shared/format';
 import { Icon } from '../shared/Icon';
@@ -15,11 +16,11 @@ import s from './matrix.module.css';
 const depth = (rules: number): number => (rules < 3 ? 1 : rules < 10 ? 2 : rules < 40 ? 3 : 4);
 
 export default function Matrix({ rules }: { rules: Rule[] }) {
-  const [params, setParams] = useSearchParams();
+  const { params, set } = useAddress();
   const found = useMemo(() => coverage(rules), [rules]);
   const chosen = found.byId.get((params.get('technique') ?? '').toUpperCase());
   const choose = (technique: Technique | undefined) =>
-    setParams((old) => (technique ? old.set('technique', technique.id) : old.delete('technique'), old), { replace: true });
+    set({ technique: technique?.id });
   return (
     <div className={s.matrix}>
       <div className={s.left}>

@@ -1,8 +1,9 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useDeferredValue, useMemo, useRef } from 'react';
-import { Link, useSearchParams } from 'wouter';
+import { Link } from 'wouter';
 import type { Rule } from '../api/model';
+import { useAddress } from '../shared/address';
 import { Count, Empty, Waiting } from '../shared/Bits';
 import { formatCount, visible } from '../shared/format';
 import { useKeys } from '../shared/keys';
@@ -17,9 +18,8 @@ import s from './rules.module.css';
 type Sort = 'hits' | 'level' | 'title' | 'fired';
 
 export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; refused: number }> }) {
-  const [params, setParams] = useSearchParams();
-  const set = (name: string, value: string) =>
-    setParams((old) => (value ? old.set(name, value) : old.delete(name), old), { replace: true });
+  const { params, set: change } = useAddress();
+  const set = (name: string, value: string) => change({ [name]: value });
   const words = useDeferredValue(params.get('find') ?? '');
   const level = params.get('level') ?? '';
   const fired = params.get('fired') === 'yes';
