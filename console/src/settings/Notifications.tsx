@@ -4,10 +4,13 @@ import { call } from '../api/http';
 import { Empty, Waiting } from '../shared/Bits';
 import { formatCount, visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
+import { Table } from '../shared/Table';
 import { toast, toastError } from '../shared/toasts';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
 import { accountOf, total, type Letter, type NotifyStatus } from './notices';
+
+const counted = ['offered', 'sent', 'suppressed', 'queued', 'dead'] as const;
 
 export function Notifications({ admin }: { admin: boolean }) {
   const client = useQueryClient();
@@ -46,39 +49,26 @@ export function Notifications({ admin }: { admin: boolean }) {
   }
   return (
     <div className="stack">
-      <div className="table-wrap" tabIndex={0} role="region" aria-label={t.notify.channels}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{t.notify.channel}</th>
-              {(['offered', 'sent', 'suppressed', 'queued', 'dead'] as const).map((name) => (
-                <th key={name} scope="col" className="num">{t.notify[name]}</th>
-              ))}
-              <th scope="col"><span className="hidden">{t.settings.actions}</span></th>
-            </tr>
-          </thead>
-          <tbody>
-            {status.data.channels.map((channel) => ({ channel, counts: accountOf(status.data, channel.name) })).map(({ channel, counts }) => (
-              <tr key={channel.name}>
-                <td>
-                  {visible(channel.name)} <span className="dim">{visible(channel.kind)}</span>
-                  {channel.error && <div className="dim">{visible(channel.error)}</div>}
-                </td>
-                <td className="num">{formatCount(counts.offered)}</td>
-                <td className="num">{formatCount(counts.sent)}</td>
-                <td className="num" title={Object.entries(counts.suppressed).map(([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`).join(', ')}>{formatCount(total(counts.suppressed))}</td>
-                <td className="num">{formatCount(counts.queued)}</td>
-                <td className="num">{formatCount(counts.dead)}</td>
-                <td>
-                  <button type="button" className="quiet" disabled={!admin || testing.isPending} onClick={() => testing.mutate(channel.name)}>
-                    {t.notify.test}
-                  </button>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label={t.notify.channels} columns={[t.notify.channel, ...counted.map((name) => ({ name: t.notify[name], num: true })), { name: t.settings.actions, unseen: true }]}>
+        {status.data.channels.map((channel) => ({ channel, counts: accountOf(status.data, channel.name) })).map(({ channel, counts }) => (
+          <tr key={channel.name}>
+            <td>
+              {visible(channel.name)} <span className="dim">{visible(channel.kind)}</span>
+              {channel.error && <div className="dim">{visible(channel.error)}</div>}
+            </td>
+            <td className="num">{formatCount(counts.offered)}</td>
+            <td className="num">{formatCount(counts.sent)}</td>
+            <td className="num" title={Object.entries(counts.suppressed).map(([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`).join(', ')}>{formatCount(total(counts.suppressed))}</td>
+            <td className="num">{formatCount(counts.queued)}</td>
+            <td className="num">{formatCount(counts.dead)}</td>
+            <td>
+              <button type="button" className="quiet" disabled={!admin || testing.isPending} onClick={() => testing.mutate(channel.name)}>
+                {t.notify.test}
+              </button>
+            </td>
+          </tr>
+        ))}
+      </Table>
       {dead.data && dead.data.dead_letters.length > 0 && (
         <section className="card" aria-label={t.notify.dead}>
           <h2>{t.notify.deadLong}</h2>

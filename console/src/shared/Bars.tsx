@@ -5,6 +5,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { t } from '../strings/en';
 import { formatCount, formatShort } from './format';
+import { Table } from './Table';
 import { formatTime } from './time';
 import { useZone } from './zone';
 import s from './bars.module.css';
@@ -91,12 +92,11 @@ export function Bars({ buckets, from, to, bucketMs, height = 84, label, onBrush 
       const at = plot.cursor.idx;
       if (at != null && plot.select.width < 4 && event.target === plot.over) brush.current?.(xs[at]! * 1000, xs[at]! * 1000 + bucketMs);
     };
-    if (onBrush) plot.over.addEventListener('dblclick', click);
+    plot.over.addEventListener('dblclick', click);
     return () => {
       resize.disconnect();
       plot.destroy();
     };
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [buckets, from, to, bucketMs, height, zone, scheme]);
 
   return (
@@ -118,23 +118,13 @@ function tick(at: number, step: number, zone: 'utc' | 'local'): string {
 export function BarsTable({ buckets, label }: { buckets: { at: string; count: number }[]; label: string }) {
   const { zone } = useZone();
   return (
-    <div className={`table-wrap ${s.table}`} tabIndex={0} role="region" aria-label={label}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{t.chart.from}</th>
-            <th scope="col">{t.chart.events}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {buckets.map((bucket) => (
-            <tr key={bucket.at}>
-              <td className="mono">{formatTime(bucket.at, zone)}</td>
-              <td className="mono">{formatCount(bucket.count)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label={label} className={s.table} columns={[t.chart.from, t.chart.events]}>
+      {buckets.map((bucket) => (
+        <tr key={bucket.at}>
+          <td className="mono">{formatTime(bucket.at, zone)}</td>
+          <td className="mono">{formatCount(bucket.count)}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -8,6 +8,7 @@ import { Icon } from '../shared/Icon';
 import { Problem } from '../shared/Problem';
 import { clause, huntLink } from '../shared/query';
 import { Snippets } from '../shared/Snippets';
+import { Table } from '../shared/Table';
 import { formatSeconds } from '../shared/time';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
@@ -61,27 +62,11 @@ export function SourceTable({ sources }: { sources: UseQueryResult<Source[]> }) 
       ) : (
         <>
           <input className={s.find} type="search" value={find} onChange={(event) => setFind(event.currentTarget.value)} placeholder={t.sources.find} aria-label={t.sources.find} />
-          <div className="table-wrap" tabIndex={0} role="region" aria-label={t.sources.tab}>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{t.sources.source}</th>
-                  <th scope="col" className="num">{t.sources.rate}</th>
-                  <th scope="col">{t.sources.lastSeen}</th>
-                  <th scope="col" className="num">{t.sources.received}</th>
-                  <th scope="col" className="num">{t.sources.stored}</th>
-                  <th scope="col" className="num">{t.sources.refused}</th>
-                  <th scope="col" className="num">{t.sources.shed}</th>
-                  <th scope="col">{t.sources.addsUp}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {shown.map((source) => (
-                  <Row key={source.id} source={source} />
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table label={t.sources.tab} columns={[t.sources.source, { name: t.sources.rate, num: true }, t.sources.lastSeen, { name: t.sources.received, num: true }, { name: t.sources.stored, num: true }, { name: t.sources.refused, num: true }, { name: t.sources.shed, num: true }, t.sources.addsUp]}>
+            {shown.map((source) => (
+              <Row key={source.id} source={source} />
+            ))}
+          </Table>
         </>
       )}
       <Snippets />
