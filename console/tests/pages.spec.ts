@@ -5,7 +5,8 @@ import { accessible, expect, settled, test } from './test';
 const pages: [string, string, RegExp][] = [
   ['inbox', '/inbox', /Inbox/],
   ['inbox with a panel', '/inbox?state=all&alert=1', /Inbox/],
-  ['hunt', '/hunt?q=&from=now-24h', /Hunt/],
+  // A screenful of rows would only be the same row fifty times.
+  ['hunt', '/hunt?q=host.name%3Aweb2+event.dataset%3Alinux.sshd&from=now-24h', /Hunt/],
   ['hunt with an event', '/hunt?q=Accepted&from=now-24h&event=EVENT', /Hunt/],
   ['hunt with a summary', '/hunt?q=*%20%7C%20summarize%20n%3Dcount()%20by%20host.name&from=all', /Hunt/],
   ['entities', '/entity', /Entities/],
@@ -25,6 +26,9 @@ const pages: [string, string, RegExp][] = [
   ['nothing', '/no/such/page', /.*/],
 ];
 
+/** A folder for pictures of every page, for those who want to look at them. */
+const SHOTS = process.env.VEDETTE_SHOTS;
+
 let event = '';
 test.beforeAll(async () => {
   const answer = await api<{ rows: Record<string, string>[] }>('POST', '/search', { query: 'Accepted', limit: 1 });
@@ -36,16 +40,19 @@ for (const [name, path, heading] of pages) {
     const theme = page.locator('html');
     await page.goto(path.replace('EVENT', event));
     await settled(page);
-    await expect(theme).toHaveAttribute('data-mantine-color-scheme', 'dark');
     if (name !== 'nothing') await expect(page.getByRole('heading', { level: 1 })).toHaveText(heading);
-    await accessible(page);
-    await page.emulateMedia({ colorScheme: 'light' });
-    await expect(theme).toHaveAttribute('data-mantine-color-scheme', 'light');
-    await accessible(page);
-    await page.setViewportSize({ width: 390, height: 844 });
-    await page.waitForTimeout(200);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
-    await accessible(page);
+    for (const [width, height] of [[1280, 800], [390, 844]] as const) {
+      await page.setViewportSize({ width, height });
+      for (const colorScheme of ['dark', 'light'] as const) {
+        await page.emulateMedia({ colorScheme });
+        await expect(theme).toHaveAttribute('data-mantine-color-scheme', colorScheme);
+        // What is drawn anew for a size or a theme is drawn a moment later.
+        await page.waitForTimeout(150);
+        expect(await page.evaluate(() => document.documentElement.scrollWidth), `${width} px`).toBeLessThanOrEqual(width);
+        await accessible(page, `${width} px, ${colorScheme}`);
+        if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name.replaceAll(' ', '-')}-${width}-${colorScheme}.png` });
+      }
+    }
   });
 }
 
