@@ -42,7 +42,10 @@ export function Timeline({ filter, range, alerts }: { filter: string; range: Ran
             if ('flag' in line) {
               return (
                 <li key={`flag ${line.flag.id}`} className={s.flag} style={{ transform: `translateY(${item.start}px)` }}>
-                  <span className="mono dim">{formatTime(line.flag.last, zone)}</span>
+                  <span className="mono dim">
+                    <span className={s.day}>{formatTime(line.flag.last, zone).slice(0, 11)}</span>
+                    {formatTime(line.flag.last, zone).slice(11)}
+                  </span>
                   <Severity level={line.flag.rule.level} />
                   <Link className="clip" href={`/inbox?state=all&alert=${line.flag.id}`}>
                     <Icon name="flag" size={12} /> {visible(line.flag.rule.title)}

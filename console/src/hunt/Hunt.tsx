@@ -9,6 +9,7 @@ import { Icon } from '../shared/Icon';
 import { useKeys } from '../shared/keys';
 import { Problem } from '../shared/Problem';
 import { entityKind, narrow } from '../shared/query';
+import { Snippets } from '../shared/Snippets';
 import { absolute } from '../shared/time';
 import { t } from '../strings/en';
 import { EventPanel } from './EventPanel';
@@ -112,6 +113,7 @@ export default function Hunt() {
       {refused && <Mistakes query={q} refusal={refused} />}
       {lang === 'hunt' && !refused && (
         <Histogram
+          query={q}
           data={counts.data}
           error={counts.error}
           loading={counts.isFetching}
@@ -161,25 +163,23 @@ function NoResults({ query, all, onAll, cancelled }: { query: string; all: boole
   const kind = entity && entityKind(entity[1]!);
   if (cancelled) return <Empty title={t.hunt.cancelled} />;
   return (
-    <Empty title={t.hunt.none}>
-      <p>{all ? t.hunt.noneAll : t.hunt.noneHere}</p>
-      <div className="row wrap" style={{ justifyContent: 'center' }}>
-        {!all && (
-          <button type="button" className="chip" onClick={onAll}>
-            <Icon name="clock" size={14} /> {t.hunt.allTime}
-          </button>
-        )}
-        {kind && (
-          <Link className="chip" href={`/entity/${kind}/${encodeURIComponent(entity[2]!)}`}>
-            {t.hunt.openEntity}
-          </Link>
-        )}
-        {all && !query && (
-          <Link className="chip" href="/sources">
-            {t.hunt.connect}
-          </Link>
-        )}
-      </div>
-    </Empty>
+    <div className={s.none}>
+      <Empty title={t.hunt.none}>
+        <p>{all ? t.hunt.noneAll : t.hunt.noneHere}</p>
+        <div className="row wrap" style={{ justifyContent: 'center' }}>
+          {!all && (
+            <button type="button" className="chip" onClick={onAll}>
+              <Icon name="clock" size={14} /> {t.hunt.allTime}
+            </button>
+          )}
+          {kind && (
+            <Link className="chip" href={`/entity/${kind}/${encodeURIComponent(entity[2]!)}`}>
+              {t.hunt.openEntity}
+            </Link>
+          )}
+        </div>
+      </Empty>
+      {all && !query && <Snippets />}
+    </div>
   );
 }

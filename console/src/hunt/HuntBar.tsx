@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core';
 import { useMemo, useRef } from 'react';
-import type { Diagnostic } from '../api/http';
+import type { Diagnostic } from '../api/model';
 import type { Changes } from '../shared/address';
 import { CopyButton, Tabs } from '../shared/Bits';
 import { Editor } from '../shared/Editor';

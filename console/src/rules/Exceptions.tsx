@@ -2,9 +2,10 @@ import { useMutation, useQueryClient, type UseQueryResult } from '@tanstack/reac
 import { Link } from 'wouter';
 import type { Exception, Rule } from '../api/model';
 import { deleteException } from '../api/rules';
-import { Empty, Waiting } from '../shared/Bits';
-import { formatCount, visible } from '../shared/format';
+import { Count, Empty, Waiting } from '../shared/Bits';
+import { visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
+import { findingsOf, huntLink } from '../shared/query';
 import { Table } from '../shared/Table';
 import { toastError } from '../shared/toasts';
 import { Time } from '../shared/zone';
@@ -47,7 +48,9 @@ export function Exceptions({ found, absent, rules }: { found: UseQueryResult<{ e
               {visible(it.author)} <span className="dim"><Time at={it.created} ago /></span>
             </td>
             <td>{it.expires ? <Time at={it.expires} ago /> : t.common.never}</td>
-            <td className="num">{formatCount(it.hidden)}</td>
+            <td className="num">
+              <Count n={it.hidden} to={huntLink({ q: findingsOf(it.rule_id, it.conditions), from: it.created })} />
+            </td>
             <td>
               <button type="button" className="quiet" onClick={() => removing.mutate(it.id)}>
                 {t.rules.remove}

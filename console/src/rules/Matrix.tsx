@@ -6,7 +6,7 @@ import { useAddress } from '../shared/address';
 import { Count } from '../shared/Bits';
 import { formatShort, visible } from '../shared/format';
 import { Icon } from '../shared/Icon';
-import { clause, huntLink } from '../shared/query';
+import { findingsOf, huntLink } from '../shared/query';
 import { Severity } from '../shared/Severity';
 import { t } from '../strings/en';
 import { coverage, type Technique } from './coverage';
@@ -53,7 +53,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
                       aria-pressed={chosen?.id === technique.id || chosen?.id.startsWith(`${technique.id}.`)}
                       onClick={() => choose(technique)}
                     >
-                      <span className={s.name}>{technique.name}</span>
+                      <span className={s.name}>{visible(technique.id)}</span>
                       <span className={s.n}>
                         {technique.allRules}
                         <span className="hidden"> {t.attack.rules}</span>
@@ -82,7 +82,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
         </div>
       </div>
       {chosen && (
-        <aside className={s.side} aria-label={chosen.name}>
+        <aside className={s.side} aria-label={visible(chosen.id)}>
           <div className="row">
             <h2 className="grow">
               {visible(chosen.id)}
@@ -95,7 +95,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
             <Link href={huntLink({ q: `event.dataset:vedette.findings threat.technique.id:${chosen.id}*` })}>{t.attack.findings}</Link>
           </p>
           {[chosen, ...chosen.subs]
-            .filter((it) => it === chosen || it.rules.length > 0)
+            .filter((it) => it.rules.length > 0)
             .map((it) => (
               <section key={it.id}>
                 <h3>
@@ -112,7 +112,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
                           {visible(rule.title)}
                         </Link>
                         {rule.hits > 0 && (
-                          <Count n={rule.hits} to={huntLink({ q: `event.dataset:vedette.findings ${clause('rule.id', rule.id)}` })} label={t.rules.hits} />
+                          <Count n={rule.hits} to={huntLink({ q: findingsOf(rule.id) })} label={t.rules.hits} />
                         )}
                       </li>
                     ))}

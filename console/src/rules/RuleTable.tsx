@@ -9,7 +9,7 @@ import { formatCount, visible } from '../shared/format';
 import { useKeys } from '../shared/keys';
 import { levels, rank } from '../shared/levels';
 import { Problem } from '../shared/Problem';
-import { clause, huntLink } from '../shared/query';
+import { findingsOf, huntLink } from '../shared/query';
 import { Severity } from '../shared/Severity';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
@@ -93,7 +93,7 @@ export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; re
                   <span className={`dim ${s.fired}`}>{rule.last_fired ? <Time at={rule.last_fired} ago /> : ''}</span>
                   <span className={s.hits}>
                     {rule.hits > 0 ? (
-                      <Count n={rule.hits} to={huntLink({ q: `event.dataset:vedette.findings ${clause('rule.id', rule.id)}` })} label={t.rules.hits} />
+                      <Count n={rule.hits} to={huntLink({ q: findingsOf(rule.id) })} label={t.rules.hits} />
                     ) : (
                       <span className="dim">0</span>
                     )}

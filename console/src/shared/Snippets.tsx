@@ -15,7 +15,7 @@ export function Snippets() {
   return (
     <section className={s.snippets} aria-label={t.snippets.title}>
       <div className="row wrap">
-        <h2 className="grow">{t.snippets.title}</h2>
+        <h2>{t.snippets.title}</h2>
         <Tabs
           label={t.snippets.shipper}
           value={shipper}

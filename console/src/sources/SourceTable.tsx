@@ -1,6 +1,7 @@
 // The loss ledger: for every source, received = stored + refused + shed. The sum always adds up, and is shown to.
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useState } from 'react';
+import { Link } from 'wouter';
 import type { Source } from '../api/model';
 import { Count, Empty, Waiting } from '../shared/Bits';
 import { formatCount, formatShort, visible } from '../shared/format';
@@ -9,7 +10,6 @@ import { Problem } from '../shared/Problem';
 import { clause, huntLink } from '../shared/query';
 import { Snippets } from '../shared/Snippets';
 import { Table } from '../shared/Table';
-import { formatSeconds } from '../shared/time';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
 import { account, addUp } from './ledger';
@@ -49,7 +49,11 @@ export function SourceTable({ sources }: { sources: UseQueryResult<Source[]> }) 
               <Icon name="alert" /> {visible(source.name)}
               <span className="dim">
                 {t.sources.quietSince} <Time at={source.quiet_since!} ago />
-                {source.expected_every_seconds ? `, ${t.sources.expected(formatSeconds(source.expected_every_seconds))}` : ''}
+                {source.expected && (
+                  <>
+                    , {t.sources.expected} <Time at={source.expected} ago />
+                  </>
+                )}
               </span>
             </div>
           ))}
@@ -83,9 +87,15 @@ function Row({ source }: { source: Source }) {
         <span className={s.name}>{visible(source.name)}</span>
         <span className="dim"> {visible(source.receiver)}</span>
       </td>
-      <td className="num">{source.rate_per_minute == null ? '–' : t.sources.perMinute(formatShort(source.rate_per_minute))}</td>
+      <td className="num">
+        <Link href={huntLink({ q, from: 'now-5m' })} title={t.common.showThese}>
+          {t.sources.perMinute(formatShort(source.rate_per_minute))}
+        </Link>
+      </td>
       <td className="dim">{source.last_seen ? <Time at={source.last_seen} ago /> : '–'}</td>
-      <td className="num">{formatCount(source.received)}</td>
+      <td className="num">
+        <Count n={source.received} to={huntLink({ q })} />
+      </td>
       <td className="num">
         <Count n={source.stored} to={huntLink({ q })} />
       </td>
