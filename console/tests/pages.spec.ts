@@ -1,5 +1,5 @@
 // Every page, in both themes, at 1280 px and on a phone: axe reports nothing, nothing sticks out, everything can be hit.
-import { api } from './server';
+import { api, running, STATE } from './server';
 import { accessible, expect, settled, test } from './test';
 
 const pages: [string, string, RegExp][] = [
@@ -30,9 +30,21 @@ const pages: [string, string, RegExp][] = [
 const SHOTS = process.env.VEDETTE_SHOTS;
 
 let event = '';
-test.beforeAll(async () => {
+let exception = 0;
+test.beforeAll(async ({ playwright }) => {
+  // Tables have rows.
+  const { url } = running();
+  const ada = await playwright.request.newContext({ baseURL: url, ignoreHTTPSErrors: true, storageState: STATE, extraHTTPHeaders: { origin: url } });
+  expect((await ada.post('/api/v1/tokens', { data: { name: 'prometheus', scopes: ['read'] } })).status()).toBe(200);
+  await ada.dispose();
+  const about = { rule_id: '438ca65e-765f-4bb0-874b-9bb767146fca', conditions: [{ field: 'host.name', value: 'nobody1' }], reason: 'a host that is not there' };
+  exception = (await api<{ id: number }>('POST', '/exceptions', about)).id;
   const answer = await api<{ rows: Record<string, string>[] }>('POST', '/search', { query: 'Accepted', limit: 1 });
   event = answer.rows[0]!['event.id']!;
+});
+
+test.afterAll(async () => {
+  await api('DELETE', `/exceptions/${exception}`);
 });
 
 for (const [name, path, heading] of pages) {
@@ -56,8 +68,9 @@ for (const [name, path, heading] of pages) {
   });
 }
 
-test('everything that can be pressed is at least 24 px', async ({ page }) => {
-  for (const path of ['/inbox?state=all&alert=1', '/hunt?q=&from=now-24h', '/sources', '/rules', '/replay?e=host:web1&from=now-24h', '/settings?tab=tokens']) {
+test('everything that can be pressed is at least 24 px, and can be reached by keys', async ({ page }) => {
+  const paths = ['/inbox?state=all&alert=1', '/hunt?q=&from=now-24h', '/hunt?q=*%20%7C%20summarize%20n%3Dcount()%20by%20host.name&from=all', '/entity/host/web1', '/sources', '/sources?tab=unparsed', '/rules', '/rules?tab=attack'];
+  for (const path of [...paths, '/replay?e=host:web1&from=now-24h', '/settings?tab=tokens', '/settings?tab=notifications']) {
     await page.goto(path);
     await settled(page);
     const small = await page.evaluate(() =>
@@ -67,5 +80,14 @@ test('everything that can be pressed is at least 24 px', async ({ page }) => {
         .map(({ it, box }) => `${it.outerHTML.slice(0, 90)} ${Math.round(box.width)}x${Math.round(box.height)}`),
     );
     expect(small, path).toEqual([]);
+    // Whatever looks as if it could be clicked is, is in, or has in it something that takes the focus.
+    const mouseOnly = await page.evaluate(() => {
+      const focusable = 'a[href], button, input, select, textarea, summary, label, [tabindex]:not([tabindex="-1"])';
+      return [...document.querySelectorAll<HTMLElement>('main *, header *, nav *')]
+        .filter((it) => ['pointer', 'grab', 'col-resize'].includes(getComputedStyle(it).cursor) && !it.closest(focusable) && !it.querySelector(focusable))
+        .filter((it) => it.getAttribute('aria-hidden') !== 'true' && it.getBoundingClientRect().width > 1)
+        .map((it) => it.outerHTML.slice(0, 120));
+    });
+    expect(mouseOnly, path).toEqual([]);
   }
 });

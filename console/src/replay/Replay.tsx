@@ -11,7 +11,7 @@ import { formatTime, resolve, type Range } from '../shared/time';
 import { useZone } from '../shared/zone';
 import { TimeRange } from '../hunt/TimeRange';
 import { t } from '../strings/en';
-import { Cast } from './Cast';
+import { Cast, Chooser } from './Cast';
 import { Now } from './Now';
 import { advance, fitting, indexAt, speeds } from './player';
 import { ReplayExport } from './ReplayExport';
@@ -108,6 +108,7 @@ export default function Replay() {
       {entities.length === 0 ? (
         <Empty title={t.replay.choose}>
           <p>{t.replay.chooseLead}</p>
+          <Chooser onChoose={(entity) => cast([entity])} />
         </Empty>
       ) : found.isPending ? (
         <Waiting what={t.replay.loading(formatCount(loaded), formatCount(MOST))} />

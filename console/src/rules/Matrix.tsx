@@ -15,6 +15,8 @@ import s from './matrix.module.css';
 /** Four steps, each also told by its number. */
 const depth = (rules: number): number => (rules < 3 ? 1 : rules < 10 ? 2 : rules < 40 ? 3 : 4);
 
+const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
+
 export default function Matrix({ rules }: { rules: Rule[] }) {
   const { params, set } = useAddress();
   const found = useMemo(() => coverage(rules), [rules]);
@@ -41,7 +43,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
             {found.columns.map((column) => (
               <section key={column.tactic} className={s.column} aria-label={column.tactic}>
                 <h2 className={s.tactic}>
-                  {column.tactic.replaceAll('-', ' ')}
+                  {capital(column.tactic.replaceAll('-', ' '))}
                   <span className="dim"> {column.techniques.length}</span>
                 </h2>
                 {column.techniques.map((technique) => (

@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { call } from '../api/http';
 import type { Model } from '../api/model';
-import { CopyButton, Empty, Waiting } from '../shared/Bits';
+import { Count, CopyButton, Empty, Waiting } from '../shared/Bits';
 import { formatCount, visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
 import { Table } from '../shared/Table';
@@ -38,12 +38,14 @@ export function Notifications({ admin }: { admin: boolean }) {
     queryFn: () => call<Model<'DeadLetters'>>('GET', '/notifications/dead-letters'),
     retry: false,
     enabled: status.isSuccess,
+    refetchInterval: 10_000,
   });
   const suppressed = useQuery({
     queryKey: ['notifications', 'suppressed'],
     queryFn: () => call<Model<'SuppressedNotices'>>('GET', '/notifications/suppressed?limit=200'),
     retry: false,
     enabled: status.isSuccess,
+    refetchInterval: 10_000,
   });
   const refresh = () => client.invalidateQueries({ queryKey: ['notifications'] });
   const testing = useMutation({
@@ -72,6 +74,7 @@ export function Notifications({ admin }: { admin: boolean }) {
       </Empty>
     );
   }
+  const nowhere = accountOf(status.data, '');
   return (
     <div className="stack">
       <Table label={t.notify.channels} columns={[t.notify.channel, ...counted.map((name) => ({ name: t.notify[name], num: true })), { name: t.settings.actions, unseen: true }]}>
@@ -84,11 +87,11 @@ export function Notifications({ admin }: { admin: boolean }) {
             <td className="num">{formatCount(counts.offered)}</td>
             <td className="num">{formatCount(counts.sent)}</td>
             <td className="num" title={reasons(counts.suppressed)}>
-              <a href="#suppressed">{formatCount(total(counts.suppressed))}</a>
+              <Count n={total(counts.suppressed)} to="#suppressed" />
             </td>
             <td className="num" title={reasons(counts.held)}>{formatCount(counts.queued)}</td>
             <td className="num">
-              <a href="#dead">{formatCount(counts.dead)}</a>
+              <Count n={counts.dead} to="#dead" />
             </td>
             <td>
               <button type="button" className="quiet" disabled={!admin || testing.isPending} onClick={() => testing.mutate(channel.name)}>
@@ -97,25 +100,47 @@ export function Notifications({ admin }: { admin: boolean }) {
             </td>
           </tr>
         ))}
+        {nowhere.offered > 0 && (
+          <tr>
+            <td className="dim">{t.notify.nowhere}</td>
+            <td className="num">{formatCount(nowhere.offered)}</td>
+            <td className="num">0</td>
+            <td className="num" title={reasons(nowhere.suppressed)}>
+              <Count n={total(nowhere.suppressed)} to="#suppressed" />
+            </td>
+            <td className="num">0</td>
+            <td className="num">0</td>
+            <td />
+          </tr>
+        )}
       </Table>
       {dead.data && dead.data.dead_letters.length > 0 && (
-        <section className="card" aria-label={t.notify.dead} id="dead">
+        <section className="stack" id="dead">
           <h2>{t.notify.deadLong}</h2>
-          {dead.data.dead_letters.map((letter) => (
-            <div key={letter.id} className="row wrap">
-              <strong>{visible(letter.channel)}</strong>
-              <span className="grow">
-                <Link href={`/inbox?state=all&alert=${letter.alert}`}>{visible(letter.title)}</Link> <span className="dim">{visible(letter.error)}</span>
-              </span>
-              <Time at={letter.given_up} ago />
-              <button type="button" className="quiet" disabled={!admin} onClick={() => deciding.mutate({ id: letter.id, again: true })}>
-                {t.problem.retry}
-              </button>
-              <button type="button" className="quiet" disabled={!admin} onClick={() => deciding.mutate({ id: letter.id, again: false })}>
-                {t.notify.discard}
-              </button>
-            </div>
-          ))}
+          <Table label={t.notify.deadLong} columns={[t.notify.time, t.notify.alert, t.notify.channel, t.rules.reason, { name: t.settings.actions, unseen: true }]}>
+            {dead.data.dead_letters.map((letter) => (
+              <tr key={letter.id}>
+                <td>
+                  <Time at={letter.given_up} />
+                </td>
+                <td>
+                  <Link href={`/inbox?state=all&alert=${letter.alert}`}>{visible(letter.title)}</Link>
+                </td>
+                <td>{visible(letter.channel)}</td>
+                <td>{visible(letter.error)}</td>
+                <td>
+                  <span className="row">
+                    <button type="button" className="quiet" disabled={!admin} onClick={() => deciding.mutate({ id: letter.id, again: true })}>
+                      {t.problem.retry}
+                    </button>
+                    <button type="button" className="quiet" disabled={!admin} onClick={() => deciding.mutate({ id: letter.id, again: false })}>
+                      {t.notify.discard}
+                    </button>
+                  </span>
+                </td>
+              </tr>
+            ))}
+          </Table>
         </section>
       )}
       {suppressed.data && suppressed.data.suppressed.length > 0 && (

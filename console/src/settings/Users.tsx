@@ -56,11 +56,13 @@ export function Users({ admin, me }: { admin: boolean; me: string }) {
               <td>{user.scopes.join(', ')}</td>
               <td><Time at={user.created} /></td>
               <td>{user.last_login ? <Time at={user.last_login} ago /> : t.common.never}</td>
-              <td className="row">
-                <button type="button" className="quiet" onClick={() => inviting.mutate(user.name)}>
-                  {t.users.reset}
-                </button>
-                {user.name !== me && <Confirm label={t.users.remove} ask={t.users.sure(user.name)} onYes={() => removing.mutate(user.name)} />}
+              <td>
+                <span className="row">
+                  <button type="button" className="quiet" onClick={() => inviting.mutate(user.name)}>
+                    {t.users.reset}
+                  </button>
+                  {user.name !== me && <Confirm label={t.users.remove} ask={t.users.sure(user.name)} onYes={() => removing.mutate(user.name)} />}
+                </span>
               </td>
             </tr>
           ))}

@@ -1,7 +1,6 @@
 // The loss ledger: for every source, received = stored + refused + shed. The sum always adds up, and is shown to.
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useState } from 'react';
-import { Link } from 'wouter';
 import type { Source } from '../api/model';
 import { Count, Empty, Waiting } from '../shared/Bits';
 import { formatCount, formatShort, visible } from '../shared/format';
@@ -88,9 +87,7 @@ function Row({ source }: { source: Source }) {
         <span className="dim"> {visible(source.receiver)}</span>
       </td>
       <td className="num">
-        <Link href={huntLink({ q, from: 'now-5m' })} title={t.common.showThese}>
-          {t.sources.perMinute(formatShort(source.rate_per_minute))}
-        </Link>
+        <Count n={source.rate_per_minute} text={t.sources.perMinute(formatShort(source.rate_per_minute))} to={huntLink({ q, from: 'now-5m' })} />
       </td>
       <td className="dim">{source.last_seen ? <Time at={source.last_seen} ago /> : '–'}</td>
       <td className="num">

@@ -104,6 +104,7 @@ export const t = {
     title: 'Send something here',
     shipper: 'Shipper',
     into: 'Goes into',
+    token: 'TOKEN is one with the scope ingest, made in',
     loopback: 'The receivers listen on this machine only; docs/receivers.md says how to open them to others, with TLS.',
   },
   inbox: {
@@ -572,6 +573,7 @@ export const t = {
     time: 'When',
     alert: 'Alert',
     happened: 'What happened',
+    nowhere: 'No route led to a channel',
     route: 'Route',
     deadLong: 'Could not be delivered',
     test: 'Send a test',
