@@ -3,6 +3,7 @@ import { useEffect, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import { histogram } from '../api/fields';
 import { Refusal } from '../api/http';
+import { useMediaQuery } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Empty, Waiting } from '../shared/Bits';
 import { Icon } from '../shared/Icon';
@@ -64,7 +65,10 @@ export default function Hunt() {
   };
 
   const [focus, setFocus] = useState(0);
-  const [fieldsOpen, setFieldsOpen] = useState(() => window.innerWidth > 900);
+  // Beside the table where there is room for both, unless somebody said otherwise.
+  const roomy = useMediaQuery('(min-width: 901px)', undefined, { getInitialValueInEffect: false });
+  const [wanted, setFieldsOpen] = useState<boolean>();
+  const fieldsOpen = wanted ?? roomy;
   const openRow = (index: number) => {
     const id = run.rows.at(index)?.['event.id'];
     setCursor(index);
@@ -85,7 +89,7 @@ export default function Hunt() {
     },
     Escape: () => (hunt.event ? set({ event: undefined }, true) : run.running ? cancel() : false),
     '/': () => setFocus((n) => n + 1),
-    f: () => setFieldsOpen((open) => !open),
+    f: () => setFieldsOpen(!fieldsOpen),
   });
 
   // Looked for among all rows: only when it is another one, or when there are more.
