@@ -70,7 +70,8 @@ async function up(folder: string): Promise<{ pid: number; log: string }> {
   return { pid: child.pid!, log: await ready(log, child) };
 }
 
-export async function start(): Promise<Running> {
+/** `webhook`: a port where somebody takes notifications. */
+export async function start(webhook: number): Promise<Running> {
   const folder = HOME;
   const [console_, syslog, http] = [await freePort(), await freePort(), await freePort()];
   mkdirSync(join(folder, 'rules'));
@@ -85,6 +86,12 @@ receivers:
   syslog: [{transport: tcp, listen: "127.0.0.1:${syslog}"}]
   http: [{listen: "127.0.0.1:${http}"}]
 detection: {rules: ["${join(folder, 'rules')}"]}
+notifications:
+  channels:
+    - {name: on-call, webhook: {url: "http://127.0.0.1:${webhook}/good"}}
+    - {name: broken, webhook: {url: "http://127.0.0.1:${webhook}/bad"}}
+  routes:
+    - {name: worst, match: {level: critical}, channels: [on-call, broken]}
 `,
   );
   const { pid, log } = await up(folder);

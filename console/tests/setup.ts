@@ -4,12 +4,13 @@ import { existsSync } from 'node:fs';
 import { chromiumPath } from './chromium';
 import { feed } from './feed';
 import { start, STATE, stop } from './server';
+import { openWebhook } from './webhook';
 
 export const PASSWORD = 'correct horse battery';
 
 export default async function setup(): Promise<void> {
   if (!existsSync(new URL('../dist/index.html', import.meta.url))) throw new Error('no built console: run `npm run build` first');
-  const { url, setup: link } = await start();
+  const { url, setup: link } = await start(await openWebhook());
   const browser = await chromium.launch({ executablePath: chromiumPath(), args: ['--no-sandbox'] });
   try {
     const context = await browser.newContext({ ignoreHTTPSErrors: true });

@@ -1,5 +1,7 @@
 import { stop } from './server';
+import { closeWebhook } from './webhook';
 
 export default async function teardown(): Promise<void> {
   await stop();
+  closeWebhook();
 }

@@ -1,3 +1,4 @@
+import { useCallback } from 'react';
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient, type InfiniteData } from '@tanstack/react-query';
 import { fold, type InboxFilter } from '../inbox/fold';
 import { call, params } from './http';
@@ -83,14 +84,17 @@ export function foresee(alert: Alert, step: Step): Alert {
 /** Puts changed alerts into everything that shows alerts. */
 export function useFold() {
   const client = useQueryClient();
-  return (changed: Alert[], sure = true) => {
-    for (const [key, pages] of client.getQueriesData<AlertPages>({ queryKey: ['alerts'] })) {
-      if (pages) client.setQueryData(key, fold(pages, changed, key[1] as InboxFilter, sure));
-    }
-    for (const alert of changed) {
-      client.setQueryData<AlertDetail>(['alert', alert.id], (old) => (old ? { ...old, ...alert } : old));
-    }
-  };
+  return useCallback(
+    (changed: Alert[], sure = true) => {
+      for (const [key, pages] of client.getQueriesData<AlertPages>({ queryKey: ['alerts'] })) {
+        if (pages) client.setQueryData(key, fold(pages, changed, key[1] as InboxFilter, sure));
+      }
+      for (const alert of changed) {
+        client.setQueryData<AlertDetail>(['alert', alert.id], (old) => (old ? { ...old, ...alert } : old));
+      }
+    },
+    [client],
+  );
 }
 
 export function useStep() {

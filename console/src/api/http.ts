@@ -1,11 +1,6 @@
 // One way to ask the server: JSON in, JSON out, refusals as errors that carry the server's own words.
 
-export interface Diagnostic {
-  line: number;
-  column: number;
-  message: string;
-  hint?: string | null;
-}
+import type { Diagnostic, Model } from './model';
 
 /** What the server said instead of an answer (RFC 9457), or that it did not answer at all (status 0). */
 export class Refusal extends Error {
@@ -28,18 +23,11 @@ export class Refusal extends Error {
 
 export const notOffered = (error: unknown): boolean => error instanceof Refusal && error.notOffered;
 
-interface ProblemBody {
-  detail?: string;
-  title?: string;
-  hint?: string | null;
-  diagnostics?: Diagnostic[];
-  retry_after?: number | null;
-}
-
 export async function refusal(response: Response): Promise<Refusal> {
-  let problem: ProblemBody = {};
+  // Where a proxy answers, nothing of it is sure.
+  let problem: Partial<Model<'Problem'>> = {};
   try {
-    problem = (await response.json()) as ProblemBody;
+    problem = (await response.json()) as Model<'Problem'>;
   } catch {
     // A proxy's page, or nothing: the status has to do.
   }
@@ -48,7 +36,8 @@ export async function refusal(response: Response): Promise<Refusal> {
     response.status,
     detail,
     problem.hint ?? undefined,
-    problem.diagnostics,
+    // The description only says that they are objects.
+    problem.diagnostics as Diagnostic[] | undefined,
     problem.retry_after ?? undefined,
   );
 }

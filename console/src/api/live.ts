@@ -106,7 +106,5 @@ export function useAlertStream(): void {
       source?.close();
       say({ state: 'connecting' });
     };
-    // `put` reads the cache anew each time.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [client]);
+  }, [client, put]);
 }

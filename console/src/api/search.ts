@@ -1,6 +1,6 @@
 // Searching: answers come in pieces, so that rows show while the rest is still being read.
-import { call, refusal, Refusal, request, type Diagnostic } from './http';
-import type { Answer, Event, Language, Summary } from './model';
+import { call, refusal, Refusal, request } from './http';
+import type { Answer, Diagnostic, Event, Language, Summary } from './model';
 
 export interface Ask {
   query: string;

@@ -8,7 +8,7 @@ import type { AlertPage } from '../api/model';
 import { search } from '../api/search';
 import { Bars } from '../shared/Bars';
 import { Count, CopyButton, Waiting } from '../shared/Bits';
-import { formatCount, visible } from '../shared/format';
+import { visible } from '../shared/format';
 import { Icon, kindIcon } from '../shared/Icon';
 import { Problem } from '../shared/Problem';
 import { clause, entityFilter, entityKind, entityLink, huntLink } from '../shared/query';
@@ -78,7 +78,7 @@ export default function Entity() {
           <Figure name={t.entity.alerts}>
             {alerts.data ? <Count n={alerts.data.total} to={`/inbox?state=all&entity=${encodeURIComponent(entity.value)}&entity_kind=${encodeURIComponent(entity.kind)}`} /> : '…'}
           </Figure>
-          <Figure name={t.entity.sources}>{first ? formatCount(Number(first['sources'])) : '…'}</Figure>
+          <Figure name={t.entity.sources}>{first ? <Count n={Number(first['sources'])} to={huntLink({ q: `${filter} | summarize n = count() by vedette.source_name` })} /> : '…'}</Figure>
           <Figure name={t.entity.first}>{first?.['first'] ? <Time at={String(first['first'])} /> : '–'}</Figure>
           <Figure name={t.entity.last}>{first?.['last'] ? <Time at={String(first['last'])} /> : '–'}</Figure>
         </div>

@@ -1,14 +1,15 @@
 // Which entity? By name, or one of those that most is recorded about.
 import { Button, TextInput } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useQueries, useQuery } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { Link, useLocation } from 'wouter';
 import { fieldValues } from '../api/fields';
-import { Count, Waiting } from '../shared/Bits';
+import { Count, Empty, Waiting } from '../shared/Bits';
 import { visible } from '../shared/format';
 import { Icon, kindIcon } from '../shared/Icon';
 import { Problem } from '../shared/Problem';
 import { clause, entityKinds, entityLink, huntLink } from '../shared/query';
+import { Snippets } from '../shared/Snippets';
 import { t } from '../strings/en';
 import s from './entity.module.css';
 
@@ -19,7 +20,15 @@ const starts: [string, string][] = [
   ['process', 'process.name'],
 ];
 
+const valuesOf = (field: string) => ({
+  queryKey: ['values', field, '', {}, 15],
+  queryFn: ({ signal }: { signal: AbortSignal }) => fieldValues(field, '', {}, { limit: 15, signal }),
+  staleTime: 30_000,
+});
+
 export default function EntityStart() {
+  const found = useQueries({ queries: starts.map(([, field]) => valuesOf(field)) });
+  const virgin = found.every((it) => it.data?.values.length === 0);
   const [, navigate] = useLocation();
   const [kind, setKind] = useState('host');
   const [value, setValue] = useState('');
@@ -49,22 +58,27 @@ export default function EntityStart() {
             {t.entity.open}
           </Button>
         </form>
-        <div className={s.starts}>
-          {starts.map(([it, field]) => (
-            <Most key={field} kind={it} field={field} />
-          ))}
-        </div>
+        {virgin ? (
+          <>
+            <Empty title={t.entity.virgin}>
+              <p>{t.entity.virginLead}</p>
+            </Empty>
+            <Snippets />
+          </>
+        ) : (
+          <div className={s.starts}>
+            {starts.map(([it, field]) => (
+              <Most key={field} kind={it} field={field} />
+            ))}
+          </div>
+        )}
       </div>
     </div>
   );
 }
 
 function Most({ kind, field }: { kind: string; field: string }) {
-  const values = useQuery({
-    queryKey: ['values', field, '', {}, 15],
-    queryFn: ({ signal }) => fieldValues(field, '', {}, { limit: 15, signal }),
-    staleTime: 30_000,
-  });
+  const values = useQuery(valuesOf(field));
   const most = values.data?.values[0]?.count ?? 1;
   return (
     <section className="card" aria-label={t.kinds[kind as keyof typeof t.kinds]}>

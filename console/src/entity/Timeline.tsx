@@ -25,13 +25,9 @@ export function Timeline({ filter, range, alerts }: { filter: string; range: Ran
   const { zone } = useZone();
   const { run, start } = useRun();
   const [most, setMost] = useState(STEPS[0]!);
-  const key = JSON.stringify([filter, range, most]);
-  useEffect(() => {
-    start({ query: filter, ...absolute(range, Date.now()), limit: most });
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [key, start]);
-  const count = run.rows.length;
-  const lines = useMemo(() => merge(count, (i) => Date.parse(formatValue(run.rows.at(i)?.['@timestamp'])), alerts, run.summary?.truncated ?? false), [count, run.rows, alerts, run.summary]);
+  const { from, to } = range;
+  useEffect(() => start({ query: filter, ...absolute({ from, to }, Date.now()), limit: most }), [filter, from, to, most, start]);
+  const lines = useMemo(() => merge(run.rows.length, (i) => Date.parse(formatValue(run.rows.at(i)?.['@timestamp'])), alerts, run.summary?.truncated ?? false), [run.rows, alerts, run.summary]);
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => 28, overscan: 20 });
   if (run.error !== undefined) return <Problem error={run.error} />;
@@ -46,7 +42,10 @@ export function Timeline({ filter, range, alerts }: { filter: string; range: Ran
             if ('flag' in line) {
               return (
                 <li key={`flag ${line.flag.id}`} className={s.flag} style={{ transform: `translateY(${item.start}px)` }}>
-                  <span className="mono dim">{formatTime(line.flag.last, zone)}</span>
+                  <span className="mono dim">
+                    <span className={s.day}>{formatTime(line.flag.last, zone).slice(0, 11)}</span>
+                    {formatTime(line.flag.last, zone).slice(11)}
+                  </span>
                   <Severity level={line.flag.rule.level} />
                   <Link className="clip" href={`/inbox?state=all&alert=${line.flag.id}`}>
                     <Icon name="flag" size={12} /> {visible(line.flag.rule.title)}
@@ -76,7 +75,7 @@ export function Timeline({ filter, range, alerts }: { filter: string; range: Ran
         </ul>
       </div>
       <p className="dim" style={{ marginTop: 8 }} role="status">
-        {run.running ? t.hunt.searching : t.entity.shown(formatCount(count), run.summary?.truncated ?? false)}{' '}
+        {run.running ? t.hunt.searching : t.entity.shown(formatCount(run.rows.length), run.summary?.truncated ?? false)}{' '}
         {run.summary?.truncated && most < STEPS[1]! && (
           <button type="button" className="chip" onClick={() => setMost(STEPS[1]!)}>
             {t.hunt.more(formatCount(STEPS[1]!))}

@@ -10,11 +10,12 @@ export function byDay(rows: Record<string, unknown>[]): { buckets: { at: string;
   const first = days[0]?.at ?? 0;
   const last = (days.at(-1)?.at ?? 0) + DAY;
   const width = last - first > 730 * DAY ? WEEK : DAY;
+  // A single day is a bar among others, not one as wide as the page; what is to come has no bars.
   const counts = new Map<number, number>();
   for (const day of days) {
     const at = Math.floor(day.at / width) * width;
     counts.set(at, (counts.get(at) ?? 0) + day.count);
   }
   const buckets = [...counts].map(([at, count]) => ({ at: new Date(at).toISOString(), count }));
-  return { buckets, from: Math.floor(first / width) * width, to: Math.max(last, first + 14 * width), width };
+  return { buckets, from: Math.floor(Math.min(first, last - 14 * width) / width) * width, to: last, width };
 }

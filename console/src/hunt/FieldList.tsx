@@ -33,9 +33,7 @@ export function FieldList({ rows, query, range, columns, onColumn, onRemove, onN
     const sample = rows.sample(SAMPLE);
     for (const row of sample) for (const name of Object.keys(row)) seen.set(name, (seen.get(name) ?? 0) + 1);
     return [...seen].map(([name, n]) => ({ name, share: n / sample.length })).sort((a, b) => b.share - a.share || (a.name < b.name ? -1 : 1));
-    // The sample changes with the number of rows.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [rows, size]);
+  }, [rows]);
   const found = shares.filter(({ name }) => name.toLowerCase().includes(find.trim().toLowerCase()));
   useEffect(() => {
     if (open && !shares.some(({ name }) => name === open)) setOpen(undefined);

@@ -4,12 +4,14 @@ import type { Histogram as Counts } from '../api/model';
 import { Bars, BarsTable } from '../shared/Bars';
 import { formatCount } from '../shared/format';
 import { Icon } from '../shared/Icon';
+import { huntLink } from '../shared/query';
 import { resolve, type Range } from '../shared/time';
 import { t } from '../strings/en';
 import s from './hunt.module.css';
 
 /** When the events happened. Brushing narrows the time range. */
-export function Histogram({ data, error, loading, open, onBrush, onReset }: {
+export function Histogram({ query, data, error, loading, open, onBrush, onReset }: {
+  query: string;
   data: Counts | undefined;
   error: unknown;
   loading: boolean;
@@ -41,7 +43,7 @@ export function Histogram({ data, error, loading, open, onBrush, onReset }: {
         </button>
       </div>
       </div>
-      {table && <BarsTable buckets={data.buckets} label={t.chart.title} />}
+      {table && <BarsTable buckets={data.buckets} label={t.chart.title} to={(at) => huntLink({ q: query, from: at, to: new Date(Date.parse(at) + data.bucket_ms).toISOString() })} />}
     </section>
   );
 }

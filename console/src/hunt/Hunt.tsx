@@ -1,14 +1,16 @@
 // Asking: the query, when, what came of it, and how often over time.
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import { histogram } from '../api/fields';
 import { Refusal } from '../api/http';
+import { useMediaQuery } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Empty, Waiting } from '../shared/Bits';
 import { Icon } from '../shared/Icon';
 import { useKeys } from '../shared/keys';
 import { Problem } from '../shared/Problem';
 import { entityKind, narrow } from '../shared/query';
+import { Snippets } from '../shared/Snippets';
 import { absolute } from '../shared/time';
 import { t } from '../strings/en';
 import { EventPanel } from './EventPanel';
@@ -30,14 +32,15 @@ export default function Hunt() {
   const [again, setAgain] = useState(0);
   const { run, start, cancel } = useRun();
   const { q, lang, range, most } = hunt;
-  const asked = JSON.stringify([q, lang, range, most, again]);
+  const { from, to } = range;
+  const [cursor, setCursor] = useState(0);
 
   useEffect(() => setDraft(q), [q]);
+  // One search for each state of the address, and one for each time that is asked for again.
   useEffect(() => {
-    start({ query: q, language: lang, ...absolute(range, Date.now()), limit: most });
-    // One search for each state of the address.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [asked, start]);
+    setCursor(0);
+    start({ query: q, language: lang, ...absolute({ from, to }, Date.now()), limit: most });
+  }, [q, lang, from, to, most, again, start]);
 
   const counts = useQuery({
     queryKey: ['histogram', q, range, again],
@@ -61,10 +64,11 @@ export default function Hunt() {
     else set({ q: query, event: undefined });
   };
 
-  const [cursor, setCursor] = useState(0);
-  useEffect(() => setCursor(0), [asked]);
   const [focus, setFocus] = useState(0);
-  const [fieldsOpen, setFieldsOpen] = useState(() => window.innerWidth > 900);
+  // Beside the table where there is room for both, unless somebody said otherwise.
+  const roomy = useMediaQuery('(min-width: 901px)', undefined, { getInitialValueInEffect: false });
+  const [wanted, setFieldsOpen] = useState<boolean>();
+  const fieldsOpen = wanted ?? roomy;
   const openRow = (index: number) => {
     const id = run.rows.at(index)?.['event.id'];
     setCursor(index);
@@ -85,11 +89,14 @@ export default function Hunt() {
     },
     Escape: () => (hunt.event ? set({ event: undefined }, true) : run.running ? cancel() : false),
     '/': () => setFocus((n) => n + 1),
-    f: () => setFieldsOpen((open) => !open),
+    f: () => setFieldsOpen(!fieldsOpen),
   });
 
-  const shown = useRef<string>(undefined);
-  shown.current = hunt.event;
+  // Looked for among all rows: only when it is another one, or when there are more.
+  const known = useMemo(() => {
+    const at = hunt.event ? run.rows.find(hunt.event) : -1;
+    return at >= 0 ? run.rows.at(at) : undefined;
+  }, [hunt.event, run.rows]);
   const refused = run.error instanceof Refusal && run.error.diagnostics.length > 0 ? run.error : undefined;
   const done = !run.running && run.columns !== undefined;
   return (
@@ -110,6 +117,7 @@ export default function Hunt() {
       {refused && <Mistakes query={q} refusal={refused} />}
       {lang === 'hunt' && !refused && (
         <Histogram
+          query={q}
           data={counts.data}
           error={counts.error}
           loading={counts.isFetching}
@@ -147,16 +155,11 @@ export default function Hunt() {
           run.running && <Waiting what={t.hunt.searching} />
         )}
         {hunt.event && (
-          <EventPanel id={hunt.event} known={rowOf(run.rows, hunt.event)} onNarrow={onNarrow} onClose={() => set({ event: undefined }, true)} />
+          <EventPanel id={hunt.event} known={known} onNarrow={onNarrow} onClose={() => set({ event: undefined }, true)} />
         )}
       </div>
     </div>
   );
-}
-
-function rowOf(rows: { find(id: string): number; at(index: number): Record<string, unknown> | undefined }, id: string) {
-  const at = rows.find(id);
-  return at >= 0 ? rows.at(at) : undefined;
 }
 
 function NoResults({ query, all, onAll, cancelled }: { query: string; all: boolean; onAll: () => void; cancelled: boolean }) {
@@ -164,25 +167,23 @@ function NoResults({ query, all, onAll, cancelled }: { query: string; all: boole
   const kind = entity && entityKind(entity[1]!);
   if (cancelled) return <Empty title={t.hunt.cancelled} />;
   return (
-    <Empty title={t.hunt.none}>
-      <p>{all ? t.hunt.noneAll : t.hunt.noneHere}</p>
-      <div className="row wrap" style={{ justifyContent: 'center' }}>
-        {!all && (
-          <button type="button" className="chip" onClick={onAll}>
-            <Icon name="clock" size={14} /> {t.hunt.allTime}
-          </button>
-        )}
-        {kind && (
-          <Link className="chip" href={`/entity/${kind}/${encodeURIComponent(entity[2]!)}`}>
-            {t.hunt.openEntity}
-          </Link>
-        )}
-        {all && !query && (
-          <Link className="chip" href="/sources">
-            {t.hunt.connect}
-          </Link>
-        )}
-      </div>
-    </Empty>
+    <div className={s.none}>
+      <Empty title={t.hunt.none}>
+        <p>{all ? t.hunt.noneAll : t.hunt.noneHere}</p>
+        <div className="row wrap" style={{ justifyContent: 'center' }}>
+          {!all && (
+            <button type="button" className="chip" onClick={onAll}>
+              <Icon name="clock" size={14} /> {t.hunt.allTime}
+            </button>
+          )}
+          {kind && (
+            <Link className="chip" href={`/entity/${kind}/${encodeURIComponent(entity[2]!)}`}>
+              {t.hunt.openEntity}
+            </Link>
+          )}
+        </div>
+      </Empty>
+      {all && !query && <Snippets />}
+    </div>
   );
 }

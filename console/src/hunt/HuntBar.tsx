@@ -1,6 +1,7 @@
 import { Button } from '@mantine/core';
 import { useMemo, useRef } from 'react';
-import type { Diagnostic } from '../api/http';
+import type { Diagnostic } from '../api/model';
+import type { Changes } from '../shared/address';
 import { CopyButton, Tabs } from '../shared/Bits';
 import { Editor } from '../shared/Editor';
 import { Icon } from '../shared/Icon';
@@ -8,7 +9,7 @@ import { t } from '../strings/en';
 import { Export } from './Export';
 import { huntLanguage, sqlLanguage } from './language';
 import { Saved } from './Saved';
-import type { Changes, Hunt } from './state';
+import type { Hunt } from './state';
 import { TimeRange } from './TimeRange';
 import s from './hunt.module.css';
 

@@ -65,6 +65,7 @@ export function ResultTable({ run, query, range, columns, whole, cursor, openId,
     next.splice(Math.max(0, at + by), 0, name);
     onColumns(next);
   };
+  const resize = (name: string, width: number) => table.setColumnSizing((old) => ({ ...old, [name]: Math.max(60, Math.min(3000, Math.round(width))) }));
   return (
     <div className={s.scroll} ref={scroller} tabIndex={0} role="region" aria-label={t.hunt.results}>
       <div className={s.table} role="table" aria-label={t.hunt.results} aria-rowcount={run.rows.length + 1} style={{ gridTemplateColumns: template }}>
@@ -96,6 +97,12 @@ export function ResultTable({ run, query, range, columns, whole, cursor, openId,
                       </Menu.Item>
                       <Menu.Item disabled={columns.at(-1) === head.id} onClick={() => shift(head.id, 1)}>
                         {t.hunt.moveRight}
+                      </Menu.Item>
+                      <Menu.Item closeMenuOnClick={false} onClick={() => resize(head.column.id, head.getSize() * 1.25)}>
+                        {t.hunt.wider}
+                      </Menu.Item>
+                      <Menu.Item closeMenuOnClick={false} onClick={() => resize(head.column.id, head.getSize() / 1.25)}>
+                        {t.hunt.narrower}
                       </Menu.Item>
                       <Menu.Item disabled={columns.length === 1} onClick={() => onColumns(columns.filter((name) => name !== head.id))}>
                         {t.hunt.removeColumn(head.id)}

@@ -3,12 +3,13 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { call, notOffered } from '../api/http';
 import type { SavedSearch } from '../api/model';
+import type { Changes } from '../shared/address';
 import { Icon } from '../shared/Icon';
 import { Problem } from '../shared/Problem';
 import { toast, toastError } from '../shared/toasts';
 import { visible } from '../shared/format';
 import { t } from '../strings/en';
-import type { Changes, Hunt } from './state';
+import type { Hunt } from './state';
 
 export function Saved({ hunt, draft, columns, set }: { hunt: Hunt; draft: string; columns: string[]; set: (changes: Changes) => void }) {
   const client = useQueryClient();

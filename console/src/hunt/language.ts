@@ -82,7 +82,7 @@ function complete(range: () => Range) {
       }
     }
     if (!here.prefix && !context.explicit) return null;
-    const names = await fieldNames();
+    const names = await fieldNames().catch(() => []);
     const options = names.map((field) => ({
       label: field.name,
       apply: here.kind === 'field' ? `${field.name}:` : field.name,
@@ -107,7 +107,7 @@ export const sqlLanguage = (): Extension => [
     autocomplete: async (context: CompletionContext): Promise<CompletionResult | null> => {
       const word = context.matchBefore(/[\w@.]+/);
       if (!word && !context.explicit) return null;
-      const names = await fieldNames();
+      const names = await fieldNames().catch(() => []);
       return {
         from: word?.from ?? context.pos,
         options: [...names.map((field) => ({ label: field.name, detail: field.type, type: 'property' })), { label: 'events', type: 'class' }],

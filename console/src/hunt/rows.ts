@@ -3,21 +3,28 @@ import type { Event } from '../api/model';
 
 const KEPT = 1000;
 
+/** So many rows as had come when it was made: a value like any other, although later ones share the text with it. */
 export class Rows {
-  private lines: string[] = [];
-  private parsed = new Map<number, Event>();
+  private constructor(
+    private readonly lines: string[],
+    private readonly parsed: Map<number, Event>,
+    readonly length: number,
+  ) {}
 
-  get length(): number {
-    return this.lines.length;
+  /** A place for the rows of a new answer. */
+  static begin(): Rows {
+    return new Rows([], new Map(), 0);
   }
 
-  add(lines: string[]): void {
+  /** These rows and more. Only the newest value may be added to. */
+  with(lines: string[]): Rows {
     // Not spread: an argument list has a limit, an answer has none.
     for (const line of lines) this.lines.push(line);
+    return new Rows(this.lines, this.parsed, this.lines.length);
   }
 
   at(index: number): Event | undefined {
-    const line = this.lines[index];
+    const line = index < this.length ? this.lines[index] : undefined;
     if (line === undefined) return undefined;
     let row = this.parsed.get(index);
     if (!row) {
@@ -38,6 +45,7 @@ export class Rows {
 
   find(id: string): number {
     const needle = `"event.id":${JSON.stringify(id)}`;
-    return this.lines.findIndex((line) => line.includes(needle));
+    for (let i = 0; i < this.length; i++) if (this.lines[i]!.includes(needle)) return i;
+    return -1;
   }
 }

@@ -1,7 +1,7 @@
 // A hunt's state is its address.
 import { useMemo } from 'react';
-import { useSearchParams } from 'wouter';
 import type { Language } from '../api/model';
+import { useAddress, type Changes } from '../shared/address';
 import type { Range } from '../shared/time';
 
 export interface Hunt {
@@ -30,20 +30,12 @@ export function readHunt(params: URLSearchParams): Hunt {
   };
 }
 
-export type Changes = Partial<Record<'q' | 'lang' | 'from' | 'to' | 'cols' | 'event' | 'most' | 'view', string | undefined>>;
-
 export function useHunt() {
-  const [params, setParams] = useSearchParams();
+  const { params, set: change } = useAddress();
   const text = params.toString();
   const hunt = useMemo(() => readHunt(new URLSearchParams(text)), [text]);
-  const set = (changes: Changes, replace = false) =>
-    setParams(
-      (old) => {
-        for (const [name, value] of Object.entries(changes)) value ? old.set(name, value) : old.delete(name);
-        if (!old.has('from')) old.set('from', DEFAULT_FROM);
-        return old;
-      },
-      { replace },
-    );
+  // The range is always said, so that a link means the same to whoever gets it.
+  const from = params.get('from') ?? DEFAULT_FROM;
+  const set = (changes: Changes, replace = false) => change({ from, ...changes }, replace);
   return { hunt, set };
 }

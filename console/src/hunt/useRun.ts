@@ -19,7 +19,7 @@ export interface Run {
 }
 
 const idle: Run = {
-  rows: new Rows(),
+  rows: Rows.begin(),
   columns: undefined,
   progress: undefined,
   summary: undefined,
@@ -43,7 +43,7 @@ export function useRun(): { run: Run; start: (ask: Ask) => void; cancel: () => v
     abort.current?.abort();
     const control = new AbortController();
     abort.current = control;
-    const state: Run = { ...idle, rows: new Rows(), running: true, began: performance.now(), language: ask.language ?? 'hunt' };
+    const state: Run = { ...idle, rows: Rows.begin(), running: true, began: performance.now(), language: ask.language ?? 'hunt' };
     let timer: ReturnType<typeof setTimeout> | undefined;
     const draw = () => {
       clearTimeout(timer);
@@ -56,7 +56,7 @@ export function useRun(): { run: Run; start: (ask: Ask) => void; cancel: () => v
       ask,
       {
         columns: (columns) => ((state.columns = columns), soon()),
-        rows: (lines) => (state.rows.add(lines), soon()),
+        rows: (lines) => ((state.rows = state.rows.with(lines)), soon()),
         progress: (progress) => ((state.progress = progress), soon()),
         done: (summary) => (state.summary = summary),
       },

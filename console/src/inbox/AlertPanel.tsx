@@ -7,7 +7,7 @@ import { Count, EntityChip, Waiting } from '../shared/Bits';
 import { visible } from '../shared/format';
 import { Icon } from '../shared/Icon';
 import { Problem } from '../shared/Problem';
-import { clause, entityLink, huntLink } from '../shared/query';
+import { clause, entityLink, findingsOf, huntLink } from '../shared/query';
 import { Severity } from '../shared/Severity';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
@@ -49,7 +49,7 @@ export function AlertPanel({ id, known, mayWrite, me, onStep, onJudge, onExcept,
               <span>
                 <Count
                   n={alert.count}
-                  to={huntLink({ q: `event.dataset:vedette.findings ${clause('rule.id', alert.rule.id)} ${clause('vedette.finding.entities.value', alert.entity.value)}` })}
+                  to={huntLink({ q: `${findingsOf(alert.rule.id)} ${clause('vedette.finding.entities.value', alert.entity.value)}` })}
                   label={t.inbox.findingsWord(alert.count)}
                 />{' '}
                 {t.inbox.findingsWord(alert.count)}

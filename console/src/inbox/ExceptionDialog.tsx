@@ -3,6 +3,7 @@
 import { Button, Checkbox, Modal, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
+import { Link } from 'wouter';
 import { useAlert } from '../api/alerts';
 import { notOffered } from '../api/http';
 import type { Alert } from '../api/model';
@@ -10,6 +11,7 @@ import { createException, previewException } from '../api/rules';
 import { Waiting } from '../shared/Bits';
 import { visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
+import { findingsOf, huntLink } from '../shared/query';
 import { toast } from '../shared/toasts';
 import { t } from '../strings/en';
 import s from './exception.module.css';
@@ -75,7 +77,9 @@ export default function ExceptionDialog({ alert, onClose }: { alert: Alert; onCl
             t.exception.pick
           ) : preview.data ? (
             <>
-              <strong>{t.exception.would(preview.data.findings, preview.data.alerts, preview.data.days)}</strong>
+              <Link href={huntLink({ q: findingsOf(alert.rule.id, picked), from: `now-${preview.data.days}d` })}>
+                <strong>{t.exception.would(preview.data.findings, preview.data.alerts, preview.data.days)}</strong>
+              </Link>
               <span data-bad={preview.data.true_positives > 0 || undefined}>{t.exception.confirmed(preview.data.true_positives)}</span>
             </>
           ) : preview.isError ? (

@@ -1,11 +1,11 @@
 // The inbox: alert groups, worst and newest first, live. Everything can be done without leaving the keyboard.
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { lazy, Suspense, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
-import { useSearchParams } from 'wouter';
 import { useAlerts, useCounts, useStep, type Step } from '../api/alerts';
 import type { Alert, Session, Verdict } from '../api/model';
 import { may } from '../api/session';
 import { useQueryClient } from '@tanstack/react-query';
+import { useAddress } from '../shared/address';
 import { Empty, Tabs, Waiting } from '../shared/Bits';
 import { formatCount } from '../shared/format';
 import { Icon } from '../shared/Icon';
@@ -27,15 +27,7 @@ type View = 'open' | 'acknowledged' | 'closed' | 'all';
 const views: View[] = ['open', 'acknowledged', 'closed', 'all'];
 
 export function Inbox() {
-  const [params, setParams] = useSearchParams();
-  const set = (changes: Record<string, string | undefined>, replace = true) =>
-    setParams(
-      (old) => {
-        for (const [name, value] of Object.entries(changes)) value ? old.set(name, value) : old.delete(name);
-        return old;
-      },
-      { replace },
-    );
+  const { params, set } = useAddress();
   const view = views.find((it) => it === params.get('state')) ?? 'open';
   const filter: InboxFilter = {
     ...(view === 'all' ? {} : { state: view }),
@@ -63,6 +55,7 @@ export function Inbox() {
   useEffect(() => {
     if (index >= 0) lastIndex.current = index;
   }, [index]);
+  const judged = useRef<number>(undefined);
   useEffect(() => {
     // The panel follows when its alert has been dealt with and has left the list, unless it was linked to.
     if (shownId !== undefined && current && found < 0 && cursorId === shownId && list.isSuccess && judged.current === shownId) {
@@ -70,8 +63,7 @@ export function Inbox() {
       setCursorId(current.id);
       set({ alert: String(current.id) });
     }
-  });
-  const judged = useRef<number>(undefined);
+  }, [shownId, current, found, cursorId, list.isSuccess, set]);
 
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({

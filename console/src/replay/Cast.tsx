@@ -1,25 +1,21 @@
-// Who takes part in the replay.
+// Who takes part in the replay. Where nobody does yet, the page asks in its middle: `/` goes there.
 import { Button, Popover, TextInput } from '@mantine/core';
-import { useState, type FormEvent } from 'react';
+import { useRef, useState, type FormEvent } from 'react';
 import type { Entity } from '../api/model';
 import { visible } from '../shared/format';
 import { Icon, kindIcon } from '../shared/Icon';
+import { useKeys } from '../shared/keys';
 import { entityKinds } from '../shared/query';
 import { t } from '../strings/en';
 import s from './replay.module.css';
 
 export function Cast({ entities, onChange }: { entities: Entity[]; onChange: (entities: Entity[]) => void }) {
-  const [open, setOpen] = useState(entities.length === 0);
-  const [kind, setKind] = useState('host');
-  const [value, setValue] = useState('');
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    const name = value.trim();
-    if (!name) return;
-    if (!entities.some((it) => it.kind === kind && it.value === name)) onChange([...entities, { kind, value: name }]);
-    setValue('');
+  const [open, setOpen] = useState(false);
+  const add = (entity: Entity) => {
     setOpen(false);
+    if (!entities.some((it) => it.kind === entity.kind && it.value === entity.value)) onChange([...entities, entity]);
   };
+  if (entities.length === 0) return null;
   return (
     <div className="row wrap">
       {entities.map((entity) => (
@@ -43,19 +39,33 @@ export function Cast({ entities, onChange }: { entities: Entity[]; onChange: (en
           </button>
         </Popover.Target>
         <Popover.Dropdown aria-label={t.replay.add}>
-          <form className={s.cast} onSubmit={submit}>
-            <select className={s.select} aria-label={t.entity.kind} value={kind} onChange={(event) => setKind(event.currentTarget.value)}>
-              {entityKinds.map((it) => (
-                <option key={it} value={it}>
-                  {t.kinds[it as keyof typeof t.kinds]}
-                </option>
-              ))}
-            </select>
-            <TextInput data-autofocus aria-label={t.entity.name} placeholder={t.entity.name} value={value} onChange={(event) => setValue(event.currentTarget.value)} />
-            <Button type="submit">{t.replay.add}</Button>
-          </form>
+          <Chooser onChoose={add} />
         </Popover.Dropdown>
       </Popover>
     </div>
+  );
+}
+
+export function Chooser({ onChoose }: { onChoose: (entity: Entity) => void }) {
+  const [kind, setKind] = useState('host');
+  const [value, setValue] = useState('');
+  const input = useRef<HTMLInputElement>(null);
+  useKeys({ '/': () => input.current?.focus() });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (value.trim()) onChoose({ kind, value: value.trim() });
+  };
+  return (
+    <form className={s.cast} onSubmit={submit}>
+      <select className={s.select} aria-label={t.entity.kind} value={kind} onChange={(event) => setKind(event.currentTarget.value)}>
+        {entityKinds.map((it) => (
+          <option key={it} value={it}>
+            {t.kinds[it as keyof typeof t.kinds]}
+          </option>
+        ))}
+      </select>
+      <TextInput ref={input} data-autofocus aria-label={t.entity.name} placeholder={t.entity.name} value={value} onChange={(event) => setValue(event.currentTarget.value)} />
+      <Button type="submit">{t.replay.add}</Button>
+    </form>
   );
 }

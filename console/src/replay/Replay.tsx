@@ -1,7 +1,7 @@
 // What happened, played back: choose who and when; a scrubber plays the events in order, with alerts as flags.
-import { useEffect, useMemo, useRef, useState } from 'react';
-import { useSearchParams } from 'wouter';
+import { useEffect, useRef, useState } from 'react';
 import type { Entity } from '../api/model';
+import { useAddress } from '../shared/address';
 import { Empty, Waiting } from '../shared/Bits';
 import { formatCount } from '../shared/format';
 import { Icon } from '../shared/Icon';
@@ -11,7 +11,7 @@ import { formatTime, resolve, type Range } from '../shared/time';
 import { useZone } from '../shared/zone';
 import { TimeRange } from '../hunt/TimeRange';
 import { t } from '../strings/en';
-import { Cast } from './Cast';
+import { Cast, Chooser } from './Cast';
 import { Now } from './Now';
 import { advance, fitting, indexAt, speeds } from './player';
 import { ReplayExport } from './ReplayExport';
@@ -20,18 +20,11 @@ import { MOST, useReplay } from './useReplay';
 import s from './replay.module.css';
 
 export default function Replay() {
-  const [params, setParams] = useSearchParams();
-  const text = params.toString();
-  const entities = useMemo(() => new URLSearchParams(text).getAll('e').map(readEntity).filter((it) => it !== undefined), [text]);
-  const key = JSON.stringify(entities);
-  const range: Range = useMemo(() => {
-    const [from, to] = [params.get('from'), params.get('to')];
-    return { ...(from ? { from } : {}), ...(to ? { to } : {}) };
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [params.get('from'), params.get('to')]);
+  const { params, set } = useAddress();
+  const entities = params.getAll('e').map(readEntity).filter((it) => it !== undefined);
+  const range: Range = { from: params.get('from') ?? undefined, to: params.get('to') ?? undefined };
   const [loaded, setLoaded] = useState(0);
-  // eslint-disable-next-line react-hooks/exhaustive-deps
-  const found = useReplay(useMemo(() => entities, [key]), range, setLoaded);
+  const found = useReplay(entities, range, setLoaded);
   const score = found.data;
   const { zone } = useZone();
 
@@ -41,14 +34,6 @@ export default function Replay() {
   const [skip, setSkip] = useState(true);
   const [playing, setPlaying] = useState(false);
   const [at, setAt] = useState(0);
-  const set = (changes: Record<string, string | undefined>) =>
-    setParams(
-      (old) => {
-        for (const [name, value] of Object.entries(changes)) value ? old.set(name, value) : old.delete(name);
-        return old;
-      },
-      { replace: true },
-    );
   useEffect(() => {
     if (!score) return;
     const linked = resolve(new URLSearchParams(window.location.search).get('at') ?? undefined, 0);
@@ -79,8 +64,7 @@ export default function Replay() {
       return () => clearTimeout(timer);
     }
     return undefined;
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [playing, at, score]);
+  }, [playing, at, score, set]);
 
   const index = score ? indexAt(score.times, at) : -1;
   const seek = (time: number) => setAt(Math.max(from, Math.min(to, time)));
@@ -111,12 +95,7 @@ export default function Replay() {
   });
 
   const cast = (next: Entity[]) =>
-    setParams((old) => {
-      old.delete('e');
-      old.delete('at');
-      for (const entity of next) old.append('e', `${entity.kind}:${entity.value}`);
-      return old;
-    });
+    set({ at: undefined, e: next.map((entity) => `${entity.kind}:${entity.value}`) }, false);
   return (
     <div className="page">
       <div className="page-head">
@@ -129,6 +108,7 @@ export default function Replay() {
       {entities.length === 0 ? (
         <Empty title={t.replay.choose}>
           <p>{t.replay.chooseLead}</p>
+          <Chooser onChoose={(entity) => cast([entity])} />
         </Empty>
       ) : found.isPending ? (
         <Waiting what={t.replay.loading(formatCount(loaded), formatCount(MOST))} />

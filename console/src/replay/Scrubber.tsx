@@ -1,7 +1,7 @@
 // The whole span at a glance: four lanes of ticks, flags for alerts, and the playhead. Drawn; the same can be done with
 // the slider's keys, and read in the list below.
 import { useComputedColorScheme } from '@mantine/core';
-import { useEffect, useRef, useState, type PointerEvent } from 'react';
+import { useEffect, useMemo, useRef, useState, type PointerEvent } from 'react';
 import { formatTime } from '../shared/time';
 import { useZone } from '../shared/zone';
 import { t } from '../strings/en';
@@ -15,6 +15,12 @@ const AXIS = 20;
 export const HEIGHT = FLAGS + lanes.length * LANE + AXIS;
 const LEFT = 78;
 
+function scaleOf(from: number, to: number, width: number) {
+  const span = Math.max(1, to - from);
+  const room = Math.max(50, width - LEFT - 12);
+  return { span, room, xOf: (time: number) => LEFT + ((time - from) / span) * room };
+}
+
 export function Scrubber({ score, from, to, at, onSeek }: { score: Score; from: number; to: number; at: number; onSeek: (at: number) => void }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(800);
@@ -26,9 +32,7 @@ export function Scrubber({ score, from, to, at, onSeek }: { score: Score; from: 
     observer.observe(box);
     return () => observer.disconnect();
   }, []);
-  const span = Math.max(1, to - from);
-  const room = Math.max(50, width - LEFT - 12);
-  const xOf = (time: number) => LEFT + ((time - from) / span) * room;
+  const { span, room, xOf } = useMemo(() => scaleOf(from, to, width), [from, to, width]);
 
   // What does not move is drawn once.
   const still = useRef<HTMLCanvasElement>(undefined);
@@ -86,11 +90,11 @@ export function Scrubber({ score, from, to, at, onSeek }: { score: Score; from: 
       pen.fillText(label, xOf(time), HEIGHT - AXIS / 2);
     }
     still.current = sheet;
-    draw();
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [score, from, to, width, zone, scheme]);
+    // The scheme decides what the colours are.
+  }, [score, from, span, room, xOf, width, zone, scheme]);
 
-  const draw = () => {
+  // After what stands still, and on every change: the playhead moves with each frame.
+  useEffect(() => {
     const sheet = still.current;
     const screen = canvas.current;
     if (!sheet || !screen) return;
@@ -115,8 +119,7 @@ export function Scrubber({ score, from, to, at, onSeek }: { score: Score; from: 
     pen.beginPath();
     pen.arc(x, HEIGHT - AXIS, 4, 0, 7);
     pen.fill();
-  };
-  useEffect(draw);
+  });
 
   const seek = (event: PointerEvent<HTMLDivElement>) => {
     if (event.type === 'pointermove' && event.buttons !== 1) return;

@@ -2,9 +2,11 @@ import { useMutation, useQueryClient, type UseQueryResult } from '@tanstack/reac
 import { Link } from 'wouter';
 import type { Exception, Rule } from '../api/model';
 import { deleteException } from '../api/rules';
-import { Empty, Waiting } from '../shared/Bits';
-import { formatCount, visible } from '../shared/format';
+import { Count, Empty, Waiting } from '../shared/Bits';
+import { visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
+import { findingsOf, huntLink } from '../shared/query';
+import { Table } from '../shared/Table';
 import { toastError } from '../shared/toasts';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
@@ -28,48 +30,35 @@ export function Exceptions({ found, absent, rules }: { found: UseQueryResult<{ e
   const title = (id: string) => rules.find((rule) => rule.id === id)?.title ?? id;
   return (
     <div className="page-body">
-      <div className="table-wrap" tabIndex={0} role="region" aria-label={t.rules.exceptions}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{t.rules.rule}</th>
-              <th scope="col">{t.rules.where}</th>
-              <th scope="col">{t.exception.reason}</th>
-              <th scope="col">{t.rules.author}</th>
-              <th scope="col">{t.rules.expires}</th>
-              <th scope="col" className="num">{t.rules.hidden}</th>
-              <th scope="col"><span className="hidden">{t.rules.remove}</span></th>
-            </tr>
-          </thead>
-          <tbody>
-            {found.data.exceptions.map((it) => (
-              <tr key={it.id}>
-                <td>
-                  <Link href={`/rules/${encodeURIComponent(it.rule_id)}`}>{visible(title(it.rule_id))}</Link>
-                </td>
-                <td>
-                  {it.conditions.map((condition) => (
-                    <div key={condition.field} className="mono">
-                      {visible(condition.field)}: {visible(condition.value)}
-                    </div>
-                  ))}
-                </td>
-                <td>{visible(it.reason)}</td>
-                <td>
-                  {visible(it.author)} <span className="dim"><Time at={it.created} ago /></span>
-                </td>
-                <td>{it.expires ? <Time at={it.expires} ago /> : t.common.never}</td>
-                <td className="num">{formatCount(it.hidden)}</td>
-                <td>
-                  <button type="button" className="quiet" onClick={() => removing.mutate(it.id)}>
-                    {t.rules.remove}
-                  </button>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label={t.rules.exceptions} columns={[t.rules.rule, t.rules.where, t.exception.reason, t.rules.author, t.rules.expires, { name: t.rules.hidden, num: true }, { name: t.rules.remove, unseen: true }]}>
+        {found.data.exceptions.map((it) => (
+          <tr key={it.id}>
+            <td>
+              <Link href={`/rules/${encodeURIComponent(it.rule_id)}`}>{visible(title(it.rule_id))}</Link>
+            </td>
+            <td>
+              {it.conditions.map((condition) => (
+                <div key={condition.field} className="mono">
+                  {visible(condition.field)}: {visible(condition.value)}
+                </div>
+              ))}
+            </td>
+            <td>{visible(it.reason)}</td>
+            <td>
+              {visible(it.author)} <span className="dim"><Time at={it.created} ago /></span>
+            </td>
+            <td>{it.expires ? <Time at={it.expires} ago /> : t.common.never}</td>
+            <td className="num">
+              <Count n={it.hidden} to={huntLink({ q: findingsOf(it.rule_id, it.conditions), from: it.created })} />
+            </td>
+            <td>
+              <button type="button" className="quiet" onClick={() => removing.mutate(it.id)}>
+                {t.rules.remove}
+              </button>
+            </td>
+          </tr>
+        ))}
+      </Table>
     </div>
   );
 }

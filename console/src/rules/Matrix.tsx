@@ -1,11 +1,12 @@
 // Coverage of ATT&CK: a column for each tactic, a cell for each technique with the number of rules that look for it.
 import { useMemo } from 'react';
-import { Link, useSearchParams } from 'wouter';
+import { Link } from 'wouter';
 import type { Rule } from '../api/model';
+import { useAddress } from '../shared/address';
 import { Count } from '../shared/Bits';
 import { formatShort, visible } from '../shared/format';
 import { Icon } from '../shared/Icon';
-import { clause, huntLink } from '../shared/query';
+import { findingsOf, huntLink } from '../shared/query';
 import { Severity } from '../shared/Severity';
 import { t } from '../strings/en';
 import { coverage, type Technique } from './coverage';
@@ -14,12 +15,14 @@ import s from './matrix.module.css';
 /** Four steps, each also told by its number. */
 const depth = (rules: number): number => (rules < 3 ? 1 : rules < 10 ? 2 : rules < 40 ? 3 : 4);
 
+const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
+
 export default function Matrix({ rules }: { rules: Rule[] }) {
-  const [params, setParams] = useSearchParams();
+  const { params, set } = useAddress();
   const found = useMemo(() => coverage(rules), [rules]);
   const chosen = found.byId.get((params.get('technique') ?? '').toUpperCase());
   const choose = (technique: Technique | undefined) =>
-    setParams((old) => (technique ? old.set('technique', technique.id) : old.delete('technique'), old), { replace: true });
+    set({ technique: technique?.id });
   return (
     <div className={s.matrix}>
       <div className={s.left}>
@@ -40,7 +43,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
             {found.columns.map((column) => (
               <section key={column.tactic} className={s.column} aria-label={column.tactic}>
                 <h2 className={s.tactic}>
-                  {column.tactic.replaceAll('-', ' ')}
+                  {capital(column.tactic.replaceAll('-', ' '))}
                   <span className="dim"> {column.techniques.length}</span>
                 </h2>
                 {column.techniques.map((technique) => (
@@ -52,7 +55,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
                       aria-pressed={chosen?.id === technique.id || chosen?.id.startsWith(`${technique.id}.`)}
                       onClick={() => choose(technique)}
                     >
-                      <span className={s.name}>{technique.name}</span>
+                      <span className={s.name}>{visible(technique.id)}</span>
                       <span className={s.n}>
                         {technique.allRules}
                         <span className="hidden"> {t.attack.rules}</span>
@@ -81,7 +84,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
         </div>
       </div>
       {chosen && (
-        <aside className={s.side} aria-label={chosen.name}>
+        <aside className={s.side} aria-label={visible(chosen.id)}>
           <div className="row">
             <h2 className="grow">
               {visible(chosen.id)}
@@ -94,7 +97,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
             <Link href={huntLink({ q: `event.dataset:vedette.findings threat.technique.id:${chosen.id}*` })}>{t.attack.findings}</Link>
           </p>
           {[chosen, ...chosen.subs]
-            .filter((it) => it === chosen || it.rules.length > 0)
+            .filter((it) => it.rules.length > 0)
             .map((it) => (
               <section key={it.id}>
                 <h3>
@@ -111,7 +114,7 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
                           {visible(rule.title)}
                         </Link>
                         {rule.hits > 0 && (
-                          <Count n={rule.hits} to={huntLink({ q: `event.dataset:vedette.findings ${clause('rule.id', rule.id)}` })} label={t.rules.hits} />
+                          <Count n={rule.hits} to={huntLink({ q: findingsOf(rule.id) })} label={t.rules.hits} />
                         )}
                       </li>
                     ))}

@@ -3,6 +3,7 @@ import type { RefusedRule } from '../api/model';
 import { Empty, Waiting } from '../shared/Bits';
 import { visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
+import { Table } from '../shared/Table';
 import { t } from '../strings/en';
 
 /** Rules that are not matched, with file, line and reason: never skipped quietly. */
@@ -18,28 +19,16 @@ export function Refused({ found }: { found: UseQueryResult<{ refused: RefusedRul
   }
   return (
     <div className="page-body">
-      <div className="table-wrap" tabIndex={0} role="region" aria-label={t.rules.refused}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{t.rules.rule}</th>
-              <th scope="col">{t.rules.file}</th>
-              <th scope="col" className="num">{t.rules.line}</th>
-              <th scope="col">{t.rules.reason}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {found.data.refused.map((rule, i) => (
-              <tr key={i}>
-                <td>{visible(rule.title ?? rule.id ?? '–')}</td>
-                <td className="mono">{visible(rule.file)}</td>
-                <td className="num mono">{rule.line || '–'}</td>
-                <td>{visible(rule.reason)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table label={t.rules.refused} columns={[t.rules.rule, t.rules.file, { name: t.rules.line, num: true }, t.rules.reason]}>
+        {found.data.refused.map((rule, i) => (
+          <tr key={i}>
+            <td>{visible(rule.title ?? rule.id ?? '–')}</td>
+            <td className="mono">{visible(rule.file)}</td>
+            <td className="num mono">{rule.line || '–'}</td>
+            <td>{visible(rule.reason)}</td>
+          </tr>
+        ))}
+      </Table>
     </div>
   );
 }

@@ -14,7 +14,7 @@ import { formatCount, formatValue, visible } from '../shared/format';
 import { Icon } from '../shared/Icon';
 import { useKeys } from '../shared/keys';
 import { Problem } from '../shared/Problem';
-import { clause, huntLink } from '../shared/query';
+import { clause, findingsOf, huntLink } from '../shared/query';
 import { Severity } from '../shared/Severity';
 import { toast, toastError } from '../shared/toasts';
 import { useSettled } from '../shared/useSettled';
@@ -64,9 +64,9 @@ function Meta({ rule }: { rule: RuleDetail }) {
           <dd>{visible(rule.description)}</dd>
         </>
       )}
-      <dt>{t.rules.hits}</dt>
+      <dt>{t.rules.hitsSinceStart}</dt>
       <dd>
-        <Count n={rule.hits} to={huntLink({ q: `event.dataset:vedette.findings ${clause('rule.id', rule.id)}` })} label={t.rules.hits} />
+        <Count n={rule.hits} to={huntLink({ q: findingsOf(rule.id) })} label={t.rules.hits} />
         {rule.last_fired && (
           <span className="dim">
             {' '}
@@ -75,6 +75,8 @@ function Meta({ rule }: { rule: RuleDetail }) {
         )}{' '}
         <Link href={`/inbox?state=all&rule=${encodeURIComponent(rule.id)}`}>{t.rules.itsAlerts}</Link>
       </dd>
+      <dt>{t.rules.tried}</dt>
+      <dd>{t.rules.triedOf(formatCount(rule.tried))}</dd>
       {source && (
         <>
           <dt>{t.rules.logsource}</dt>
@@ -190,7 +192,7 @@ function Workbench({ rule }: { rule: RuleDetail | undefined }) {
             lines
             height="min(68vh, 640px)"
             onRun={() => trying.mutate()}
-            {...(diagnostics ? { diagnostics: diagnostics as never } : {})}
+            diagnostics={diagnostics}
           />
         </div>
         <div className="row wrap">
@@ -200,12 +202,13 @@ function Workbench({ rule }: { rule: RuleDetail | undefined }) {
           <Button variant="default" onClick={() => tryAll.mutate()} disabled={busy || notOffered(checked.error)}>
             {t.rules.tryAll}
           </Button>
-          <span className="grow" />
           {changed && (
             <Button variant="default" onClick={() => setText(original)}>
               {t.rules.revert}
             </Button>
           )}
+        </div>
+        <div className="row wrap">
           <label className="row">
             {t.rules.file}
             <input className={s.find} style={{ width: 170 }} value={name} onChange={(event) => setName(event.currentTarget.value)} />
@@ -254,7 +257,7 @@ function Workbench({ rule }: { rule: RuleDetail | undefined }) {
             {trial.data && !busy && (
               <>
                 <p>
-                  <strong>{t.rules.trialFound(formatCount(trial.data.findings.length), trial.data.truncated)}</strong>{' '}
+                  <strong>{t.rules.trialFound(trial.data.findings.length, trial.data.truncated)}</strong>{' '}
                   <span className="dim">{t.rules.trialRead(formatCount(trial.data.events_read), formatCount(trial.data.elapsed_ms))}</span>
                 </p>
                 <ul className={s.found}>

@@ -1,14 +1,15 @@
 import type { UseQueryResult } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useDeferredValue, useMemo, useRef } from 'react';
-import { Link, useSearchParams } from 'wouter';
+import { Link } from 'wouter';
 import type { Rule } from '../api/model';
+import { useAddress } from '../shared/address';
 import { Count, Empty, Waiting } from '../shared/Bits';
 import { formatCount, visible } from '../shared/format';
 import { useKeys } from '../shared/keys';
 import { levels, rank } from '../shared/levels';
 import { Problem } from '../shared/Problem';
-import { clause, huntLink } from '../shared/query';
+import { findingsOf, huntLink } from '../shared/query';
 import { Severity } from '../shared/Severity';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
@@ -17,9 +18,8 @@ import s from './rules.module.css';
 type Sort = 'hits' | 'level' | 'title' | 'fired';
 
 export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; refused: number }> }) {
-  const [params, setParams] = useSearchParams();
-  const set = (name: string, value: string) =>
-    setParams((old) => (value ? old.set(name, value) : old.delete(name), old), { replace: true });
+  const { params, set: change } = useAddress();
+  const set = (name: string, value: string) => change({ [name]: value });
   const words = useDeferredValue(params.get('find') ?? '');
   const level = params.get('level') ?? '';
   const fired = params.get('fired') === 'yes';
@@ -93,7 +93,7 @@ export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; re
                   <span className={`dim ${s.fired}`}>{rule.last_fired ? <Time at={rule.last_fired} ago /> : ''}</span>
                   <span className={s.hits}>
                     {rule.hits > 0 ? (
-                      <Count n={rule.hits} to={huntLink({ q: `event.dataset:vedette.findings ${clause('rule.id', rule.id)}` })} label={t.rules.hits} />
+                      <Count n={rule.hits} to={huntLink({ q: findingsOf(rule.id) })} label={t.rules.hits} />
                     ) : (
                       <span className="dim">0</span>
                     )}

@@ -4,7 +4,6 @@ import type { Rule } from '../api/model';
 export interface Technique {
   /** ATT&CK's id. Its names are not shipped. */
   id: string;
-  name: string;
   rules: Rule[];
   hits: number;
   subs: Technique[];
@@ -44,7 +43,7 @@ export function coverage(rules: Rule[]): { columns: Column[]; others: Technique[
   const technique = (id: string): Technique => {
     const known = byId.get(id);
     if (known) return known;
-    const made: Technique = { id, name: id, rules: [], hits: 0, subs: [], allRules: 0, allHits: 0 };
+    const made: Technique = { id, rules: [], hits: 0, subs: [], allRules: 0, allHits: 0 };
     byId.set(id, made);
     return made;
   };

@@ -1,31 +1,55 @@
 // Who is told of alerts: the account of every channel, what was held back, and what could not be delivered.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from 'wouter';
 import { call } from '../api/http';
-import { Empty, Waiting } from '../shared/Bits';
+import type { Model } from '../api/model';
+import { Count, CopyButton, Empty, Waiting } from '../shared/Bits';
 import { formatCount, visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
+import { Table } from '../shared/Table';
 import { toast, toastError } from '../shared/toasts';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
-import { accountOf, total, type Letter, type NotifyStatus } from './notices';
+import { accountOf, total } from './notices';
+import s from './settings.module.css';
+
+/** What to write into the configuration to be told. */
+const EXAMPLE = `notifications:
+  console: ${window.location.origin}
+  channels:
+    - name: on-call
+      ntfy: {url: "https://ntfy.sh", topic: choose-a-name-that-nobody-guesses}
+  routes:
+    - {name: at-once, match: {level: high}, channels: [on-call]}
+`;
+
+const counted = ['offered', 'sent', 'suppressed', 'queued', 'dead'] as const;
 
 export function Notifications({ admin }: { admin: boolean }) {
   const client = useQueryClient();
   const status = useQuery({
     queryKey: ['notifications'],
-    queryFn: () => call<NotifyStatus>('GET', '/notifications'),
+    queryFn: () => call<Model<'Notifications'>>('GET', '/notifications'),
     retry: false,
     refetchInterval: (query) => (query.state.status === 'error' ? false : 10_000),
   });
   const dead = useQuery({
     queryKey: ['notifications', 'dead'],
-    queryFn: () => call<{ dead_letters: Letter[] }>('GET', '/notifications/dead-letters'),
+    queryFn: () => call<Model<'DeadLetters'>>('GET', '/notifications/dead-letters'),
     retry: false,
     enabled: status.isSuccess,
+    refetchInterval: 10_000,
+  });
+  const suppressed = useQuery({
+    queryKey: ['notifications', 'suppressed'],
+    queryFn: () => call<Model<'SuppressedNotices'>>('GET', '/notifications/suppressed?limit=200'),
+    retry: false,
+    enabled: status.isSuccess,
+    refetchInterval: 10_000,
   });
   const refresh = () => client.invalidateQueries({ queryKey: ['notifications'] });
   const testing = useMutation({
-    mutationFn: (name: string) => call<{ sent: boolean; answer: string; error: string | null }>('POST', `/notifications/channels/${encodeURIComponent(name)}/test`),
+    mutationFn: (name: string) => call<Model<'ChannelTest'>>('POST', `/notifications/channels/${encodeURIComponent(name)}/test`),
     onSuccess: (answer, name) => toast(answer.sent ? t.notify.tested(name) : t.notify.failed(name, answer.error ?? answer.answer), { bad: !answer.sent }),
     onError: toastError,
   });
@@ -41,64 +65,107 @@ export function Notifications({ admin }: { admin: boolean }) {
     return (
       <Empty title={t.notify.none}>
         <p>{t.notify.noneLead}</p>
+        <div className={s.example}>
+          <pre className="record" tabIndex={0} role="region" aria-label={t.notify.example}>
+            {EXAMPLE}
+          </pre>
+          <CopyButton text={EXAMPLE} />
+        </div>
       </Empty>
     );
   }
+  const nowhere = accountOf(status.data, '');
   return (
     <div className="stack">
-      <div className="table-wrap" tabIndex={0} role="region" aria-label={t.notify.channels}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{t.notify.channel}</th>
-              {(['offered', 'sent', 'suppressed', 'queued', 'dead'] as const).map((name) => (
-                <th key={name} scope="col" className="num">{t.notify[name]}</th>
-              ))}
-              <th scope="col"><span className="hidden">{t.settings.actions}</span></th>
-            </tr>
-          </thead>
-          <tbody>
-            {status.data.channels.map((channel) => ({ channel, counts: accountOf(status.data, channel.name) })).map(({ channel, counts }) => (
-              <tr key={channel.name}>
+      <Table label={t.notify.channels} columns={[t.notify.channel, ...counted.map((name) => ({ name: t.notify[name], num: true })), { name: t.settings.actions, unseen: true }]}>
+        {status.data.channels.map((channel) => ({ channel, counts: accountOf(status.data, channel.name) })).map(({ channel, counts }) => (
+          <tr key={channel.name}>
+            <td>
+              {visible(channel.name)} <span className="dim">{visible(channel.kind)}</span>
+              {channel.error && <div className="dim">{visible(channel.error)}</div>}
+            </td>
+            <td className="num">{formatCount(counts.offered)}</td>
+            <td className="num">{formatCount(counts.sent)}</td>
+            <td className="num" title={reasons(counts.suppressed)}>
+              <Count n={total(counts.suppressed)} to="#suppressed" />
+            </td>
+            <td className="num" title={reasons(counts.held)}>{formatCount(counts.queued)}</td>
+            <td className="num">
+              <Count n={counts.dead} to="#dead" />
+            </td>
+            <td>
+              <button type="button" className="quiet" disabled={!admin || testing.isPending} onClick={() => testing.mutate(channel.name)}>
+                {t.notify.test}
+              </button>
+            </td>
+          </tr>
+        ))}
+        {nowhere.offered > 0 && (
+          <tr>
+            <td className="dim">{t.notify.nowhere}</td>
+            <td className="num">{formatCount(nowhere.offered)}</td>
+            <td className="num">0</td>
+            <td className="num" title={reasons(nowhere.suppressed)}>
+              <Count n={total(nowhere.suppressed)} to="#suppressed" />
+            </td>
+            <td className="num">0</td>
+            <td className="num">0</td>
+            <td />
+          </tr>
+        )}
+      </Table>
+      {dead.data && dead.data.dead_letters.length > 0 && (
+        <section className="stack" id="dead">
+          <h2>{t.notify.deadLong}</h2>
+          <Table label={t.notify.deadLong} columns={[t.notify.time, t.notify.alert, t.notify.channel, t.rules.reason, { name: t.settings.actions, unseen: true }]}>
+            {dead.data.dead_letters.map((letter) => (
+              <tr key={letter.id}>
                 <td>
-                  {visible(channel.name)} <span className="dim">{visible(channel.kind)}</span>
-                  {channel.error && <div className="dim">{visible(channel.error)}</div>}
+                  <Time at={letter.given_up} />
                 </td>
-                <td className="num">{formatCount(counts.offered)}</td>
-                <td className="num">{formatCount(counts.sent)}</td>
-                <td className="num" title={Object.entries(counts.suppressed).map(([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`).join(', ')}>{formatCount(total(counts.suppressed))}</td>
-                <td className="num">{formatCount(counts.queued)}</td>
-                <td className="num">{formatCount(counts.dead)}</td>
                 <td>
-                  <button type="button" className="quiet" disabled={!admin || testing.isPending} onClick={() => testing.mutate(channel.name)}>
-                    {t.notify.test}
-                  </button>
+                  <Link href={`/inbox?state=all&alert=${letter.alert}`}>{visible(letter.title)}</Link>
+                </td>
+                <td>{visible(letter.channel)}</td>
+                <td>{visible(letter.error)}</td>
+                <td>
+                  <span className="row">
+                    <button type="button" className="quiet" disabled={!admin} onClick={() => deciding.mutate({ id: letter.id, again: true })}>
+                      {t.problem.retry}
+                    </button>
+                    <button type="button" className="quiet" disabled={!admin} onClick={() => deciding.mutate({ id: letter.id, again: false })}>
+                      {t.notify.discard}
+                    </button>
+                  </span>
                 </td>
               </tr>
             ))}
-          </tbody>
-        </table>
-      </div>
-      {dead.data && dead.data.dead_letters.length > 0 && (
-        <section className="card" aria-label={t.notify.dead}>
-          <h2>{t.notify.deadLong}</h2>
-          {dead.data.dead_letters.map((letter) => (
-            <div key={letter.id} className="row wrap">
-              <strong>{visible(letter.channel)}</strong>
-              <span className="grow">
-                {visible(letter.title)} <span className="dim">{visible(letter.error)}</span>
-              </span>
-              <Time at={letter.given_up} ago />
-              <button type="button" className="quiet" disabled={!admin} onClick={() => deciding.mutate({ id: letter.id, again: true })}>
-                {t.problem.retry}
-              </button>
-              <button type="button" className="quiet" disabled={!admin} onClick={() => deciding.mutate({ id: letter.id, again: false })}>
-                {t.notify.discard}
-              </button>
-            </div>
-          ))}
+          </Table>
+        </section>
+      )}
+      {suppressed.data && suppressed.data.suppressed.length > 0 && (
+        <section className="stack" id="suppressed">
+          <h2>{t.notify.suppressedLong}</h2>
+          <Table label={t.notify.suppressedLong} columns={[t.notify.time, t.notify.alert, t.notify.happened, t.notify.channel, t.notify.route, t.rules.reason]}>
+            {suppressed.data.suppressed.map((notice, i) => (
+              <tr key={i}>
+                <td>
+                  <Time at={notice.time} />
+                </td>
+                <td>
+                  <Link href={`/inbox?state=all&alert=${notice.alert}`}>{visible(notice.title)}</Link>
+                </td>
+                <td>{visible(notice.what)}</td>
+                <td>{visible(notice.channel) || '–'}</td>
+                <td>{visible(notice.route) || '–'}</td>
+                <td>{visible(notice.reason.replaceAll('_', ' '))}</td>
+              </tr>
+            ))}
+          </Table>
         </section>
       )}
     </div>
   );
 }
+
+const reasons = (counts: Record<string, number>): string => Object.entries(counts).map(([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`).join(', ');

@@ -13,6 +13,10 @@ import s from './settings.module.css';
 type Retention = Settings['retention'];
 const names: (keyof Retention)[] = ['max_age_days', 'max_bytes', 'max_disk_percent'];
 
+/** Why what was typed is no limit, if it is none. */
+const wrongWith = (name: keyof Retention, text: string): string | undefined =>
+  !/^\d*$/.test(text) ? t.retention.number : text === '' && name !== 'max_bytes' ? t.retention.needed : undefined;
+
 export function Retention({ admin }: { admin: boolean }) {
   const settings = useSettings();
   const client = useQueryClient();
@@ -21,9 +25,9 @@ export function Retention({ admin }: { admin: boolean }) {
   useEffect(() => {
     if (retention) setText(Object.fromEntries(names.map((name) => [name, retention[name] == null ? '' : String(retention[name])])));
   }, [retention]);
-  const wrong = names.some((name) => !/^\d*$/.test(text[name] ?? ''));
+  const wrong = names.some((name) => wrongWith(name, text[name] ?? ''));
   const saving = useMutation({
-    mutationFn: () => saveRetention(Object.fromEntries(names.map((name) => [name, text[name] ? Number(text[name]) : null])) as unknown as Retention),
+    mutationFn: () => saveRetention({ max_age_days: Number(text['max_age_days']), max_bytes: text['max_bytes'] ? Number(text['max_bytes']) : null, max_disk_percent: Number(text['max_disk_percent']) }),
     onSuccess: () => {
       toast(t.retention.saved);
       void client.invalidateQueries({ queryKey: ['settings'] });
@@ -47,7 +51,7 @@ export function Retention({ admin }: { admin: boolean }) {
           inputMode="numeric"
           disabled={!admin}
           value={text[name] ?? ''}
-          error={!/^\d*$/.test(text[name] ?? '') && t.retention.number}
+          error={wrongWith(name, text[name] ?? '')}
           onChange={(event) => setText({ ...text, [name]: event.currentTarget.value })}
         />
       ))}

@@ -6,6 +6,7 @@ import { createToken, revokeToken, useTokens } from '../api/settings';
 import { Empty, Waiting } from '../shared/Bits';
 import { visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
+import { Table } from '../shared/Table';
 import { toastError } from '../shared/toasts';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
@@ -60,34 +61,20 @@ export function Tokens({ session }: { session: Session }) {
       {tokens.isError && <Problem error={tokens.error} />}
       {tokens.data?.tokens.length === 0 && <Empty title={t.tokens.none}><p>{t.tokens.noneLead}</p></Empty>}
       {tokens.data && tokens.data.tokens.length > 0 && (
-        <div className="table-wrap" tabIndex={0} role="region" aria-label={t.settings.tabs.tokens}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{t.tokens.name}</th>
-                <th scope="col">{t.tokens.owner}</th>
-                <th scope="col">{t.settings.scopes}</th>
-                <th scope="col">{t.tokens.expires}</th>
-                <th scope="col">{t.tokens.used}</th>
-                <th scope="col"><span className="hidden">{t.settings.actions}</span></th>
-              </tr>
-            </thead>
-            <tbody>
-              {tokens.data.tokens.map((token) => (
-                <tr key={token.id}>
-                  <td>{visible(token.name)}</td>
-                  <td>{visible(token.owner)}</td>
-                  <td>{token.scopes.join(', ')}</td>
-                  <td><Time at={token.expires} ago /></td>
-                  <td>{token.last_used ? <Time at={token.last_used} ago /> : t.common.never}</td>
-                  <td>
-                    <Confirm label={t.tokens.revoke} ask={t.tokens.sure(token.name)} onYes={() => revoking.mutate(token.id)} />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table label={t.settings.tabs.tokens} columns={[t.tokens.name, t.tokens.owner, t.settings.scopes, t.tokens.expires, t.tokens.used, { name: t.settings.actions, unseen: true }]}>
+          {tokens.data.tokens.map((token) => (
+            <tr key={token.id}>
+              <td>{visible(token.name)}</td>
+              <td>{visible(token.owner)}</td>
+              <td>{token.scopes.join(', ')}</td>
+              <td><Time at={token.expires} ago /></td>
+              <td>{token.last_used ? <Time at={token.last_used} ago /> : t.common.never}</td>
+              <td>
+                <Confirm label={t.tokens.revoke} ask={t.tokens.sure(token.name)} onYes={() => revoking.mutate(token.id)} />
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </div>
   );

@@ -5,6 +5,7 @@ import { inviteUser, removeUser, useUsers } from '../api/settings';
 import { Waiting } from '../shared/Bits';
 import { visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
+import { Table } from '../shared/Table';
 import { toastError } from '../shared/toasts';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
@@ -48,35 +49,24 @@ export function Users({ admin, me }: { admin: boolean; me: string }) {
       {users.isPending && <Waiting what={t.users.loading} />}
       {users.isError && <Problem error={users.error} />}
       {users.data && (
-        <div className="table-wrap" tabIndex={0} role="region" aria-label={t.settings.tabs.users}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{t.sign.name}</th>
-                <th scope="col">{t.settings.scopes}</th>
-                <th scope="col">{t.settings.created}</th>
-                <th scope="col">{t.users.lastSignIn}</th>
-                <th scope="col"><span className="hidden">{t.settings.actions}</span></th>
-              </tr>
-            </thead>
-            <tbody>
-              {users.data.users.map((user) => (
-                <tr key={user.name}>
-                  <td>{visible(user.name)}</td>
-                  <td>{user.scopes.join(', ')}</td>
-                  <td><Time at={user.created} /></td>
-                  <td>{user.last_login ? <Time at={user.last_login} ago /> : t.common.never}</td>
-                  <td className="row">
-                    <button type="button" className="quiet" onClick={() => inviting.mutate(user.name)}>
-                      {t.users.reset}
-                    </button>
-                    {user.name !== me && <Confirm label={t.users.remove} ask={t.users.sure(user.name)} onYes={() => removing.mutate(user.name)} />}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table label={t.settings.tabs.users} columns={[t.sign.name, t.settings.scopes, t.settings.created, t.users.lastSignIn, { name: t.settings.actions, unseen: true }]}>
+          {users.data.users.map((user) => (
+            <tr key={user.name}>
+              <td>{visible(user.name)}</td>
+              <td>{user.scopes.join(', ')}</td>
+              <td><Time at={user.created} /></td>
+              <td>{user.last_login ? <Time at={user.last_login} ago /> : t.common.never}</td>
+              <td>
+                <span className="row">
+                  <button type="button" className="quiet" onClick={() => inviting.mutate(user.name)}>
+                    {t.users.reset}
+                  </button>
+                  {user.name !== me && <Confirm label={t.users.remove} ask={t.users.sure(user.name)} onYes={() => removing.mutate(user.name)} />}
+                </span>
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </div>
   );

@@ -1,52 +1,19 @@
-/** Counts by reason: `{quiet_hours: 3, …}`. */
-type ByReason = Record<string, number>;
+import type { Model } from '../api/model';
 
-export interface Counts {
-  offered: number;
-  sent: number;
-  suppressed: ByReason;
-  queued: number;
-  dead: number;
-}
+export type Counts = Model<'CountsModel'>;
 
-export interface ChannelStatus {
-  name: string;
-  kind: string;
-  last_sent?: string | null;
-  last_failure?: string | null;
-  error?: string | null;
-  rests_until?: string | null;
-}
-
-/** Every channel, and what became of every notice: offered = sent + suppressed + queued + dead. */
-export interface NotifyStatus {
-  channels: ChannelStatus[];
-  accounts: ({ channel: string; route: string } & Counts)[];
-  total: Counts;
-}
-
-/** A notice that was given up. */
-export interface Letter {
-  id: number;
-  channel: string;
-  title: string;
-  error: string;
-  attempts: number;
-  given_up: string;
-}
-
-export const total = (counts: ByReason): number => Object.values(counts).reduce((sum, n) => sum + n, 0);
+export const total = (counts: Record<string, number>): number => Object.values(counts).reduce((sum, n) => sum + n, 0);
 
 /** The accounts of a channel's routes as one. */
-export function accountOf(status: NotifyStatus, channel: string): Counts {
-  const all: Counts = { offered: 0, sent: 0, suppressed: {}, queued: 0, dead: 0 };
+export function accountOf(status: Model<'Notifications'>, channel: string): Counts {
+  const all: Counts = { offered: 0, sent: 0, suppressed: {}, queued: 0, dead: 0, held: {} };
   for (const account of status.accounts.filter((it) => it.channel === channel)) {
     all.offered += account.offered;
     all.sent += account.sent;
     all.queued += account.queued;
     all.dead += account.dead;
-    for (const [reason, n] of Object.entries(account.suppressed)) {
-      all.suppressed[reason] = (all.suppressed[reason] ?? 0) + n;
+    for (const kind of ['suppressed', 'held'] as const) {
+      for (const [reason, n] of Object.entries(account[kind])) all[kind][reason] = (all[kind][reason] ?? 0) + n;
     }
   }
   return all;

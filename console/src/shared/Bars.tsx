@@ -5,6 +5,8 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { t } from '../strings/en';
 import { formatCount, formatShort } from './format';
+import { Count } from './Bits';
+import { Table } from './Table';
 import { formatTime } from './time';
 import { useZone } from './zone';
 import s from './bars.module.css';
@@ -59,7 +61,9 @@ export function Bars({ buckets, from, to, bucketMs, height = 84, label, onBrush 
         { stroke: colour('--dim'), grid: { show: false }, ticks: { stroke: line, size: 4 }, size: 24, font: '11px Inter, sans-serif', space: 90,
           // Twenty-four hours, whatever the browser's language.
           values: (_plot, splits) => splits.map((at) => tick(at * 1000, splits.length > 1 ? (splits[1]! - splits[0]!) * 1000 : 0, zone)) },
-        { stroke: colour('--dim'), grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 44, font: '11px Inter, sans-serif', space: 32, values: (_plot, splits) => splits.map((n) => (Number.isInteger(n) ? formatShort(n) : '')) },
+        { stroke: colour('--dim'), grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 44, font: '11px Inter, sans-serif',
+          // The bottom and the top are always said.
+          splits: (_plot, _axis, _min, max) => [0, max], values: (_plot, splits) => splits.map((n) => (Number.isInteger(n) ? formatShort(n) : '')) },
       ],
       series: [
         {},
@@ -91,12 +95,11 @@ export function Bars({ buckets, from, to, bucketMs, height = 84, label, onBrush 
       const at = plot.cursor.idx;
       if (at != null && plot.select.width < 4 && event.target === plot.over) brush.current?.(xs[at]! * 1000, xs[at]! * 1000 + bucketMs);
     };
-    if (onBrush) plot.over.addEventListener('dblclick', click);
+    plot.over.addEventListener('dblclick', click);
     return () => {
       resize.disconnect();
       plot.destroy();
     };
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [buckets, from, to, bucketMs, height, zone, scheme]);
 
   return (
@@ -115,26 +118,18 @@ function tick(at: number, step: number, zone: 'utc' | 'local'): string {
   return step >= 60_000 ? (midnight ? text.slice(5, 10) : text.slice(11, 16)) : text.slice(11);
 }
 
-export function BarsTable({ buckets, label }: { buckets: { at: string; count: number }[]; label: string }) {
+export function BarsTable({ buckets, label, to }: { buckets: { at: string; count: number }[]; label: string; to: (at: string) => string }) {
   const { zone } = useZone();
   return (
-    <div className={`table-wrap ${s.table}`} tabIndex={0} role="region" aria-label={label}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{t.chart.from}</th>
-            <th scope="col">{t.chart.events}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {buckets.map((bucket) => (
-            <tr key={bucket.at}>
-              <td className="mono">{formatTime(bucket.at, zone)}</td>
-              <td className="mono">{formatCount(bucket.count)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label={label} className={s.table} columns={[t.chart.from, t.chart.events]}>
+      {buckets.map((bucket) => (
+        <tr key={bucket.at}>
+          <td className="mono">{formatTime(bucket.at, zone)}</td>
+          <td className="mono">
+            <Count n={bucket.count} to={to(bucket.at)} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

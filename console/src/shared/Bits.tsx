@@ -10,8 +10,16 @@ import { entityLink } from './query';
 import s from './bits.module.css';
 
 /** A number that leads to the query behind it. */
-export function Count({ n, to, short = false, label }: { n: number; to?: string; short?: boolean; label?: string }) {
-  const text = short ? formatShort(n) : formatCount(n);
+export function Count({ n, to, short = false, label, text = short ? formatShort(n) : formatCount(n) }: {
+  n: number;
+  /** `#…` leads to a place on the same page. */
+  to?: string;
+  short?: boolean;
+  label?: string;
+  /** What is shown, if it is more than the number. */
+  text?: string;
+}) {
+  if (to?.startsWith('#')) return <a href={to} className={s.count}>{text}</a>;
   if (!to) return <span className="num" title={formatCount(n)}>{text}</span>;
   return (
     <Link href={to} className={s.count} title={label ?? t.common.showThese} aria-label={label ? `${text} ${label}` : undefined}>

@@ -7,7 +7,7 @@ import { Compartment, EditorState, Prec, RangeSetBuilder, StateEffect, StateFiel
 import { Decoration, EditorView, keymap, lineNumbers, placeholder, drawSelection, type DecorationSet } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { useEffect, useRef } from 'react';
-import type { Diagnostic } from '../api/http';
+import type { Diagnostic } from '../api/model';
 
 const colours = HighlightStyle.define([
   { tag: [tags.keyword, tags.operatorKeyword], color: 'var(--lane-identity)', fontWeight: '600' },
@@ -65,6 +65,23 @@ const wrong = StateField.define<DecorationSet>({
   provide: (field) => EditorView.decorations.from(field),
 });
 
+/**
+ * Typing over what is selected. Left to the browser it would carry the look of the old text over in a style attribute,
+ * which the page's policy forbids.
+ */
+const typedOver = EditorView.domEventHandlers({
+  beforeinput(event, editor) {
+    const { state, composing } = editor;
+    const { main } = state.selection;
+    const text = event.inputType === 'insertText' ? event.data : null;
+    if (!text || main.empty || composing || state.readOnly) return false;
+    const typed = () => state.update(state.replaceSelection(text), { userEvent: 'input.type', scrollIntoView: true });
+    const taken = state.facet(EditorView.inputHandler).some((handle) => handle(editor, main.from, main.to, text, typed));
+    if (!taken) editor.dispatch(typed());
+    return true;
+  },
+});
+
 export interface EditorProps {
   value: string;
   onChange: (value: string) => void;
@@ -73,7 +90,7 @@ export interface EditorProps {
   onRun?: () => void;
   enterRuns?: boolean;
   language: Extension;
-  diagnostics?: Diagnostic[];
+  diagnostics?: Diagnostic[] | undefined;
   hint?: string;
   lines?: boolean;
   readOnly?: boolean;
@@ -128,6 +145,7 @@ export function Editor(props: EditorProps) {
           language.current.of(latest.current.language),
           syntaxHighlighting(colours),
           look,
+          typedOver,
           wrong,
           latest.current.hint ? placeholder(latest.current.hint) : [],
           EditorState.readOnly.of(latest.current.readOnly ?? false),

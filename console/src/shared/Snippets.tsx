@@ -1,7 +1,7 @@
 // What to do when nothing has arrived yet: a shipper's configuration with this server's address, ready to copy.
 import { useState } from 'react';
+import { Link } from 'wouter';
 import { useSettings } from '../api/settings';
-import type { Settings } from '../api/model';
 import { t } from '../strings/en';
 import { CopyButton, Tabs } from './Bits';
 import { addresses, snippets, type Shipper } from './snippets';
@@ -10,12 +10,12 @@ import s from './snippets.module.css';
 export function Snippets() {
   const settings = useSettings();
   const [shipper, setShipper] = useState<Shipper>('rsyslog');
-  const at = addresses((settings.data as Settings | undefined)?.receivers ?? [], window.location.hostname);
+  const at = addresses(settings.data?.receivers ?? [], window.location.hostname);
   const snippet = snippets(at)[shipper];
   return (
     <section className={s.snippets} aria-label={t.snippets.title}>
       <div className="row wrap">
-        <h2 className="grow">{t.snippets.title}</h2>
+        <h2>{t.snippets.title}</h2>
         <Tabs
           label={t.snippets.shipper}
           value={shipper}
@@ -38,6 +38,11 @@ export function Snippets() {
       </div>
       <p className="dim">
         {t.snippets.into} <code>{snippet.file}</code>. {at.loopback && t.snippets.loopback}
+        {at.tls && snippet.text.includes('TOKEN') && (
+          <>
+            {t.snippets.token} <Link href="/settings?tab=tokens">{t.settings.tabs.tokens}</Link>.
+          </>
+        )}
       </p>
     </section>
   );

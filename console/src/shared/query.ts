@@ -58,6 +58,12 @@ export function entityKind(field: string): string | undefined {
   return entityKinds.find((kind) => fields[kind]!.includes(field));
 }
 
+/** The search for the findings of a rule; with conditions, for those that an exception of these would hide. */
+export function findingsOf(rule: string, conditions: { value: string }[] = []): string {
+  const each = conditions.map(({ value }) => `(${clause('vedette.finding.entities.value', value)} or ${clause('vedette.finding.matched.value', value)})`);
+  return ['event.dataset:vedette.findings', clause('rule.id', rule), ...each].join(' ');
+}
+
 export interface HuntState {
   q?: string;
   lang?: 'hunt' | 'sql';

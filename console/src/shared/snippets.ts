@@ -7,7 +7,9 @@ export interface Addresses {
   syslog: string;
   http: string;
   otlp: string;
+  /** Whether those over HTTP, and syslog, want TLS; and so a token, or a certificate of the sender's. */
   tls: boolean;
+  syslogTls: boolean;
   /** True if only this machine can send. */
   loopback: boolean;
 }
@@ -24,26 +26,38 @@ const local = (address: string): boolean => /^(127\.|\[?::1\]?:|localhost:)/.tes
 /** Where to send to: the server's own words where it has said them, else the default ports. */
 export function addresses(receivers: Receiver[], host: string): Addresses {
   const find = (pattern: RegExp) => receivers.find((receiver) => pattern.test(receiver.kind));
-  const tcp = find(/^syslog-tcp|^syslog.*tcp/) ?? find(/^syslog/);
-  const http = find(/^http|bulk/);
-  const otlp = find(/^otlp.*http/) ?? find(/^otlp/);
+  const tcp = find(/^syslog-tcp/) ?? find(/^syslog-tls/) ?? find(/^syslog/);
+  // Every HTTP listener speaks all the protocols over HTTP; the ports are those that their clients expect.
+  const overHttp = (port: number) => receivers.find((it) => it.kind === 'http' && it.address.endsWith(`:${port}`)) ?? find(/^http$/);
+  const [http, otlp] = [overHttp(9200), overHttp(4318)];
   return {
     host,
     syslog: portOf(tcp?.address ?? '', '5514'),
     http: portOf(http?.address ?? '', '9200'),
     otlp: portOf(otlp?.address ?? '', '4318'),
     tls: http?.tls ?? false,
+    syslogTls: tcp?.tls ?? false,
     loopback: receivers.length === 0 ? local(`${host}:`) : receivers.every((receiver) => local(receiver.address)),
   };
 }
 
 export function snippets(at: Addresses): Record<Shipper, { file: string; text: string }> {
   const scheme = at.tls ? 'https' : 'http';
+  const only = (needed: boolean, lines: string) => (needed ? lines : '');
   return {
     rsyslog: {
       file: '/etc/rsyslog.d/60-vedette.conf',
-      text: `*.* action(type="omfwd" target="${at.host}" port="${at.syslog}" protocol="tcp"
-       template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted"
+      text: `${only(
+        at.syslogTls,
+        `global(DefaultNetstreamDriver="gtls" DefaultNetstreamDriverCAFile="/etc/rsyslog.d/ca.pem"
+       DefaultNetstreamDriverCertFile="/etc/rsyslog.d/host.pem" DefaultNetstreamDriverKeyFile="/etc/rsyslog.d/host.key")
+`,
+      )}*.* action(type="omfwd" target="${at.host}" port="${at.syslog}" protocol="tcp"
+       template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted"${only(
+        at.syslogTls,
+        `
+       StreamDriver="gtls" StreamDriverMode="1" StreamDriverAuthMode="x509/name" StreamDriverPermittedPeers="${at.host}"`,
+      )}
        queue.type="LinkedList" queue.filename="vedette" queue.saveOnShutdown="on"
        action.resumeRetryCount="-1")
 `,
@@ -58,7 +72,7 @@ setup.ilm.enabled: false
 setup.template.enabled: false
 output.elasticsearch:
   hosts: ["${scheme}://${at.host}:${at.http}"]
-`,
+${only(at.tls, '  api_key: "vedette:TOKEN"\n')}`,
     },
     otel: {
       file: 'otel-collector.yaml',
@@ -68,7 +82,7 @@ output.elasticsearch:
 exporters:
   otlphttp:
     endpoint: ${scheme}://${at.host}:${at.otlp}
-service:
+${only(at.tls, '    headers: {authorization: Bearer TOKEN}\n')}service:
   pipelines:
     logs: {receivers: [filelog], exporters: [otlphttp]}
 `,
@@ -76,7 +90,7 @@ service:
     curl: {
       file: '$',
       text: `echo 'Nov 21 04:11:52 web1 sshd[7]: Failed password for root from 192.0.2.7 port 4711 ssh2' |
-  curl -sH 'content-type: text/plain' --data-binary @- '${scheme}://${at.host}:${at.http}/ingest?source=test'
+  curl -sH 'content-type: text/plain'${only(at.tls, " -H 'authorization: Bearer TOKEN'")} --data-binary @- '${scheme}://${at.host}:${at.http}/ingest?source=test'
 `,
     },
   };

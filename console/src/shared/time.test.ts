@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { absolute, bucketWidth, formatAgo, formatSeconds, formatTime, resolve, span } from './time';
+import { absolute, formatAgo, formatSeconds, formatTime, resolve } from './time';
 
 const now = Date.parse('2026-11-21T12:00:00Z');
 
@@ -19,21 +19,6 @@ test.each([
 test('the present end stays open', () => {
   expect(absolute({ from: 'now-1h', to: 'now' }, now)).toEqual({ from: '2026-11-21T11:00:00.000Z' });
   expect(absolute({}, now)).toEqual({});
-});
-
-test.each([
-  [60_000, 60, 1000],
-  [3_600_000, 120, 30_000],
-  [86_400_000, 120, 1_800_000],
-  [90 * 86_400_000, 120, 86_400_000],
-  [20 * 365 * 86_400_000, 120, 7_776_000_000],
-])('%d ms in at most %d buckets are %d wide', (ms, most, width) => {
-  expect(bucketWidth(ms, most)).toBe(width);
-  expect(ms / width).toBeLessThanOrEqual(most);
-});
-
-test('spans for the query language', () => {
-  expect([1000, 30_000, 300_000, 3_600_000, 86_400_000, 6.048e8].map(span)).toEqual(['1s', '30s', '5m', '1h', '1d', '7d']);
 });
 
 test('as people read them', () => {

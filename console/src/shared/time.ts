@@ -73,21 +73,3 @@ export function absolute(range: Range, now: number): Range {
 }
 
 export const presets = ['now-15m', 'now-1h', 'now-6h', 'now-24h', 'now-7d', 'now-30d', 'now-90d'] as const;
-
-/** Round widths of buckets, as the server uses them. */
-const widths = [
-  1e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 1.8e6, 3.6e6, 1.08e7, 2.16e7, 4.32e7, 8.64e7, 6.048e8, 2.592e9, 7.776e9, 3.1536e10,
-];
-
-/** The narrowest round width that cuts the span into at most so many buckets. */
-export function bucketWidth(spanMs: number, most: number): number {
-  return widths.find((width) => spanMs / width <= most) ?? widths[widths.length - 1]!;
-}
-
-/** `5m`, `1h`, `1d` for the query language. */
-export function span(ms: number): string {
-  for (const [unit, size] of [['d', 8.64e7], ['h', 3.6e6], ['m', 6e4], ['s', 1e3]] as const) {
-    if (ms >= size && ms % size === 0) return `${ms / size}${unit}`;
-  }
-  return `${ms}ms`;
-}

@@ -1,6 +1,7 @@
 import { Button, PasswordInput, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useState, type FormEvent, type ReactNode } from 'react';
+import { useEffect, useState, type FormEvent, type ReactNode } from 'react';
+import { Refusal } from '../api/http';
 import { signIn } from '../api/session';
 import { Problem } from '../shared/Problem';
 import { t } from '../strings/en';
@@ -34,6 +35,8 @@ export default function SignIn() {
     },
     onError: () => setPassword(''),
   });
+  const refused = entering.error instanceof Refusal ? entering.error : undefined;
+  const wait = useCountdown(refused);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     entering.mutate();
@@ -41,7 +44,7 @@ export default function SignIn() {
   return (
     <Door title={t.sign.in} lead={t.sign.lead}>
       <form className="stack" onSubmit={submit}>
-        {entering.isError && <Problem error={entering.error} />}
+        {entering.isError && <Problem error={refused?.retryAfter && wait === 0 ? new Error(t.sign.waited) : entering.error} />}
         <TextInput
           label={t.sign.name}
           name="name"
@@ -63,10 +66,23 @@ export default function SignIn() {
           onChange={(event) => setPassword(event.currentTarget.value)}
           visibilityToggleButtonProps={{ 'aria-label': t.sign.show }}
         />
-        <Button type="submit" size="sm" disabled={entering.isPending}>
-          {entering.isPending ? t.sign.checking : t.sign.in}
+        <Button type="submit" size="sm" disabled={entering.isPending || wait > 0}>
+          {entering.isPending ? t.sign.checking : wait > 0 ? t.sign.wait(wait) : t.sign.in}
         </Button>
       </form>
     </Door>
   );
+}
+
+/** The seconds until the server takes another attempt: it refuses even the right password until then. */
+function useCountdown(refused: Refusal | undefined): number {
+  const [left, setLeft] = useState(0);
+  useEffect(() => {
+    const until = Date.now() + 1000 * (refused?.retryAfter ?? 0);
+    const count = () => setLeft(Math.max(0, Math.ceil((until - Date.now()) / 1000)));
+    count();
+    const timer = setInterval(count, 250);
+    return () => clearInterval(timer);
+  }, [refused]);
+  return left;
 }

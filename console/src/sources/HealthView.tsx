@@ -1,4 +1,5 @@
 import type { UseQueryResult } from '@tanstack/react-query';
+import { Link } from 'wouter';
 import type { Health, Source } from '../api/model';
 import { Count, Waiting } from '../shared/Bits';
 import { formatBytes, formatCount, visible } from '../shared/format';
@@ -11,10 +12,20 @@ import s from './sources.module.css';
 
 const icons: Record<string, IconName> = { ok: 'check', warn: 'alert', fail: 'close' };
 
+/** Where one sees more of a part. */
+const pages: Record<string, string> = {
+  rules: '/rules?tab=refused',
+  parsers: '/sources?tab=unparsed',
+  sources: '/sources',
+  alerts: '/inbox',
+  notifications: '/settings?tab=notifications',
+  store: huntLink({}),
+};
+
 export function HealthView({ health, sources }: { health: UseQueryResult<Health>; sources: Source[] }) {
   if (health.isPending) return <Waiting what={t.health.loading} />;
   if (!health.data) return <Problem error={health.error} />;
-  const { checks, ledger, spool, store, disk, version } = health.data;
+  const { checks, ledger, spool, store, disk, queues, version } = health.data;
   return (
     <div className={s.grid}>
       {health.isError && <Problem error={health.error} />}
@@ -28,6 +39,11 @@ export function HealthView({ health, sources }: { health: UseQueryResult<Health>
                 <strong>{visible(check.name)}</strong> {t.health.status[check.status]}
                 {check.detail && <div className="dim">{visible(check.detail)}</div>}
               </span>
+              {pages[check.name] && (
+                <Link className="quiet" href={pages[check.name]!} aria-label={`${t.health.look}: ${check.name}`}>
+                  {t.health.look}
+                </Link>
+              )}
             </li>
           ))}
         </ul>
@@ -55,30 +71,26 @@ export function HealthView({ health, sources }: { health: UseQueryResult<Health>
       </section>
       <section className="card" aria-label={t.health.disk}>
         <h2>{t.health.disk}</h2>
-        {disk && (
-          <>
-            <div className={s.meter} role="img" aria-label={t.health.diskUsed(formatBytes(disk.used_bytes), formatBytes(disk.total_bytes))}>
-              <span style={{ width: `${(100 * (disk.total_bytes - disk.free_bytes)) / Math.max(1, disk.total_bytes)}%` }} />
-            </div>
-          </>
-        )}
+        <div className={s.meter} role="img" aria-label={t.health.diskUsed(formatBytes(disk.used_bytes), formatBytes(disk.total_bytes))}>
+          <span style={{ width: `${(100 * (disk.total_bytes - disk.free_bytes)) / Math.max(1, disk.total_bytes)}%` }} />
+        </div>
         <dl className={s.figures}>
           <dt>{t.health.free}</dt>
-          <dd>{formatBytes(disk?.free_bytes ?? spool.disk_free_bytes)}</dd>
-          {disk && (
-            <>
-              <dt>{t.health.used}</dt>
-              <dd>{formatBytes(disk.used_bytes)}</dd>
-              <dt>{t.health.size}</dt>
-              <dd>{formatBytes(disk.total_bytes)}</dd>
-            </>
-          )}
+          <dd>{formatBytes(disk.free_bytes)}</dd>
+          <dt>{t.health.used}</dt>
+          <dd>{formatBytes(disk.used_bytes)}</dd>
+          <dt>{t.health.size}</dt>
+          <dd>{formatBytes(disk.total_bytes)}</dd>
           <dt>{t.health.waiting}</dt>
-          <dd>{formatBytes(spool.queued_bytes)}</dd>
+          <dd>{formatBytes(queues.spool_bytes)}</dd>
           <dt>{t.health.unsealed}</dt>
-          <dd>{formatBytes(spool.unreleased_bytes)}</dd>
+          <dd>{formatBytes(queues.unsealed_bytes)}</dd>
           <dt>{t.health.spoolFiles}</dt>
           <dd>{formatCount(spool.segments)}</dd>
+          <dt>{t.health.searches}</dt>
+          <dd>{formatCount(queues.searches)}</dd>
+          <dt>{t.health.streams}</dt>
+          <dd>{formatCount(queues.streams)}</dd>
         </dl>
         {spool.refusing && <Problem error={new Error(spool.refusing)} />}
       </section>

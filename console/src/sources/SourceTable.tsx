@@ -8,7 +8,7 @@ import { Icon } from '../shared/Icon';
 import { Problem } from '../shared/Problem';
 import { clause, huntLink } from '../shared/query';
 import { Snippets } from '../shared/Snippets';
-import { formatSeconds } from '../shared/time';
+import { Table } from '../shared/Table';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
 import { account, addUp } from './ledger';
@@ -48,7 +48,11 @@ export function SourceTable({ sources }: { sources: UseQueryResult<Source[]> }) 
               <Icon name="alert" /> {visible(source.name)}
               <span className="dim">
                 {t.sources.quietSince} <Time at={source.quiet_since!} ago />
-                {source.expected_every_seconds ? `, ${t.sources.expected(formatSeconds(source.expected_every_seconds))}` : ''}
+                {source.expected && (
+                  <>
+                    , {t.sources.expected} <Time at={source.expected} ago />
+                  </>
+                )}
               </span>
             </div>
           ))}
@@ -61,27 +65,11 @@ export function SourceTable({ sources }: { sources: UseQueryResult<Source[]> }) 
       ) : (
         <>
           <input className={s.find} type="search" value={find} onChange={(event) => setFind(event.currentTarget.value)} placeholder={t.sources.find} aria-label={t.sources.find} />
-          <div className="table-wrap" tabIndex={0} role="region" aria-label={t.sources.tab}>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{t.sources.source}</th>
-                  <th scope="col" className="num">{t.sources.rate}</th>
-                  <th scope="col">{t.sources.lastSeen}</th>
-                  <th scope="col" className="num">{t.sources.received}</th>
-                  <th scope="col" className="num">{t.sources.stored}</th>
-                  <th scope="col" className="num">{t.sources.refused}</th>
-                  <th scope="col" className="num">{t.sources.shed}</th>
-                  <th scope="col">{t.sources.addsUp}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {shown.map((source) => (
-                  <Row key={source.id} source={source} />
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table label={t.sources.tab} columns={[t.sources.source, { name: t.sources.rate, num: true }, t.sources.lastSeen, { name: t.sources.received, num: true }, { name: t.sources.stored, num: true }, { name: t.sources.refused, num: true }, { name: t.sources.shed, num: true }, t.sources.addsUp]}>
+            {shown.map((source) => (
+              <Row key={source.id} source={source} />
+            ))}
+          </Table>
         </>
       )}
       <Snippets />
@@ -98,9 +86,13 @@ function Row({ source }: { source: Source }) {
         <span className={s.name}>{visible(source.name)}</span>
         <span className="dim"> {visible(source.receiver)}</span>
       </td>
-      <td className="num">{source.rate_per_minute == null ? '–' : t.sources.perMinute(formatShort(source.rate_per_minute))}</td>
+      <td className="num">
+        <Count n={source.rate_per_minute} text={t.sources.perMinute(formatShort(source.rate_per_minute))} to={huntLink({ q, from: 'now-5m' })} />
+      </td>
       <td className="dim">{source.last_seen ? <Time at={source.last_seen} ago /> : '–'}</td>
-      <td className="num">{formatCount(source.received)}</td>
+      <td className="num">
+        <Count n={source.received} to={huntLink({ q })} />
+      </td>
       <td className="num">
         <Count n={source.stored} to={huntLink({ q })} />
       </td>

@@ -100,7 +100,7 @@ function Workshop({ lines, onClose }: { lines: string[]; onClose: () => void }) 
       <div className={s.workshop}>
         <div className="stack">
           <div className={s.editor}>
-            <Editor value={text} onChange={setText} label={t.unparsed.editor} language={extension} lines height="420px" {...(checked.data ? { diagnostics: checked.data.diagnostics as never } : {})} />
+            <Editor value={text} onChange={setText} label={t.unparsed.editor} language={extension} lines height="420px" diagnostics={checked.data?.diagnostics} />
           </div>
           {checked.data?.diagnostics.map((it, i) => (
             <Problem key={i} error={new Error(`${it.line}:${it.column} ${it.message}${it.hint ? ` (${it.hint})` : ''}`)} />
