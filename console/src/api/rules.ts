@@ -24,6 +24,8 @@ export const checkRule = (text: string, signal?: AbortSignal) => call<Model<'Rul
 export const tryRule = (text: string, from: string, to: string, signal?: AbortSignal) =>
   call<Model<'TrialResult'>>('POST', '/rules/test', { text, from, to, limit: 100 }, signal);
 export const saveRule = (file: string, text: string) => call<Model<'SavedRules'>>('PUT', `/rules/files/${encodeURIComponent(file)}`, { text });
+export const disableRule = (id: string, reason: string) => call<Model<'RuleState'>>('PUT', `/rules/${encodeURIComponent(id)}/disabled`, { reason });
+export const enableRule = (id: string) => call<Model<'RuleState'>>('DELETE', `/rules/${encodeURIComponent(id)}/disabled`);
 export const deleteRule = (file: string) => call('DELETE', `/rules/files/${encodeURIComponent(file)}`);
 
 export function useExceptions() {

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { call } from './http';
-import type { CreatedToken, Invitation, Settings, Token, User } from './model';
+import type { CreatedToken, Invitation, Model, Settings, Token, User } from './model';
 
 export const useSettings = () =>
   useQuery({
@@ -8,6 +8,14 @@ export const useSettings = () =>
     queryFn: ({ signal }) => call<Settings>('GET', '/settings', undefined, signal),
     staleTime: 60_000,
   });
+
+const sectionPath = (name: Model<'Section'>) => `/settings/sections/${name}`;
+export const getSection = (name: Model<'Section'>, signal?: AbortSignal) => call<Model<'SectionModel'>>('GET', sectionPath(name), undefined, signal);
+export const checkSection = (name: Model<'Section'>, text: string, signal?: AbortSignal) =>
+  call<Model<'SectionCheck'>>('POST', `${sectionPath(name)}/check`, { text }, signal);
+export const saveSection = (name: Model<'Section'>, text: string) => call<Model<'SectionModel'>>('PUT', sectionPath(name), { text });
+export const restoreSection = (name: Model<'Section'>) => call<Model<'SectionModel'>>('DELETE', sectionPath(name));
+
 export const saveRetention = (retention: Settings['retention']) => call('PUT', '/settings/retention', retention);
 
 export const useUsers = (enabled: boolean) =>

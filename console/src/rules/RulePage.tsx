@@ -6,7 +6,7 @@ import { useEffect, useState } from 'react';
 import { Link, useLocation, useParams } from 'wouter';
 import { notOffered } from '../api/http';
 import type { RuleDetail, Session } from '../api/model';
-import { checkRule, deleteRule, getRule, saveRule, tryRule, useRules } from '../api/rules';
+import { checkRule, deleteRule, disableRule, enableRule, getRule, saveRule, tryRule, useRules } from '../api/rules';
 import { may } from '../api/session';
 import { Count, CopyButton, Waiting } from '../shared/Bits';
 import { Editor } from '../shared/Editor';
@@ -48,6 +48,7 @@ export default function RulePage() {
         {id && rule.isPending && <Waiting what={t.rules.loading} />}
         {id && rule.isError && <Problem error={rule.error} what={t.rules.texts} />}
         {id && known && !rule.data && <div className="card" style={{ marginTop: 12 }}><Meta rule={known as RuleDetail} /></div>}
+        {rule.data && <Switch rule={rule.data} />}
         {(!id || rule.data) && <Workbench key={id ?? 'new'} rule={rule.data} />}
       </div>
     </div>
@@ -121,6 +122,41 @@ function Meta({ rule }: { rule: RuleDetail }) {
         </>
       )}
     </dl>
+  );
+}
+
+/** On or off, and if off, who did it and why. */
+function Switch({ rule }: { rule: RuleDetail }) {
+  const client = useQueryClient();
+  const admin = may(client.getQueryData<Session>(['session']), 'admin');
+  const [reason, setReason] = useState('');
+  const changing = useMutation({
+    mutationFn: () => (rule.enabled ? disableRule(rule.id, reason.trim()) : enableRule(rule.id)),
+    onSuccess: (now) => {
+      toast(now.enabled ? t.rules.isOn : t.rules.isOff);
+      setReason('');
+      void client.invalidateQueries({ queryKey: ['rules'] });
+      void client.invalidateQueries({ queryKey: ['rule'] });
+    },
+    onError: toastError,
+  });
+  if (rule.enabled && !admin) return null;
+  return (
+    <form className="row wrap" style={{ marginBottom: 12 }} onSubmit={(event) => (event.preventDefault(), changing.mutate())}>
+      {rule.disabled && (
+        <p role="status">
+          <strong>{t.rules.offBy(visible(rule.disabled.by))}</strong> <Time at={rule.disabled.since} ago /> <span className="dim">{visible(rule.disabled.reason)}</span>
+        </p>
+      )}
+      {admin && rule.enabled && (
+        <input className={s.find} aria-label={t.rules.whyOff} placeholder={t.rules.whyOff} value={reason} onChange={(event) => setReason(event.currentTarget.value)} />
+      )}
+      {admin && (
+        <Button type="submit" variant="default" disabled={changing.isPending || (rule.enabled && reason.trim() === '')}>
+          {rule.enabled ? t.rules.turnOff : t.rules.turnOn}
+        </Button>
+      )}
+    </form>
   );
 }
 

@@ -3,24 +3,23 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { call } from '../api/http';
 import type { Model } from '../api/model';
-import { Count, CopyButton, Empty, Waiting } from '../shared/Bits';
+import { Count, Empty, Waiting } from '../shared/Bits';
 import { formatCount, visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
 import { Table } from '../shared/Table';
 import { toast, toastError } from '../shared/toasts';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
+import { Section } from './Section';
 import { accountOf, total } from './notices';
-import s from './settings.module.css';
 
-/** What to write into the configuration to be told. */
-const EXAMPLE = `notifications:
-  console: ${window.location.origin}
-  channels:
-    - name: on-call
-      ntfy: {url: "https://ntfy.sh", topic: choose-a-name-that-nobody-guesses}
-  routes:
-    - {name: at-once, match: {level: high}, channels: [on-call]}
+/** What to write to be told. */
+const EXAMPLE = `console: ${window.location.origin}
+channels:
+  - name: on-call
+    ntfy: {url: "https://ntfy.sh", topic: choose-a-name-that-nobody-guesses}
+routes:
+  - {name: at-once, match: {level: high}, channels: [on-call]}
 `;
 
 const counted = ['offered', 'sent', 'suppressed', 'queued', 'dead'] as const;
@@ -63,15 +62,12 @@ export function Notifications({ admin }: { admin: boolean }) {
   if (!status.data) return <Problem error={status.error} what={t.notify.what} />;
   if (status.data.channels.length === 0) {
     return (
-      <Empty title={t.notify.none}>
-        <p>{t.notify.noneLead}</p>
-        <div className={s.example}>
-          <pre className="record" tabIndex={0} role="region" aria-label={t.notify.example}>
-            {EXAMPLE}
-          </pre>
-          <CopyButton text={EXAMPLE} />
-        </div>
-      </Empty>
+      <div className="stack">
+        <Empty title={t.notify.none}>
+          <p>{admin ? t.notify.noneLead : t.notify.noneLeadOthers}</p>
+        </Empty>
+        {admin && <Section name="notifications" example={EXAMPLE} />}
+      </div>
     );
   }
   const nowhere = accountOf(status.data, '');
@@ -164,6 +160,7 @@ export function Notifications({ admin }: { admin: boolean }) {
           </Table>
         </section>
       )}
+      {admin && <Section name="notifications" />}
     </div>
   );
 }

@@ -5,8 +5,9 @@ import { Problem } from '../shared/Problem';
 import { Snippets } from '../shared/Snippets';
 import { Table } from '../shared/Table';
 import { t } from '../strings/en';
+import { Section } from './Section';
 
-export function Receivers() {
+export function Receivers({ admin }: { admin: boolean }) {
   const settings = useSettings();
   return (
     <div className="stack">
@@ -26,6 +27,7 @@ export function Receivers() {
       {settings.data && (
         <p className="dim">{settings.data.config_file ? t.receivers.file(settings.data.config_file) : t.receivers.noFile}</p>
       )}
+      {admin && <Section name="receivers" />}
       <Snippets />
     </div>
   );

@@ -37,7 +37,7 @@ export default function Settings() {
         {tab === 'tokens' && session && <Tokens session={session} />}
         {tab === 'notifications' && <Notifications admin={admin} />}
         {tab === 'retention' && <Retention admin={admin} />}
-        {tab === 'receivers' && <Receivers />}
+        {tab === 'receivers' && <Receivers admin={admin} />}
       </div>
     </div>
   );

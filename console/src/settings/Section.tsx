@@ -1,0 +1,80 @@
+// A section of the configuration as a text: checked as it is written, in force as soon as it is saved.
+import { Button } from '@mantine/core';
+import { yaml } from '@codemirror/lang-yaml';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Model } from '../api/model';
+import { checkSection, getSection, restoreSection, saveSection } from '../api/settings';
+import { Waiting } from '../shared/Bits';
+import { Editor } from '../shared/Editor';
+import { visible } from '../shared/format';
+import { Problem } from '../shared/Problem';
+import { toast } from '../shared/toasts';
+import { useSettled } from '../shared/useSettled';
+import { t } from '../strings/en';
+import { Confirm } from './Confirm';
+
+type Name = Model<'Section'>;
+const language = yaml();
+
+/** The section, for those who may change it. `example` is what to begin with where nothing is written yet. */
+export function Section({ name, example = '' }: { name: Name; example?: string }) {
+  const section = useQuery({ queryKey: ['section', name], queryFn: ({ signal }) => getSection(name, signal), staleTime: 60_000 });
+  return (
+    <section className="card stack" aria-label={t.section.titles[name]}>
+      <h2>{t.section.titles[name]}</h2>
+      {section.isPending && <Waiting what={t.settings.loading} />}
+      {section.isError && <Problem error={section.error} what={t.settings.what} />}
+      {section.data && <Text key={section.data.text} section={section.data} example={example} />}
+    </section>
+  );
+}
+
+function Text({ section, example }: { section: Model<'SectionModel'>; example: string }) {
+  const { section: name, text: original, changed } = section;
+  const client = useQueryClient();
+  const [text, setText] = useState(original || example);
+  const settled = useSettled(text, 300);
+  const checked = useQuery({
+    queryKey: ['section-check', name, settled],
+    queryFn: ({ signal }) => checkSection(name, settled, signal),
+    retry: false,
+    placeholderData: (old) => old,
+  });
+  const done = (now: Model<'SectionModel'>) => {
+    toast(t.section.inForce);
+    client.setQueryData(['section', name], now);
+    for (const key of ['settings', 'notifications']) void client.invalidateQueries({ queryKey: [key] });
+  };
+  const saving = useMutation({ mutationFn: () => saveSection(name, text), onSuccess: done });
+  const restoring = useMutation({ mutationFn: () => restoreSection(name), onSuccess: done });
+  const diagnostics = settled === text ? checked.data?.diagnostics : undefined;
+  const failed = saving.error ?? restoring.error;
+  return (
+    <>
+      <p className="dim">{changed ? t.section.changed : t.section.asConfigured}</p>
+      <Editor value={text} onChange={setText} label={t.section.titles[name]} language={language} lines height="min(48vh, 420px)" diagnostics={diagnostics} />
+      <div role="status">
+        {checked.isError && <Problem error={checked.error} what={t.settings.what} />}
+        {diagnostics?.map((it, i) => (
+          <p key={i}>
+            {it.line > 0 && <span className="mono dim">{it.line}:{it.column}</span>} {visible(it.message)}
+            {it.hint && <span className="dim"> {visible(it.hint)}</span>}
+          </p>
+        ))}
+      </div>
+      {failed && <Problem error={failed} what={t.settings.what} />}
+      <div className="row wrap">
+        <Button onClick={() => saving.mutate()} disabled={text === original || !checked.data?.fine || settled !== text || saving.isPending}>
+          {t.common.save}
+        </Button>
+        {text !== original && (
+          <Button variant="default" onClick={() => setText(original)}>
+            {t.rules.revert}
+          </Button>
+        )}
+        {changed && <Confirm label={t.section.restore} ask={t.section.restoreAsk} onYes={() => restoring.mutate()} />}
+      </div>
+    </>
+  );
+}
