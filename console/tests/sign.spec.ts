@@ -162,3 +162,15 @@ test('signing out ends the session', async ({ page, browser, baseURL }) => {
   await page.goto('/inbox');
   await expect(page.getByRole('heading', { name: 'Inbox' })).toBeVisible();
 });
+
+test.describe('without JavaScript', () => {
+  test.use({ javaScriptEnabled: false });
+
+  test('there is a way to the pages that need none', async ({ page }) => {
+    await page.goto('/inbox');
+    await page.getByRole('link', { name: 'The plain pages' }).click();
+    await expect(page).toHaveURL(/\/plain$/);
+    await expect(page.getByRole('heading').first()).toBeVisible();
+    await expect(page.getByText('SSH password refused').first()).toBeVisible();
+  });
+});

@@ -49,6 +49,7 @@ export async function accessible(page: Page, where = ''): Promise<void> {
 export async function settled(page: Page): Promise<void> {
   await page.waitForLoadState('load');
   await expect(page.locator('main')).toBeVisible();
-  await page.waitForTimeout(700);
+  // A wait is said after a quarter of a second (`Waiting`).
+  await page.waitForTimeout(400);
   await expect(page.getByText(/^(Loading|Searching|Counting|Asking|Looking)/)).toHaveCount(0);
 }

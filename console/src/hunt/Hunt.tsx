@@ -24,7 +24,9 @@ import { useHunt } from './state';
 import { useRun } from './useRun';
 import s from './hunt.module.css';
 
-const DEFAULT_COLUMNS = ['@timestamp', 'event.dataset', 'host.name', 'message'];
+const COLUMNS = ['@timestamp', 'event.dataset', 'host.name', 'message'];
+/** Where there is room for two. */
+const FEW_COLUMNS = ['@timestamp', 'message'];
 
 export default function Hunt() {
   const { hunt, set } = useHunt();
@@ -50,8 +52,9 @@ export default function Hunt() {
     placeholderData: (old) => old,
   });
 
+  const roomy = useMediaQuery('(min-width: 901px)', undefined, { getInitialValueInEffect: false });
   const whole = run.columns !== undefined && run.columns.length === 0;
-  const columns = useMemo(() => (whole || run.columns === undefined ? (hunt.cols ?? DEFAULT_COLUMNS) : run.columns), [whole, run.columns, hunt.cols]);
+  const columns = useMemo(() => (whole || run.columns === undefined ? (hunt.cols ?? (roomy ? COLUMNS : FEW_COLUMNS)) : run.columns), [whole, run.columns, hunt.cols, roomy]);
   const setColumns = (cols: string[]) => set({ cols: cols.join(',') }, true);
   const addColumn = (name: string, before?: string) => {
     const rest = columns.filter((column) => column !== name);
@@ -65,8 +68,7 @@ export default function Hunt() {
   };
 
   const [focus, setFocus] = useState(0);
-  // Beside the table where there is room for both, unless somebody said otherwise.
-  const roomy = useMediaQuery('(min-width: 901px)', undefined, { getInitialValueInEffect: false });
+  // The field list is beside the table where there is room for both, unless somebody said otherwise.
   const [wanted, setFieldsOpen] = useState<boolean>();
   const fieldsOpen = wanted ?? roomy;
   const openRow = (index: number) => {

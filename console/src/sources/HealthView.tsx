@@ -72,7 +72,7 @@ export function HealthView({ health, sources }: { health: UseQueryResult<Health>
       <section className="card" aria-label={t.health.disk}>
         <h2>{t.health.disk}</h2>
         <div className={s.meter} role="img" aria-label={t.health.diskUsed(formatBytes(disk.used_bytes), formatBytes(disk.total_bytes))}>
-          <span style={{ width: `${(100 * (disk.total_bytes - disk.free_bytes)) / Math.max(1, disk.total_bytes)}%` }} />
+          <span style={{ width: `${(100 * disk.used_bytes) / Math.max(1, disk.used_bytes + disk.free_bytes)}%` }} />
         </div>
         <dl className={s.figures}>
           <dt>{t.health.free}</dt>
