@@ -689,6 +689,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules/{id}/disabled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Turns a rule off, at once and for good. It stays listed, with who did it and why; for single cases an exception is
+         *     better.
+         */
+        put: operations["disableRule"];
+        post?: never;
+        /** Turns a rule on again, at once. */
+        delete: operations["enableRule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/search": {
         parameters: {
             query?: never;
@@ -816,6 +837,45 @@ export interface paths {
          */
         put: operations["setRetention"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/sections/{section}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A section of the configuration as it is in force. A secret that stands in it is shown as `[secret]`. */
+        get: operations["getSection"];
+        /**
+         * Puts a section into force, at once and for good: this goes before the configuration file. Receivers that are asked for
+         *     as before go on undisturbed; if one cannot be opened, all run as before.
+         */
+        put: operations["setSection"];
+        post?: never;
+        /** Puts into force again what the configuration file says of a section. */
+        delete: operations["restoreSection"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/sections/{section}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what is wrong with a text for a section, and changes nothing. */
+        post: operations["checkSection"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1293,6 +1353,23 @@ export interface components {
             /** @description What is wrong. */
             message: string;
         };
+        /** @description Why a rule is turned off. */
+        DisableRule: {
+            /** @description For who wonders in a year; at most 4096 bytes. */
+            reason: string;
+        };
+        /** @description Who turned a rule off, and why. */
+        DisabledModel: {
+            /** @description Who did it. */
+            by: string;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            since: string;
+        };
         /** @description How full the disk with the data folder is. */
         DiskStatus: {
             /**
@@ -1615,7 +1692,8 @@ export interface components {
             builtin: boolean;
             /** @description What it is about. */
             description?: string | null;
-            /** @description It is matched against events. So is every rule that loads; those that do not are listed as refused. */
+            disabled?: components["schemas"]["DisabledModel"] | null;
+            /** @description It is matched against events: nobody turned it off. */
             enabled: boolean;
             /** @description Its file; `builtin:` and a name if it comes with Vedette. */
             file: string;
@@ -1890,6 +1968,13 @@ export interface components {
             /** @description Its title. */
             title: string;
         };
+        /** @description Whether a rule is matched against events. */
+        RuleState: {
+            /** @description It is matched. */
+            enabled: boolean;
+            /** @description The rule's id. */
+            id: string;
+        };
         /** @description A text with rules. */
         RuleText: {
             /** @description Sigma rules (YAML), one or several; at most 256 KiB. */
@@ -1967,6 +2052,35 @@ export interface components {
             name: string;
             /** @description Its text. */
             query: string;
+        };
+        /**
+         * @description A section of the configuration that can be changed as a whole.
+         * @enum {string}
+         */
+        Section: "notifications" | "receivers";
+        /** @description A text for a section. */
+        SectionBody: {
+            /**
+             * @description YAML, as it stands below the section's key in the configuration file; at most 256 KiB. Secrets are best named as
+             *     `file:<path>` or `env:<name>`.
+             */
+            text: string;
+        };
+        /** @description What came of a text for a section. */
+        SectionCheck: {
+            /** @description What is wrong with it, and where. */
+            diagnostics: components["schemas"]["DiagnosticModel"][];
+            /** @description It can be put into force. */
+            fine: boolean;
+        };
+        /** @description A section of the configuration. */
+        SectionModel: {
+            /** @description It was changed here, and goes before the configuration file. */
+            changed: boolean;
+            /** @description Which. */
+            section: components["schemas"]["Section"];
+            /** @description YAML, as it stands below the section's key in the configuration file; empty if everything is as by default. */
+            text: string;
         };
         /** @description Who you are. */
         SessionModel: {
@@ -4350,6 +4464,119 @@ export interface operations {
             };
         };
     };
+    disableRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DisableRule"];
+            };
+        };
+        responses: {
+            /** @description It is not matched any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleState"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such rule is loaded */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no reason, or it is too long */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enableRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is matched again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleState"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was not turned off */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     search: {
         parameters: {
             query?: {
@@ -4832,6 +5059,250 @@ export interface operations {
             };
             /** @description It makes no sense */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which section */
+                section: components["schemas"]["Section"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The section */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SectionModel"];
+                };
+            };
+            /** @description No such section */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setSection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which section */
+                section: components["schemas"]["Section"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SectionBody"];
+            };
+        };
+        responses: {
+            /** @description In force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SectionModel"];
+                };
+            };
+            /** @description No such section */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 413 */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is wrong, and nothing changed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restoreSection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which section */
+                section: components["schemas"]["Section"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As in the configuration file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SectionModel"];
+                };
+            };
+            /** @description No such section */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description That cannot be put into force, and nothing changed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkSection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which section */
+                section: components["schemas"]["Section"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SectionBody"];
+            };
+        };
+        responses: {
+            /** @description Whether it could be put into force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SectionCheck"];
+                };
+            };
+            /** @description No such section */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 413 */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -89,6 +89,7 @@ export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; re
                       </Link>
                     ))}
                   </span>
+                  {!rule.enabled && <span className="chip" title={rule.disabled?.reason}>{t.rules.off}</span>}
                   {rule.status && <span className={`dim ${s.status}`}>{visible(rule.status)}</span>}
                   <span className={`dim ${s.fired}`}>{rule.last_fired ? <Time at={rule.last_fired} ago /> : ''}</span>
                   <span className={s.hits}>
