@@ -441,7 +441,7 @@ impl Check<'_> {
             (range.1, range.2, range.3) = (*seq, range.2 + 1, commitment);
         }
         for (source, (first, last, count, commitment)) in ranges {
-            if statement.whole && count != last - first + 1 {
+            if statement.whole && count - 1 != last - first {
                 let what = format!("{count} of these events are there, and it was exported as a whole");
                 self.report.add(problem(Kind::Missing, evidence::EVENTS, what).events(source, first, last));
             }

@@ -388,7 +388,8 @@ impl Rows<'_, '_> {
                 let what = format!("the source is named {name} here");
                 self.report.add(Problem::new(Kind::Changed, what).file(self.file).events(key.0, seq, seq));
             }
-            open.next_seq += 1;
+            // The column is what the file says: no number is too high for it.
+            open.next_seq = open.next_seq.saturating_add(1);
             if let (Some(check), Some(record)) = (&mut open.check, &open.record) {
                 let erased = self.log.erased.get(&(key.0, seq));
                 let is_under_way = self.log.erasing.contains(&(key.0, seq));
