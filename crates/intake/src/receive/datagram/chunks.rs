@@ -21,6 +21,9 @@ const HEAD: usize = 12;
 const MAX_CHUNKS: u8 = 128;
 /// All chunks of a message must come within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What a message and a chunk take besides their bytes.
+const OF_MESSAGE: usize = 256;
+const OF_CHUNK: usize = size_of::<Option<Bytes>>();
 /// What unfinished messages may take together, and how many there may be of one peer.
 const MAX_WAITING_BYTES: usize = 16 << 20;
 const MAX_WAITING_OF_PEER: usize = 256;
@@ -38,6 +41,13 @@ struct Waiting {
     chunks: Vec<Option<Bytes>>,
     missing: usize,
     bytes: usize,
+}
+
+impl Waiting {
+    /// What it takes. Addresses can be made up, so that many messages of one empty chunk would be cheap to send.
+    fn size(&self) -> usize {
+        OF_MESSAGE + self.chunks.len() * OF_CHUNK + self.bytes
+    }
 }
 
 impl Gelf {
@@ -68,6 +78,7 @@ impl Gelf {
             *of_peer += 1;
             let chunks = vec![None; usize::from(count)];
             let waiting = Waiting { since: Instant::now(), chunks, missing: usize::from(count), bytes: 0 };
+            self.bytes += waiting.size();
             self.waiting.insert(key, waiting);
         }
         let Some(waiting) = self.waiting.get_mut(&key) else { return Found::Nothing };
@@ -101,7 +112,7 @@ impl Gelf {
 
     fn forget(&mut self, key: (IpAddr, [u8; 8])) -> Option<Waiting> {
         let waiting = self.waiting.remove(&key)?;
-        self.bytes -= waiting.bytes;
+        self.bytes -= waiting.size();
         if let Some(of_peer) = self.of_peer.get_mut(&key.0) {
             *of_peer -= 1;
             if *of_peer == 0 {
@@ -220,6 +231,17 @@ mod tests {
         assert_eq!(gelf.take(PEER, more.into()), Found::Lost(Reason::Busy));
         assert!(gelf.late(false).is_empty());
         assert_eq!(gelf.late(true).len(), 256);
+        assert_eq!((gelf.waiting.len(), gelf.of_peer.len(), gelf.bytes), (0, 0, 0));
+    }
+
+    #[test]
+    fn messages_of_made_up_addresses_are_bounded_too() {
+        let mut gelf = Gelf::new(10);
+        let busy = (0..10_000_u32)
+            .filter(|n| gelf.take(IpAddr::V4((*n).into()), chunk(1, 0, 128, b"")) == Found::Lost(Reason::Busy))
+            .count();
+        assert!(gelf.waiting.len() < 4096 && gelf.waiting.len() + busy == 10_000, "{}", gelf.waiting.len());
+        assert_eq!(gelf.late(true).len() + busy, 10_000);
         assert_eq!((gelf.waiting.len(), gelf.of_peer.len(), gelf.bytes), (0, 0, 0));
     }
 }

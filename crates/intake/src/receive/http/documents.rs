@@ -13,7 +13,7 @@ use vedette_event::{Reason, Source};
 use vedette_spool::{Spool, Ticket};
 
 use crate::receive::{
-    Counters,
+    Counters, Limits,
     deliver::{Backoff, MAX_PORTION, is_passing},
 };
 
@@ -95,6 +95,15 @@ pub(super) struct Documents {
     deadline: Option<Instant>,
     fates: Vec<Fate>,
     refused: BTreeMap<Reason, u64>,
+    room: Room,
+}
+
+/// What one request's documents may be: also where what they share stands in the request once and in each of them.
+struct Room {
+    documents: usize,
+    bytes: usize,
+    /// There were more, which were not taken.
+    is_exceeded: bool,
 }
 
 /// Documents, and their places in `fates`.
@@ -110,12 +119,13 @@ struct Pending {
 }
 
 impl Documents {
-    pub(super) fn new(spool: Spool, source: Arc<Source>, counters: Arc<Counters>, portion_bytes: usize) -> Self {
+    pub(super) fn new(spool: Spool, source: Arc<Source>, counters: Arc<Counters>, limits: &Limits) -> Self {
+        let room = Room { documents: limits.documents, bytes: limits.body_bytes, is_exceeded: false };
         Documents {
             spool,
             source,
             counters,
-            portion_bytes,
+            portion_bytes: limits.chunk_bytes,
             portion: BytesMut::new(),
             ends: Vec::new(),
             pending: VecDeque::new(),
@@ -123,6 +133,7 @@ impl Documents {
             deadline: None,
             fates: Vec::new(),
             refused: BTreeMap::new(),
+            room,
         }
     }
 
@@ -173,8 +184,24 @@ impl Documents {
         stored.max()
     }
 
+    /// Whether the request had more documents than it may have. Those are not taken.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.room.is_exceeded
+    }
+
+    fn has_room(&mut self, bytes: usize) -> bool {
+        self.room.is_exceeded |= self.fates.len() >= self.room.documents || bytes > self.room.bytes;
+        if !self.room.is_exceeded {
+            self.room.bytes -= bytes;
+        }
+        !self.room.is_exceeded
+    }
+
     /// Takes a document for storing.
     pub(super) fn add(&mut self, document: &[u8]) {
+        if !self.has_room(document.len()) {
+            return;
+        }
         let place = self.push(Fate::Waiting);
         self.portion.extend_from_slice(document);
         self.ends.push((self.portion.len(), place));
@@ -185,6 +212,9 @@ impl Documents {
 
     /// Notes a document that is not stored.
     pub(super) fn refuse(&mut self, fate: Fate) {
+        if !self.has_room(0) {
+            return;
+        }
         self.push(fate);
         self.count(match fate {
             Fate::Refused(reason) => reason,

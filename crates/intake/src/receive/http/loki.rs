@@ -12,7 +12,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value, json};
 use vedette_event::Reason;
@@ -21,8 +20,8 @@ use vedette_spool::Spool;
 use super::{
     Options, acknowledge,
     documents::refusal,
-    message::{MAX_MESSAGE, Message, Unpack},
-    protobuf::{self, Damaged, fields},
+    message::{MAX_MESSAGE, Message, Unpack, Unpacked, Unreadable},
+    protobuf::{self, fields},
     request::{self, Shared},
 };
 use crate::receive::json_text::{name, text};
@@ -55,7 +54,7 @@ async fn push(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         _ => from_snappy,
     };
     let documents = shared.documents(source).patiently(shared.options.limits.acknowledge_time);
-    let message = Message::new(documents, shared.options.limits.document_bytes, unpack);
+    let message = Message::new(documents, &shared.options.limits, unpack);
     match request::store(&shared, place, &parts, body, message).await {
         Ok((message, reached)) => {
             let documents = message.into_documents();
@@ -123,20 +122,19 @@ impl<'de> Deserialize<'de> for Entry {
     }
 }
 
-fn from_json(message: &[u8]) -> Result<Vec<Bytes>, String> {
+fn from_json(message: &[u8], documents: &mut Unpacked) -> Result<(), Unreadable> {
     let push: Push = serde_json::from_slice(message).map_err(|error| format!("this is no push request: {error}"))?;
-    let mut documents = Vec::new();
     for stream in push.streams {
         let labels = Value::Object(stream.stream).to_string();
         for entry in stream.values {
             let metadata = Value::Object(entry.metadata).to_string();
-            documents.push(document(&labels, &entry.time, entry.line.as_bytes(), metadata.as_bytes()));
+            documents.add(document(&labels, &entry.time, entry.line.as_bytes(), metadata.as_bytes()))?;
         }
     }
-    Ok(documents)
+    Ok(())
 }
 
-fn document(labels: &str, time: &str, line: &[u8], metadata: &[u8]) -> Bytes {
+fn document(labels: &str, time: &str, line: &[u8], metadata: &[u8]) -> Vec<u8> {
     let mut json = Vec::with_capacity(labels.len() + line.len() + metadata.len() + 80);
     json.extend_from_slice(b"{\"stream\":");
     json.extend_from_slice(labels.as_bytes());
@@ -149,24 +147,24 @@ fn document(labels: &str, time: &str, line: &[u8], metadata: &[u8]) -> Bytes {
         json.extend_from_slice(metadata);
     }
     json.push(b'}');
-    json.into()
+    json
 }
 
-fn from_snappy(message: &[u8]) -> Result<Vec<Bytes>, String> {
+fn from_snappy(message: &[u8], documents: &mut Unpacked) -> Result<(), Unreadable> {
     let length = snap::raw::decompress_len(message).map_err(|error| format!("the body is no Snappy block: {error}"))?;
     if length > MAX_MESSAGE {
-        return Err(format!("the body decompresses to more than {MAX_MESSAGE} bytes; send smaller requests"));
+        let reason = format!("the body decompresses to more than {MAX_MESSAGE} bytes; send smaller requests");
+        return Err(reason.into());
     }
     let message = snap::raw::Decoder::new()
         .decompress_vec(message)
         .map_err(|error| format!("the body is no Snappy block: {error}"))?;
-    from_protobuf(&message).map_err(|Damaged| "the body is no push request in protobuf".to_owned())
+    from_protobuf(&message, documents)
 }
 
 /// `PushRequest` ([push.proto](https://github.com/grafana/loki/blob/main/pkg/push/push.proto)).
-fn from_protobuf(message: &[u8]) -> Result<Vec<Bytes>, Damaged> {
+fn from_protobuf(message: &[u8], documents: &mut Unpacked) -> Result<(), Unreadable> {
     use protobuf::Value::{Bytes, Varint};
-    let mut documents = Vec::new();
     for stream in fields(message) {
         let (1, Bytes(stream)) = stream? else { continue };
         let mut labels = String::from("{}");
@@ -209,10 +207,10 @@ fn from_protobuf(message: &[u8]) -> Result<Vec<Bytes>, Damaged> {
             }
             metadata.push(b'}');
             let time = i128::from(seconds as i64) * 1_000_000_000 + i128::from(nanos as i64);
-            documents.push(document(&labels, &time.to_string(), line, &metadata));
+            documents.add(document(&labels, &time.to_string(), line, &metadata))?;
         }
     }
-    Ok(documents)
+    Ok(())
 }
 
 /// `{name="value", …}` as a JSON object.
@@ -236,9 +234,10 @@ fn labels(written: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::message::unpacked, *};
 
     fn texts(documents: Vec<Bytes>) -> Vec<String> {
         documents.iter().map(|document| String::from_utf8(document.to_vec()).unwrap()).collect()
@@ -253,9 +252,9 @@ mod tests {
     fn json() {
         let request = r#"{"streams":[{"stream":{"job":"a","x":"say \"hi\""},
             "values":[["1700000000000000001","one",{"trace":"7"}],["1700000000000000002","two\n"]]}]}"#;
-        assert_eq!(texts(from_json(request.as_bytes()).unwrap()), EXPECTED);
+        assert_eq!(texts(unpacked(from_json, request.as_bytes()).unwrap()), EXPECTED);
         for bad in ["", "{}", r#"{"streams":[{"values":[["1"]]}]}"#, r#"{"streams":[{"values":[[{},"x"]]}]}"#] {
-            assert!(from_json(bad.as_bytes()).is_err(), "{bad}");
+            assert!(unpacked(from_json, bad.as_bytes()).is_err(), "{bad}");
         }
     }
 
@@ -275,18 +274,34 @@ mod tests {
         ];
         let message = field(1, &[&stream.concat()]);
         let compressed = snap::raw::Encoder::new().compress_vec(&message).unwrap();
-        assert_eq!(texts(from_snappy(&compressed).unwrap()), EXPECTED);
-        assert!(from_snappy(&compressed[1..]).is_err());
+        assert_eq!(texts(unpacked(from_snappy, &compressed).unwrap()), EXPECTED);
+        assert!(unpacked(from_snappy, &compressed[1..]).is_err());
         for end in 0..compressed.len() {
-            assert!(from_snappy(&compressed[..end]).is_err(), "cut off after {end} bytes");
+            assert!(unpacked(from_snappy, &compressed[..end]).is_err(), "cut off after {end} bytes");
         }
-        assert!(from_snappy(b"\xff\xff\xff\xff\x0f").unwrap_err().contains("more than"));
+        let refused = unpacked(from_snappy, b"\xff\xff\xff\xff\x0f").unwrap_err();
+        assert!(matches!(refused, Unreadable::Malformed(reason) if reason.contains("more than")));
+    }
+
+    /// A stream's labels stand in the request once and in each of its entries.
+    #[test]
+    fn what_entries_share_is_bounded() {
+        let entries = vec![r#"["1",""]"#; 1000].join(",");
+        let request = format!(r#"{{"streams":[{{"stream":{{"a":"{}"}},"values":[{entries}]}}]}}"#, "x".repeat(1 << 20));
+        assert_eq!(unpacked(from_json, request.as_bytes()), Err(Unreadable::TooLarge));
+        let length = [0x80 | (1 << 20 & 0x7f) as u8, 0x80, 0x40];
+        let mut stream = [&[0x0a][..], &length, &vec![b'x'; 1 << 20]].concat();
+        stream.extend(b"\x12\0".repeat(1000));
+        let count = stream.len();
+        let length = [0x80 | (count & 0x7f) as u8, 0x80 | (count >> 7 & 0x7f) as u8, (count >> 14) as u8];
+        let message = [&[0x0a][..], &length, &stream].concat();
+        assert_eq!(unpacked(from_protobuf, &message), Err(Unreadable::TooLarge));
     }
 
     proptest! {
         #[test]
         fn whatever_comes_is_json_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..120), labels in "\\PC{0,40}") {
-            for document in from_protobuf(&bytes).unwrap_or_default() {
+            for document in unpacked(from_protobuf, &bytes).unwrap_or_default() {
                 prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&document).is_ok());
             }
             if let Some(json) = super::labels(&labels) {

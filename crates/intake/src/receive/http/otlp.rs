@@ -119,7 +119,7 @@ async fn logs(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     };
     let (parts, body) = request.into_parts();
     let documents = shared.documents(source).patiently(shared.options.limits.acknowledge_time);
-    let message = Message::new(documents, shared.options.limits.document_bytes, encoding.unpack());
+    let message = Message::new(documents, &shared.options.limits, encoding.unpack());
     match request::store(&shared, place, &parts, body, message).await {
         Ok((message, reached)) => {
             let outcome = Outcome::of(&message.into_documents());

@@ -133,7 +133,7 @@ impl Shared {
 
     pub(super) fn documents(&self, source: Arc<Source>) -> Documents {
         let counters = self.options.counters.clone();
-        Documents::new(self.spool.clone(), source, counters, self.options.limits.chunk_bytes)
+        Documents::new(self.spool.clone(), source, counters, &self.options.limits)
     }
 }
 
@@ -185,7 +185,13 @@ pub(super) async fn store<C: BodyCutter>(
     };
     let asked = shared.asked(parts).map_err(|reason| refuse(StatusCode::BAD_REQUEST, reason))?;
     let read = read(shared, &parts.headers, body, cutter).await;
-    let (mut cutter, fatal) = read.map_err(|failed| refuse(failed.status(), failed.to_string()))?;
+    let (mut cutter, mut fatal) = read.map_err(|failed| refuse(failed.status(), failed.to_string()))?;
+    if fatal.is_none() {
+        while cutter.unpack() {
+            cutter.documents().settle(PORTIONS_IN_FLIGHT).await;
+        }
+        fatal = too_many(&mut cutter);
+    }
     if let Some(Fatal { status, reason, counted }) = fatal {
         counters.requests_refused.add(1);
         let documents = cutter.documents();
@@ -197,9 +203,6 @@ pub(super) async fn store<C: BodyCutter>(
         return Err(Failure { status, reason, stored: documents.stored() });
     }
     counters.requests.add(1);
-    while cutter.unpack() {
-        cutter.documents().settle(PORTIONS_IN_FLIGHT).await;
-    }
     cutter.documents().hand_over();
     cutter.documents().settle(0).await;
     let reached = match asked {
@@ -207,6 +210,15 @@ pub(super) async fn store<C: BodyCutter>(
         None => None,
     };
     Ok((cutter, reached))
+}
+
+fn too_many(cutter: &mut impl BodyCutter) -> Option<Fatal> {
+    cutter.documents().are_too_many().then(|| Fatal {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        reason: "the request has more records, or longer ones together, than one may have; send smaller requests"
+            .to_owned(),
+        counted: Reason::TooLarge,
+    })
 }
 
 /// Reads the body to its end or to what makes it unreadable.
@@ -229,7 +241,7 @@ async fn read<C: BodyCutter>(
             break Some(failed);
         }
         let Some(cutter) = decompressor.sink() else { break None };
-        if cutter.fatal().is_some() {
+        if cutter.fatal().is_some() || cutter.documents().are_too_many() {
             break None;
         }
         cutter.documents().settle(PORTIONS_IN_FLIGHT).await;
@@ -238,7 +250,9 @@ async fn read<C: BodyCutter>(
     let fatal = match failed {
         Some(failed) => Some(Fatal { status: failed.status(), reason: failed.to_string(), counted: Reason::Truncated }),
         None => cutter.fatal().or_else(|| {
-            cutter.finish();
+            if !cutter.documents().are_too_many() {
+                cutter.finish();
+            }
             cutter.fatal()
         }),
     };

@@ -165,7 +165,7 @@ impl Delivery<'_> {
         let now = now();
         let window = webhook.window.as_secs() as i64;
         if let Some(time) = shown.time
-            && (time - now).abs() > window
+            && time.abs_diff(now) > window.unsigned_abs()
         {
             return Err(Refusal::Stale);
         }

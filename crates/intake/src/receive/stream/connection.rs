@@ -169,7 +169,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             }
             match next {
                 Next::Read => return Took::All(completed),
-                Next::Again => {}
+                // A turn without records does not wait for anything: others shall come to theirs.
+                Next::Again => tokio::task::yield_now().await,
                 Next::Close => return Took::Closed,
             }
         }

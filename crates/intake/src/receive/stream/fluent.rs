@@ -30,6 +30,9 @@ const STEP: usize = 4 << 10;
 /// The longest tag, option or greeting.
 const MAX_TALK: usize = 64 << 10;
 
+/// The longest time. Those that the protocol knows have eight bytes.
+const MAX_TIME: usize = 64;
+
 /// One connection.
 pub struct Fluent {
     buffer: BytesMut,
@@ -158,7 +161,7 @@ impl Fluent {
                 }
                 Found::Whole(record) => {
                     match event(&self.tag, &time, &record) {
-                        Ok(record) => turn.records.push(record),
+                        Ok(record) => turn.push(record),
                         Err(Garbage) => turn.malformed += 1,
                     }
                     self.close(option);
@@ -232,10 +235,11 @@ impl Fluent {
                 let inflater = compressed.then(|| Inflater::new(Compression::Gzip));
                 State::Packed { left, inflater, is_finished: false, option }
             }
+            Head::Ext(_, size) if size > MAX_TIME => return Err(Garbage),
             Head::Int(_) | Head::Unsigned(_) | Head::Float(_) | Head::Ext(..) => {
                 let mut scanner = Scanner::new();
                 if !scanner.advance(&self.buffer[at..])? {
-                    return if self.buffer.len() - at > 64 { Err(Garbage) } else { Ok(Some(Next::Read)) };
+                    return Ok(Some(Next::Read));
                 }
                 let time = self.buffer[at..at + scanner.passed].to_vec();
                 self.tag = self.buffer[tag].to_vec();
@@ -313,7 +317,7 @@ impl Fluent {
         }
         let step = STEP.min(left).min(self.buffer.len());
         let next = if step == 0 { Some(Next::Read) } else { None };
-        inflating.feed(&self.buffer.split_to(step)).map_err(|_| Garbage)?;
+        turn.inflated(inflating.feed(&self.buffer.split_to(step)).map_err(|_| Garbage)?);
         self.state = State::Packed { left: left - step, inflater, is_finished, option };
         Ok(next)
     }
@@ -352,7 +356,7 @@ fn take_entry(found: Found, tag: &[u8], turn: &mut Turn) {
         _ => return turn.too_large += 1,
     };
     match split(&entry).and_then(|(time, record)| event(tag, time, record)) {
-        Ok(record) => turn.records.push(record),
+        Ok(record) => turn.push(record),
         Err(Garbage) => turn.malformed += 1,
     }
 }
@@ -582,6 +586,40 @@ mod tests {
         for cut in [&flushed[..], &whole[..whole.len() - 1], &whole[..whole.len() - 8]] {
             let (_, reply, turn, next) = talk(&mut Fluent::new(1000, 10_000, None), &packed(cut, "c"), 1 << 20);
             assert_eq!((reply.len(), turn.malformed, next), (0, 1, Next::Close));
+        }
+    }
+
+    #[test]
+    fn a_turn_is_bounded() {
+        let long = [&[0x92, 0x05, 0x81, 0xa1, b'n', 0xc5, 0x80, 0][..], &[b'x'; 32_768]].concat();
+        // Values that are no events count as well.
+        for list in [long.repeat(500), vec![7; 16 << 20]] {
+            let list = gzip(&list);
+            let mut fluent = Fluent::new(100_000, 1 << 20, None);
+            let head = [&[0x92, 0xa1, b't', 0xc6][..], &(list.len() as u32).to_be_bytes()].concat();
+            fluent.buffer().extend_from_slice(&[head, list].concat());
+            let mut turns = 0;
+            loop {
+                let mut turn = Turn::default();
+                let next = fluent.take(&mut turn);
+                turns += 1;
+                let held: usize = turn.records.iter().map(Bytes::len).sum();
+                assert!(held < 2 << 20 && turn.malformed < 6 << 20, "{held}");
+                if next == Next::Read {
+                    break;
+                }
+            }
+            assert!(turns > 4, "{turns}");
+        }
+    }
+
+    /// Found by fuzzing: whether so long a time was one depended on how it came.
+    #[test]
+    fn a_long_time_is_refused_however_it_is_cut() {
+        let stream = [&[0x93, 0xa1, b't', 0xc7, 80, 9][..], &[b't'; 80], &record(1)].concat();
+        for size in [1, 1 << 20] {
+            let (records, _, turn, next) = talk(&mut Fluent::new(1000, 10_000, None), &stream, size);
+            assert_eq!((records.len(), turn.malformed, next), (0, 1, Next::Close), "{size}");
         }
     }
 

@@ -55,16 +55,17 @@ impl Inflater {
         Inflater { decoder, inflated: 0 }
     }
 
-    /// Takes compressed bytes; feed little at a time, since a kilobyte may become a megabyte.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(), Damaged> {
+    /// Takes compressed bytes, and says how many they became; feed little at a time, since a kilobyte may become a megabyte.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<usize, Damaged> {
         let before = self.output().len();
         let fed = match &mut self.decoder {
             Decoder::Zlib(decoder) => decoder.write_all(bytes).and_then(|()| decoder.flush()),
             Decoder::Gzip(decoder) => decoder.write_all(bytes).and_then(|()| decoder.flush()),
         };
-        self.inflated += (self.output().len() - before) as u64;
+        let became = self.output().len() - before;
+        self.inflated += became as u64;
         match fed {
-            Ok(()) if self.inflated <= MAX_INFLATED => Ok(()),
+            Ok(()) if self.inflated <= MAX_INFLATED => Ok(became),
             _ => Err(Damaged),
         }
     }

@@ -95,7 +95,7 @@ impl Lumberjack {
             if compressed.inflater.output().len() > self.limit.max(MAX_WAITING) + MAX_WAITING {
                 return Err(());
             }
-            compressed.inflater.feed(&self.buffer.split_to(step)).map_err(|_| ())?;
+            turn.inflated(compressed.inflater.feed(&self.buffer.split_to(step)).map_err(|_| ())?);
             compressed.left -= step;
         }
     }
@@ -141,7 +141,7 @@ fn cut(buffer: &mut BytesMut, limit: usize, window: &mut Window, skipping: &mut 
             let mut frame = buffer.split_to(10 + length);
             frame.advance(10);
             if !frame.is_empty() {
-                turn.records.push(frame.freeze());
+                turn.push(frame.freeze());
             }
             window.saw(seq, turn);
             Cut::Done
@@ -151,7 +151,7 @@ fn cut(buffer: &mut BytesMut, limit: usize, window: &mut Window, skipping: &mut 
             Pairs::Garbage => Cut::Garbage,
             Pairs::Event { seq, record, length } => {
                 buffer.advance(length);
-                turn.records.push(record);
+                turn.push(record);
                 window.saw(seq, turn);
                 Cut::Done
             }
@@ -316,6 +316,28 @@ mod tests {
             let (records, reply, turn, _) = talk(&stream, 7);
             assert_eq!((records, turn.too_large), (vec!["{}".to_owned()], 1));
             assert_eq!(reply, b"2A\0\0\0\x02");
+        }
+    }
+
+    /// What a small frame becomes is bounded in each turn, also if it is nothing but answers.
+    #[test]
+    fn a_turn_is_bounded() {
+        let (empty, large) = (json(1, ""), json(1, &"x".repeat(100)));
+        for inner in [empty.repeat(1_600_000), large.repeat(150_000), window(1).repeat(2_700_000)] {
+            let mut lumberjack = Lumberjack::new(100, 1 << 20);
+            lumberjack.buffer().extend_from_slice(&compressed(&inner));
+            let mut turns = 0;
+            loop {
+                let mut turn = Turn::default();
+                let next = lumberjack.take(&mut turn);
+                turns += 1;
+                assert!(turn.reply.len() < 65 << 10, "{}", turn.reply.len());
+                if next == Next::Read {
+                    break;
+                }
+                assert_eq!(next, Next::Again);
+            }
+            assert!(turns > 4, "{turns}");
         }
     }
 

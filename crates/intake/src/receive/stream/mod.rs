@@ -4,6 +4,7 @@
 //! for all of them, with the same bounds. One file each: [`syslog`], [`relp`], [`lumberjack`], [`gelf`], [`fluent`].
 
 mod connection;
+mod dialogue;
 pub mod fluent;
 pub mod gelf;
 mod inflate;
@@ -14,76 +15,11 @@ pub mod syslog;
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 pub use connection::StreamReceiver;
+pub use dialogue::{Dialogue, Next, Turn};
 use vedette_spool::Spool;
 
-use super::{Config, ReceiveError, deliver::MAX_PORTION, tls};
-
-/// What a protocol makes of one connection's bytes.
-pub trait Dialogue: Send {
-    /// What the server says first.
-    fn greeting(&mut self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    /// Where to read more bytes into.
-    fn buffer(&mut self) -> &mut BytesMut;
-
-    /// Cuts what was read into records, until the turn is full or more bytes are needed.
-    fn take(&mut self, turn: &mut Turn) -> Next;
-
-    /// Whether a message has begun and is not complete.
-    fn is_inside(&mut self) -> bool {
-        !self.buffer().is_empty()
-    }
-
-    /// The peer has ended its stream: what is left may be a record.
-    fn end(&mut self, _turn: &mut Turn) {}
-
-    /// What keeps a peer waiting while its records are being stored.
-    fn keep_alive(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// Whether the peer is told what is stored, and so keeps what is not.
-    fn acknowledges(&self) -> bool {
-        true
-    }
-}
-
-/// Records that are stored together, and what is answered then.
-#[derive(Debug, Default)]
-pub struct Turn {
-    /// The records, in order.
-    pub records: Vec<Bytes>,
-    /// Records over a limit; their bytes are skipped.
-    pub too_large: u64,
-    /// Records that are not what the protocol says.
-    pub malformed: u64,
-    /// Records that the stream ended in.
-    pub truncated: u64,
-    /// What is sent once the records are durable.
-    pub reply: Vec<u8>,
-}
-
-impl Turn {
-    /// Whether the records should be stored before more are cut.
-    pub fn is_full(&self) -> bool {
-        self.records.len() >= MAX_PORTION
-    }
-}
-
-/// How a dialogue goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// More bytes are needed.
-    Read,
-    /// There is more to cut; the turn is full.
-    Again,
-    /// The connection ends after the reply: the peer is done, or does not speak the protocol.
-    Close,
-}
+use super::{Config, ReceiveError, tls};
 
 /// A protocol over connections.
 #[derive(Clone, Debug)]

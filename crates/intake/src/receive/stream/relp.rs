@@ -66,7 +66,8 @@ fn head(bytes: &[u8]) -> Result<Head, Unreadable> {
     let rest = &bytes[at + 1..];
     let length = rest.iter().take(MAX_COMMAND + 1).take_while(|byte| byte.is_ascii_alphabetic()).count();
     match rest.get(length) {
-        None if length <= MAX_COMMAND => return Err(Unreadable::Yet),
+        _ if length > MAX_COMMAND => return Err(Unreadable::Garbage),
+        None => return Err(Unreadable::Yet),
         Some(b' ') if length > 0 => {}
         _ => return Err(Unreadable::Garbage),
     }
@@ -165,7 +166,7 @@ impl Dialogue for Relp {
                     frame.advance(head.data);
                     frame.truncate(head.length);
                     if !frame.is_empty() {
-                        turn.records.push(frame.freeze());
+                        turn.push(frame.freeze());
                     }
                     answer(&mut turn.reply, head.number, "200 OK");
                 }
@@ -237,6 +238,8 @@ mod tests {
             b"1 open 0\n9999999999 syslog 3 abc\n",
             b"1 open 99999 ",
             b"1  open 0\n",
+            // Found by fuzzing: one letter more than a command may have was let pass if the space behind it came with it.
+            b"1 abcdefghijklmnopqrstuvwxyzabcdefg 0\n",
             b"\n",
         ] {
             let (records, reply, turn, next) = talk(100, &[garbage]);

@@ -21,7 +21,7 @@ impl Syslog {
 impl Turn {
     fn framed(&mut self, framed: Framed) {
         match framed {
-            Framed::Record(record) => self.records.push(record),
+            Framed::Record(record) => self.push(record),
             Framed::TooLarge => self.too_large += 1,
             Framed::Truncated => self.truncated += 1,
         }

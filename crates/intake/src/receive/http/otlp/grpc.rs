@@ -19,7 +19,7 @@ use http_body_util::{BodyExt, Full};
 use super::{super::message::MAX_MESSAGE, Outcome, proto};
 use crate::receive::http::{
     documents::refusal,
-    message::Message,
+    message::{Message, Unpacked, Unreadable},
     request::{self, Shared},
 };
 
@@ -60,7 +60,7 @@ pub(super) async fn export(State(shared): State<Arc<Shared>>, request: Request) 
     };
     let (parts, body) = request.into_parts();
     let documents = shared.documents(source).patiently(shared.options.limits.acknowledge_time);
-    let message = Message::new(documents, shared.options.limits.document_bytes, unpack);
+    let message = Message::new(documents, &shared.options.limits, unpack);
     match request::store(&shared, place, &parts, body, message).await {
         Ok((message, _)) => {
             let outcome = Outcome::of(&message.into_documents());
@@ -84,18 +84,18 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// One framed message, perhaps compressed.
-fn unpack(framed: &[u8]) -> Result<Vec<Bytes>, String> {
+fn unpack(framed: &[u8], records: &mut Unpacked) -> Result<(), Unreadable> {
     let Some((head, message)) = framed.split_first_chunk::<HEAD>() else {
-        return Err("there is no message in the call".to_owned());
+        return Err("there is no message in the call".to_owned().into());
     };
     let [compressed, length @ ..] = *head;
     if u32::from_be_bytes(length) as usize != message.len() {
-        return Err("the call's message has another length than it says".to_owned());
+        return Err("the call's message has another length than it says".to_owned().into());
     }
     match compressed {
-        0 => proto::unpack(message),
-        1 => proto::unpack(&inflate(message)?),
-        _ => Err("the message's compression flag is neither 0 nor 1".to_owned()),
+        0 => proto::unpack(message, records),
+        1 => proto::unpack(&inflate(message)?, records),
+        _ => Err("the message's compression flag is neither 0 nor 1".to_owned().into()),
     }
 }
 
@@ -147,6 +147,7 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
+    use crate::receive::http::message::unpacked;
 
     fn framed(compressed: u8, message: &[u8]) -> Vec<u8> {
         [&[compressed][..], &(message.len() as u32).to_be_bytes(), message].concat()
@@ -162,16 +163,17 @@ mod tests {
     fn compressed_messages() {
         // resource_logs { scope_logs { log_records { body { string_value: "x" } } } }
         let message = b"\x0a\x09\x12\x07\x12\x05\x2a\x03\x0a\x01x";
-        let plain = unpack(&framed(0, message)).unwrap();
+        let plain = unpacked(unpack, &framed(0, message)).unwrap();
         assert_eq!(plain.len(), 1);
         let compressed = gzip(message);
-        assert_eq!(unpack(&framed(1, &compressed)).unwrap(), plain);
-        assert_eq!(unpack(&framed(1, &[gzip(&message[..4]), gzip(&message[4..])].concat())).unwrap(), plain);
+        assert_eq!(unpacked(unpack, &framed(1, &compressed)).unwrap(), plain);
+        assert_eq!(unpacked(unpack, &framed(1, &[gzip(&message[..4]), gzip(&message[4..])].concat())).unwrap(), plain);
         for end in 0..compressed.len() {
-            assert!(unpack(&framed(1, &compressed[..end])).is_err(), "cut off after {end} bytes");
+            assert!(unpacked(unpack, &framed(1, &compressed[..end])).is_err(), "cut off after {end} bytes");
         }
-        assert!(unpack(&framed(2, message)).is_err());
+        assert!(unpacked(unpack, &framed(2, message)).is_err());
         let bomb = gzip(&vec![0; MAX_MESSAGE + 1]);
-        assert!(unpack(&framed(1, &bomb)).unwrap_err().contains("larger than"));
+        let refused = unpacked(unpack, &framed(1, &bomb)).unwrap_err();
+        assert!(matches!(refused, Unreadable::Malformed(reason) if reason.contains("larger than")));
     }
 }

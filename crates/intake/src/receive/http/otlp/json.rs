@@ -1,17 +1,20 @@
 //! `ExportLogsServiceRequest` in OTLP/JSON: numbers of 64 bits are text, ids hexadecimal, names in lower camel case; unknown names
 //! are ignored, and so are null members.
 
-use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::MAX_DEPTH;
+use super::{
+    super::message::{Unpacked, Unreadable},
+    MAX_DEPTH,
+};
 
 /// The log records of a request, as JSON with plain attributes.
-pub(super) fn unpack(message: &[u8]) -> Result<Vec<Bytes>, String> {
+pub(super) fn unpack(message: &[u8], records: &mut Unpacked) -> Result<(), Unreadable> {
     let request: Value =
         serde_json::from_slice(message).map_err(|error| format!("the message is no valid JSON: {error}"))?;
-    let Value::Object(mut request) = request else { return Err("the message is no JSON object".to_owned()) };
-    let mut records = Vec::new();
+    let Value::Object(mut request) = request else {
+        return Err("the message is no JSON object".to_owned().into());
+    };
     for resource_logs in list(&mut request, "resourceLogs")? {
         let mut resource_logs = object(resource_logs, "resourceLogs")?;
         let mut resource = plain(resource_logs.remove("resource"))?;
@@ -33,11 +36,11 @@ pub(super) fn unpack(message: &[u8]) -> Result<Vec<Bytes>, String> {
                 document.insert("resource".to_owned(), Value::Object(resource.clone()));
                 document.insert("scope".to_owned(), Value::Object(scope.clone()));
                 document.extend(record);
-                records.push(Bytes::from(Value::Object(document).to_string()));
+                records.add(Value::Object(document).to_string().into())?;
             }
         }
     }
-    Ok(records)
+    Ok(())
 }
 
 fn list(object: &mut Map<String, Value>, name: &str) -> Result<Vec<Value>, String> {
@@ -104,6 +107,7 @@ fn any(value: Value, depth: usize) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::receive::http::message::unpacked;
 
     #[test]
     fn a_request_becomes_documents() {
@@ -113,7 +117,7 @@ mod tests {
                  "attributes":[{"key":"n","value":{"kvlistValue":{"values":[{"key":"a","value":{"intValue":"5"}}]}}},
                                {"key":"l","value":{"arrayValue":{"values":[{"boolValue":true},{"doubleValue":1.5}]}}}]},
                 {}]}]}]}"#;
-        let documents: Vec<String> = unpack(request.as_bytes())
+        let documents: Vec<String> = unpacked(unpack, request.as_bytes())
             .unwrap()
             .iter()
             .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
@@ -136,11 +140,12 @@ mod tests {
             "{\"resourceLogs\":[1]}",
             r#"{"resourceLogs":[{"resource":{"attributes":{}}}]}"#,
         ] {
-            assert!(unpack(request.as_bytes()).is_err(), "{request}");
+            assert!(unpacked(unpack, request.as_bytes()).is_err(), "{request}");
         }
-        assert!(unpack(b"{}").unwrap().is_empty());
+        assert!(unpacked(unpack, b"{}").unwrap().is_empty());
         let deep = r#"{"arrayValue":{"values":["#.repeat(35) + "{}" + &"]}}".repeat(35);
         let request = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{deep}}}]}}]}}]}}"#);
-        assert!(unpack(request.as_bytes()).unwrap_err().contains("nested deeper"));
+        let refused = unpacked(unpack, request.as_bytes()).unwrap_err();
+        assert!(matches!(refused, Unreadable::Malformed(reason) if reason.contains("nested deeper")));
     }
 }

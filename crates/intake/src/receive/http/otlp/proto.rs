@@ -2,31 +2,28 @@
 //! ([logs.proto](https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/logs/v1/logs.proto), 1.x).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 
 use super::{
-    super::protobuf::{Damaged, Value, fields},
+    super::{
+        message::{Unpacked, Unreadable},
+        protobuf::{Damaged, Value, fields},
+    },
     MAX_DEPTH,
 };
 use crate::receive::json_text::{name, number, text};
 
 /// The log records of a request, as JSON.
-pub(super) fn unpack(message: &[u8]) -> Result<Vec<Bytes>, String> {
-    request(message).map_err(|Damaged| "the message is no ExportLogsServiceRequest in protobuf".to_owned())
-}
-
-fn request(message: &[u8]) -> Result<Vec<Bytes>, Damaged> {
-    let mut records = Vec::new();
+pub(super) fn unpack(message: &[u8], records: &mut Unpacked) -> Result<(), Unreadable> {
     for field in fields(message) {
         // resource_logs
         if let (1, Value::Bytes(resource_logs)) = field? {
-            self::resource_logs(resource_logs, &mut records)?;
+            self::resource_logs(resource_logs, records)?;
         }
     }
-    Ok(records)
+    Ok(())
 }
 
-fn resource_logs(message: &[u8], records: &mut Vec<Bytes>) -> Result<(), Damaged> {
+fn resource_logs(message: &[u8], records: &mut Unpacked) -> Result<(), Unreadable> {
     let mut resource = b"{\"resource\":{".to_vec();
     let mut schema = &b""[..];
     for field in fields(message) {
@@ -54,7 +51,8 @@ fn resource(message: &[u8], json: &mut Vec<u8>) -> Result<(), Damaged> {
     dropped(message, 2, json)
 }
 
-fn scope_logs(message: &[u8], resource: &[u8], records: &mut Vec<Bytes>) -> Result<(), Damaged> {
+fn scope_logs(message: &[u8], resource: &[u8], records: &mut Unpacked) -> Result<(), Unreadable> {
+    records.spend(resource.len())?;
     let mut before = resource.to_vec();
     name("scope", &mut before);
     before.push(b'{');
@@ -77,7 +75,7 @@ fn scope_logs(message: &[u8], resource: &[u8], records: &mut Vec<Bytes>) -> Resu
             json.extend_from_slice(&before);
             log_record(record, &mut json)?;
             json.push(b'}');
-            records.push(json.into());
+            records.add(json)?;
         }
     }
     Ok(())
@@ -260,6 +258,7 @@ mod tests {
     use proptest::{prop_assert, proptest};
 
     use super::*;
+    use crate::receive::http::message::unpacked;
 
     fn field(number: u8, parts: &[&[u8]]) -> Vec<u8> {
         let mut field = Vec::new();
@@ -292,8 +291,11 @@ mod tests {
         );
         let second = field(2, &[&field(5, &[&[0x21, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f]])]);
         let message = field(1, &[&resource, &field(2, &[&scope, &record, &second])]);
-        let documents: Vec<String> =
-            unpack(&message).unwrap().iter().map(|record| String::from_utf8(record.to_vec()).unwrap()).collect();
+        let documents: Vec<String> = unpacked(unpack, &message)
+            .unwrap()
+            .iter()
+            .map(|record| String::from_utf8(record.to_vec()).unwrap())
+            .collect();
         assert_eq!(
             documents,
             [
@@ -301,7 +303,7 @@ mod tests {
                 r#"{"resource":{"attributes":{"service.name":"shop"}},"scope":{"name":"lib","version":"1.0"},"body":"NaN"}"#,
             ]
         );
-        assert!(unpack(&message[..message.len() - 1]).is_err());
+        assert!(unpacked(unpack, &message[..message.len() - 1]).is_err());
     }
 
     #[test]
@@ -311,13 +313,29 @@ mod tests {
             value = field(5, &[&field(1, &[&value])]);
         }
         let message = field(1, &[&field(2, &[&field(2, &[&field(5, &[&value])])])]);
-        assert!(unpack(&message).is_err());
+        assert!(unpacked(unpack, &message).is_err());
+    }
+
+    /// A resource stands in the message once and in each of its records.
+    #[test]
+    fn what_records_share_is_bounded() {
+        let long = |number: u8, bytes: &[u8]| {
+            let mut field = Vec::new();
+            bytes_field(number, bytes, &mut field);
+            field
+        };
+        let resource = long(1, &long(1, &long(1, &vec![b'x'; 1 << 20])));
+        let (records, scopes) = (long(2, &b"\x12\0".repeat(1000)), b"\x12\0".repeat(1000));
+        for behind in [records, scopes] {
+            let message = long(1, &[&resource[..], &behind].concat());
+            assert_eq!(unpacked(unpack, &message), Err(Unreadable::TooLarge));
+        }
     }
 
     proptest! {
         #[test]
         fn whatever_comes_is_json_or_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-            for document in unpack(&bytes).unwrap_or_default() {
+            for document in unpacked(unpack, &bytes).unwrap_or_default() {
                 let valid = serde_json::from_slice::<serde::de::IgnoredAny>(&document).is_ok();
                 prop_assert!(valid, "{}", document.escape_ascii());
             }
