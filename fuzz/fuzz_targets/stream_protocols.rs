@@ -184,7 +184,7 @@ fn messages(mut data: &[u8]) -> Vec<&[u8]> {
 
 /// More than an input is long, by the factor that the flags say; a little more than a turn takes at most.
 fn repeated(content: &[u8], flags: u8) -> Vec<u8> {
-    let most = (5 << 18) / content.len().max(1);
+    let most = (9 << 17) / content.len().max(1);
     content.repeat((1 << (2 * flags)).min(most).max(1))
 }
 

@@ -9,7 +9,10 @@ pub(crate) fn text(bytes: &[u8], json: &mut Vec<u8>) {
             b'\n' => json.extend_from_slice(b"\\n"),
             b'\r' => json.extend_from_slice(b"\\r"),
             b'\t' => json.extend_from_slice(b"\\t"),
-            0..0x20 => json.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            0..0x20 => {
+                let low = b"0123456789abcdef"[usize::from(byte & 0x0f)];
+                json.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (byte >> 4), low]);
+            }
             _ => json.push(*byte),
         }
     }
@@ -31,4 +34,15 @@ pub(crate) fn name(name: &str, json: &mut Vec<u8>) {
     }
     text(name.as_bytes(), json);
     json.push(b':');
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn control_characters_are_escaped() {
+        let all: Vec<u8> = (0..0x80).collect();
+        let mut json = Vec::new();
+        super::text(&all, &mut json);
+        assert_eq!(serde_json::from_slice::<String>(&json).unwrap().into_bytes(), all);
+    }
 }

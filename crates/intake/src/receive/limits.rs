@@ -26,7 +26,7 @@ pub struct Limits {
     pub idle: Duration,
     /// The whole body of an HTTP request must come within this time.
     pub body_time: Duration,
-    /// An HTTP body, both as sent and after decompression.
+    /// An HTTP body, both as sent and after decompression, and its documents together, in each of which stands what they share.
     pub body_bytes: usize,
     /// Documents in one HTTP request.
     pub documents: usize,

@@ -155,3 +155,37 @@ async fn a_compressed_body_that_is_cut_off_is_refused() {
         }
     }
 }
+
+/// What a request may carry holds for every protocol, also where the query is repeated in each record.
+#[tokio::test]
+async fn a_request_has_so_many_records_and_bytes_at_most() {
+    let json = "application/json";
+    let host = format!("/services/collector/raw?host={}", "h".repeat(2000));
+    let otlp = |count| {
+        let records = vec!["{}"; count].join(",");
+        format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#)
+    };
+    let loki = |count| {
+        let entries = vec![r#"["1","x"]"#; count].join(",");
+        format!(r#"{{"streams":[{{"stream":{{"a":"b"}},"values":[{entries}]}}]}}"#)
+    };
+    for (path, kind, fits, more, receiver) in [
+        ("/services/collector/raw", "text/plain", "a\n".repeat(20), "a\n".repeat(21), "hec"),
+        (&host, "text/plain", "a\n".repeat(4), "a\n".repeat(6), "hec"),
+        ("/gelf", json, "{}".repeat(20), "{}".repeat(21), "gelf-http"),
+        ("/v1/logs", json, otlp(20), otlp(21), "otlp"),
+        ("/loki/api/v1/push", json, loki(20), loki(21), "loki"),
+    ] {
+        let folder = Folder::new();
+        let limits = Limits { documents: 20, body_bytes: 10_000, ..Limits::default() };
+        let address = serve_with(&folder, http::Options { limits, ..http::Options::default() }).await;
+        let source = format!("{receiver}:127.0.0.1");
+        let headers = [("Content-Type", kind)];
+        let answer = request(address, "POST", path, &headers, more.as_bytes()).await;
+        assert_eq!(answer.status, 413, "{path}: {}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(folder.stored(&source), 0, "{path}");
+        let answer = request(address, "POST", path, &headers, fits.as_bytes()).await;
+        assert!((200..300).contains(&answer.status), "{path}: {}", String::from_utf8_lossy(&answer.body));
+        assert!(folder.stored(&source) >= 4, "{path}");
+    }
+}

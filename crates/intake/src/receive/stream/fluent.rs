@@ -593,7 +593,7 @@ mod tests {
     fn a_turn_is_bounded() {
         let long = [&[0x92, 0x05, 0x81, 0xa1, b'n', 0xc5, 0x80, 0][..], &[b'x'; 32_768]].concat();
         // Values that are no events count as well.
-        for list in [long.repeat(500), vec![7; 16 << 20]] {
+        for list in [long.repeat(280), vec![7; 9 << 20]] {
             let list = gzip(&list);
             let mut fluent = Fluent::new(100_000, 1 << 20, None);
             let head = [&[0x92, 0xa1, b't', 0xc6][..], &(list.len() as u32).to_be_bytes()].concat();
@@ -609,7 +609,7 @@ mod tests {
                     break;
                 }
             }
-            assert!(turns > 4, "{turns}");
+            assert!(turns > 2, "{turns}");
         }
     }
 
