@@ -613,7 +613,7 @@ mod tests {
         }
     }
 
-    /// Found by fuzzing: whether so long a time was one depended on how it came.
+    /// Found while writing the fuzz target: whether so long a time was one depended on how it came.
     #[test]
     fn a_long_time_is_refused_however_it_is_cut() {
         let stream = [&[0x93, 0xa1, b't', 0xc7, 80, 9][..], &[b't'; 80], &record(1)].concat();

@@ -101,7 +101,7 @@ mod tests {
         (turn.records.iter().map(|record| record.escape_ascii().to_string()).collect(), turn.too_large)
     }
 
-    /// Found by fuzzing: a message that only its padding made too long was one or none, by how it came.
+    /// Found while writing the fuzz target: a message that only its padding made too long was one or none, by how it came.
     #[test]
     fn the_same_however_it_is_cut() {
         let stream = b" {} \0\0    {}       \n{\"a\":10}\0{\"a\":10000}\0           \n{}";

@@ -238,7 +238,7 @@ mod tests {
             b"1 open 0\n9999999999 syslog 3 abc\n",
             b"1 open 99999 ",
             b"1  open 0\n",
-            // Found by fuzzing: one letter more than a command may have was let pass if the space behind it came with it.
+            // Found while writing the fuzz target: one letter more than a command may have was let pass if the space behind it came with it.
             b"1 abcdefghijklmnopqrstuvwxyzabcdefg 0\n",
             b"\n",
         ] {
