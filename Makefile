@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 DATA ?= target/vedette-data
+# Most of what the binary's tests do is wait: twice as many as there are cores go well together.
+TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 
 .PHONY: help up build console console-test deb deb-test test test-long lint deny bench fuzz clean
 
@@ -31,17 +33,17 @@ deb-test: ## install that package in a fresh Debian, run it there and find a lin
 
 test: ## every test: pure functions, crates, and the binary with real clients
 	@scripts/needs test
-	$(CARGO) test --workspace --no-fail-fast
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --workspace --no-fail-fast
 	cd console && npm run --silent build && npm run --silent size && npm run --silent unit
 
 console-test: ## the console in Debian's Chromium, against a monitor of its own
 	@scripts/needs console-test
-	$(CARGO) build --bin vedette
+	$(CARGO) test --workspace --test it --no-run
 	cd console && VEDETTE_BIN="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/vedette" npm test
 
 test-long: ## the long proofs: more rounds of kill -9, full corpora
 	@scripts/needs test
-	VEDETTE_LONG=1 $(CARGO) test --workspace --no-fail-fast
+	VEDETTE_LONG=1 RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --workspace --no-fail-fast
 
 lint: ## formatting and lints, as CI wants them
 	@scripts/needs build
