@@ -1,7 +1,7 @@
 import type { Rule } from '../api/model';
 
 /** True if the file was written here, so that it can be written again and removed. */
-export const ownFile = (rule: Rule): boolean => rule.builtin === false && /(^|\/)rules\/[\w.-]+\.ya?ml$/.test(rule.file);
+export const ownFile = (rule: Rule): boolean => rule.own_file != null;
 
 /** The file's name without folder and ending. */
 export function fileName(rule: Rule): string {

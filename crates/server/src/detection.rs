@@ -106,6 +106,8 @@ pub struct LoadedRule {
     pub logsource: Logsource,
     /// It comes with the binary.
     pub builtin: bool,
+    /// Its file's name if it was written here, so that it can be written again and removed.
+    pub own_file: Option<FileName>,
     /// The file of the rule with the same id whose place it takes.
     pub replaces: Option<String>,
     /// Who turned it off, if somebody did.

@@ -38,6 +38,8 @@ pub(crate) struct LoadedRuleModel {
     enabled: bool,
     /// Who turned it off, if somebody did.
     disabled: Option<DisabledModel>,
+    /// The name, with ending, of the file that was written here and has it; such a file can be written again and removed.
+    own_file: Option<String>,
     /// The file of the rule with the same id whose place it takes.
     replaces: Option<String>,
     /// Findings since start.
@@ -82,6 +84,7 @@ impl LoadedRuleModel {
             builtin: rule.builtin,
             enabled: rule.disabled.is_none(),
             disabled: rule.disabled.map(Into::into),
+            own_file: rule.own_file.as_ref().map(FileName::yml),
             replaces: rule.replaces,
             hits: rule.hits,
             last_fired,

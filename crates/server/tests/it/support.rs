@@ -198,6 +198,7 @@ impl RulesView for FakeRules {
             references: vec!["https://rule.example".into()],
             logsource: Logsource { product: Some("linux".into()), ..Logsource::default() },
             builtin: true,
+            own_file: None,
             replaces: None,
             disabled: self.disabled.lock().unwrap().clone(),
             hits: 7,

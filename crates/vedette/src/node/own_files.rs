@@ -1,6 +1,10 @@
 //! A folder of the data folder with files that are written through the API.
 
-use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf};
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 use vedette_server::FileName;
 
@@ -19,6 +23,12 @@ impl OwnFiles {
     /// The folder, if it is there.
     pub fn folder(&self) -> Option<PathBuf> {
         self.0.is_dir().then(|| self.0.clone())
+    }
+
+    /// The name of a file, if it is one of them.
+    pub fn name_of(&self, file: &Path) -> Option<FileName> {
+        let name: FileName = file.file_name()?.to_str()?.parse().ok()?;
+        (self.path(&name) == file).then_some(name)
     }
 
     /// Where a file is, or will be.
@@ -60,6 +70,10 @@ mod tests {
         }
         assert_eq!(fs::read_dir(dir.path().join("rules"))?.count(), 1, "nothing is left over");
         assert!(files.remove(&name)? && !files.remove(&name)?);
+        assert_eq!(files.name_of(&files.path(&name)), Some(name));
+        for other in ["ssh.yml", "rules/ssh", "rules/sub/ssh.yml", "rules/ssh.test.yml", ".."] {
+            assert_eq!(files.name_of(&dir.path().join(other)), None, "{other}");
+        }
         Ok(())
     }
 }

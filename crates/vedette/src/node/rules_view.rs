@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
+    path::Path,
     sync::{Arc, PoisonError},
 };
 
@@ -41,6 +42,7 @@ impl RulesView for Rules {
                     service: logsource.service,
                 },
                 builtin: about.file.starts_with(BUILTIN),
+                own_file: self.own.name_of(Path::new(&*about.file)),
                 replaces: about.replaces.as_ref().map(ToString::to_string),
                 disabled: disabled.cloned(),
                 hits: hits.count,

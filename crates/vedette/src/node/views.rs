@@ -59,11 +59,17 @@ impl HealthView for NodeHealth {
         let refused = Rules::refused(&self.rules).len();
         let rules = match refused {
             0 => check("rules", Status::Ok, None),
-            n => check("rules", Status::Warn, Some(format!("{n} rules are refused; the rules page says why"))),
+            n => {
+                let refused = are(n, "rule is", "rules are");
+                check("rules", Status::Warn, Some(format!("{refused} refused; the rules page says why")))
+            }
         };
         let parsers = match self.refused_parsers {
             0 => check("parsers", Status::Ok, None),
-            n => check("parsers", Status::Warn, Some(format!("{n} parser files are refused; the log says why"))),
+            n => {
+                let refused = are(n, "parser file is", "parser files are");
+                check("parsers", Status::Warn, Some(format!("{refused} refused; the log says why")))
+            }
         };
         let mut checks = vec![spool, pipeline, ledger, rules, parsers];
         checks.extend(self.proof.check());
@@ -73,7 +79,8 @@ impl HealthView for NodeHealth {
         match self.quiet.count() {
             0 => {}
             n => {
-                let detail = format!("{n} sources have gone quiet; the list of sources says since when");
+                let quiet = are(n, "source has", "sources have");
+                let detail = format!("{quiet} gone quiet; the list of sources says since when");
                 checks.push(check("sources", Status::Warn, Some(detail)));
             }
         }
@@ -119,4 +126,9 @@ impl HealthView for NodeHealth {
     fn activity(&self, source: SourceId) -> Activity {
         self.activities.of(source, now())
     }
+}
+
+/// A number with what it is of.
+fn are(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }

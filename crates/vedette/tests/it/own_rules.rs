@@ -72,6 +72,7 @@ fn a_rule_is_tried_on_what_is_stored_then_saved_and_at_once_in_force() {
     let (_, rule) = running.api("GET", &format!("/api/v1/rules/{id}"), "");
     assert_eq!((&rule["text"], &rule["builtin"], &rule["hits"]), (&json!(RULE), &json!(false), &json!(1)), "{rule}");
     assert!(rule["last_fired"].is_string() && rule["falsepositives"] == json!(["the night"]), "{rule}");
+    assert_eq!((&rule["own_file"], &builtin(&running)["own_file"]), (&json!("backup.yml"), &Value::Null));
 
     // One id is in one file.
     let (status, taken) = running.api("PUT", "/api/v1/rules/files/other", &text(RULE));
