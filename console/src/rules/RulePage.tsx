@@ -146,7 +146,7 @@ function Switch({ rule }: { rule: RuleDetail }) {
     <form className="row wrap" style={{ marginBottom: 12 }} onSubmit={(event) => (event.preventDefault(), changing.mutate())}>
       {rule.disabled && (
         <p role="status">
-          <strong>{t.rules.offBy(visible(rule.disabled.by))}</strong> <Time at={rule.disabled.since} ago /> <span className="dim">{visible(rule.disabled.reason)}</span>
+          <strong>{t.rules.offBy(visible(rule.disabled.by))}</strong> <Time at={rule.disabled.since} ago />: <span className="dim">{visible(rule.disabled.reason)}</span>
         </p>
       )}
       {admin && rule.enabled && (

@@ -137,6 +137,7 @@ export function Notifications({ admin }: { admin: boolean }) {
           </Table>
         </section>
       )}
+      {admin && <Section name="notifications" example={none ? EXAMPLE : ''} />}
       {suppressed.data && suppressed.data.suppressed.length > 0 && (
         <section className="stack" id="suppressed">
           <h2>{t.notify.suppressedLong}</h2>
@@ -158,7 +159,6 @@ export function Notifications({ admin }: { admin: boolean }) {
           </Table>
         </section>
       )}
-      {admin && <Section name="notifications" example={none ? EXAMPLE : ''} />}
     </div>
   );
 }

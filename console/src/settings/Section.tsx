@@ -84,7 +84,7 @@ function Text({ section, example }: { section: Model<'SectionModel'>; example: s
     <>
       <p className="dim">{changed ? t.section.changed : t.section.asConfigured}</p>
       <div className={s.editor}>
-        <Editor value={text} onChange={(now) => now !== text && write(now)} label={t.section.titles[name]} language={language} lines height="min(48vh, 420px)" hint={t.section.empty} diagnostics={verdict?.diagnostics} />
+        <Editor value={text} onChange={(now) => now !== text && write(now)} label={t.section.titles[name]} language={language} lines height="min(40vh, 360px)" hint={t.section.empty} diagnostics={verdict?.diagnostics} />
       </div>
       <div role="status">
         {typed && checked.isError && <Problem error={checked.error} what={t.settings.what} />}
