@@ -30,7 +30,7 @@ export interface Running {
 const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
 
 /** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   return new Promise((done, failed) => {
     const probe = createServer().once('error', failed);
     probe.listen(0, '127.0.0.1', () => {
@@ -59,7 +59,7 @@ async function ready(log: string, child: ChildProcess): Promise<string> {
   throw new Error(`the server was not ready in a minute:\n${readFileSync(log, 'utf8')}`);
 }
 
-async function up(folder: string): Promise<{ pid: number; log: string }> {
+export async function up(folder: string): Promise<{ pid: number; log: string }> {
   const log = join(folder, 'up.log');
   writeFileSync(log, '');
   const out = openSync(log, 'a');

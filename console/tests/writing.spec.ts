@@ -1,9 +1,12 @@
 // What is written in the console is written in the server, and what is taken out of it is whole. Last of all: the others count
 // what is there, and this adds to it.
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import type { Page } from '@playwright/test';
 import { sshd } from './feed';
-import { api, send, until } from './server';
-import { expect, settled, test } from './test';
+import { api, freePort, running, send, until } from './server';
+import { accessible, expect, settled, test } from './test';
 
 const invalid = (n: number, host: string) => Array.from({ length: n }, (_, i) => sshd(`Invalid user backup from 198.51.100.77 port ${4000 + i}`, host, 0));
 
@@ -167,6 +170,187 @@ test('notifications: accounts that add up, a test of a channel, what was held ba
     await dead.getByRole('button', { name: 'Discard' }).first().click();
   }
   await expect(dead).toHaveCount(0);
+});
+
+/** A text in place of what an editor holds. */
+async function rewrite(page: Page, editor: string, text: string): Promise<void> {
+  await page.getByRole('textbox', { name: editor }).click();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.insertText(text);
+}
+
+/** A state that few ever see, as everybody may see it. */
+async function lookedAt(page: Page, name: string): Promise<void> {
+  for (const [width, height] of [[390, 844], [1280, 800]] as const) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await expect(page.locator('html')).toHaveAttribute('data-mantine-color-scheme', colorScheme);
+      await page.waitForTimeout(150);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth), `${name}, ${width} px`).toBeLessThanOrEqual(width);
+      await accessible(page, `${name}, ${width} px, ${colorScheme}`);
+      if (process.env.VEDETTE_SHOTS) await page.screenshot({ path: `${process.env.VEDETTE_SHOTS}/${name.replaceAll(' ', '-')}-${width}-${colorScheme}.png` });
+    }
+  }
+}
+
+type Text = { text: string; changed: boolean };
+
+test('channels are changed as a text: a wrong one is refused with its line, a right one holds at once, and goes back', async ({ page }) => {
+  test.setTimeout(120_000);
+  const section = () => api<Text>('GET', '/settings/sections/notifications');
+  const before = await section();
+  expect(before.changed).toBe(false);
+  await page.goto('/settings?tab=notifications');
+  const part = page.getByRole('region', { name: 'Channels and routes' });
+  const editor = part.getByRole('textbox', { name: 'Channels and routes' });
+  const save = part.getByRole('button', { name: 'Save' });
+  const channels = page.getByRole('region', { name: 'Channels', exact: true });
+  await expect(editor).toContainText('on-call');
+  await expect(part).toContainText('As in the configuration file. What is saved here goes before it');
+  await expect(save).toBeDisabled();
+
+  // An address of a webhook is a secret: it is not shown, and to change anything it has to be written again.
+  expect(before.text).toContain('[secret]');
+  await expect(part).toContainText('[secret] stands for what is not shown');
+  const address = (name: string) => new RegExp(`http://[^"]+/${name}`).exec(readFileSync(join(running().folder, 'vedette.yml'), 'utf8'))![0];
+  const whole = ['good', 'bad'].reduce((text, name) => text.replace(/'?\[secret\]'?/, address(name)), before.text);
+
+  await rewrite(page, 'Channels and routes', whole.replace('channels:', 'chanels:'));
+  await expect(part.getByRole('status')).toContainText(/\d+:\d+ .*chanels/);
+  await expect(part.locator('.cm-wrong')).toHaveCount(1);
+  await expect(save).toBeDisabled();
+  await lookedAt(page, 'section with a mistake');
+  expect(await section()).toEqual(before);
+
+  // What can be read but names what is not there.
+  await rewrite(page, 'Channels and routes', whole.replace('name: on-call', 'name: on-kall'));
+  await expect(part.getByRole('status')).toContainText('on-call');
+  await expect(save).toBeDisabled();
+  expect(await section()).toEqual(before);
+
+  await part.getByRole('button', { name: 'Revert' }).click();
+  await expect(part.getByRole('status')).toBeEmpty();
+  await expect(part.getByRole('button', { name: 'Revert' })).toHaveCount(0);
+
+  // What is typed stays when the server's text is read again, and is asked for before it is left.
+  const added = whole.replace('channels:\n', `channels:\n- name: second\n  webhook:\n    url: http://127.0.0.1:9/never\n`);
+  await rewrite(page, 'Channels and routes', added);
+  await expect(save).toBeEnabled();
+  await page.evaluate(() => window.dispatchEvent(new Event('visibilitychange')));
+  await expect(editor).toContainText('second');
+  expect((await section()).text).toBe(before.text);
+  await save.click();
+  await expect(page.getByText('In force')).toBeVisible();
+  await expect(channels.getByRole('row').filter({ hasText: 'second' })).toContainText('webhook');
+  await expect(save).toBeDisabled();
+  // Secrets are not shown any more, but it is the same editor: what was typed can be had again.
+  await expect(editor).not.toContainText('/never');
+  await editor.click();
+  await page.keyboard.press('Control+z');
+  await expect(editor).toContainText('/never');
+  await part.getByRole('button', { name: 'Revert' }).click();
+  await expect(editor).not.toContainText('/never');
+  expect((await section()).changed).toBe(true);
+  await expect(part).toContainText('This was changed here and goes before the configuration file');
+
+  await part.getByRole('button', { name: 'As in the configuration file again' }).click();
+  await expect(part.getByText('Drop what was changed here?')).toBeVisible();
+  await lookedAt(page, 'section asked to restore');
+  await part.getByRole('button', { name: 'No' }).click();
+  expect((await section()).changed).toBe(true);
+  await part.getByRole('button', { name: 'As in the configuration file again' }).click();
+  await part.getByRole('button', { name: 'Yes' }).click();
+  await expect(channels.getByRole('row').filter({ hasText: 'second' })).toHaveCount(0);
+  await expect(channels.getByRole('row').filter({ hasText: 'on-call' })).toHaveCount(1);
+  await expect(editor).not.toContainText('second');
+  expect(await section()).toEqual(before);
+});
+
+test('receivers are changed as a text: one is added and listens, a taken port is refused with the reason', async ({ page }) => {
+  test.setTimeout(120_000);
+  const section = () => api<Text>('GET', '/settings/sections/receivers');
+  const listens = (port: number) =>
+    new Promise<boolean>((done) => {
+      const socket = connect(port, '127.0.0.1', () => (socket.destroy(), done(true))).once('error', () => done(false));
+    });
+  const before = await section();
+  const more = (port: number) => before.text.replace(/syslog:\n/, `syslog:\n- transport: tcp\n  listen: 127.0.0.1:${port}\n`);
+  await page.goto('/settings?tab=receivers');
+  const part = page.getByRole('region', { name: 'What is received' });
+  await expect(part.getByRole('textbox')).toContainText('syslog');
+
+  const taken = Number(new URL(running().url).port);
+  await rewrite(page, 'What is received', more(taken));
+  await part.getByRole('button', { name: 'Save' }).click();
+  await expect(part.getByRole('alert')).toContainText(String(taken));
+  await expect(part.getByRole('alert')).toContainText(/in use/i);
+  await lookedAt(page, 'section refused');
+  expect(await section()).toEqual(before);
+  // What was typed is still there to be mended, and the refusal goes with the first change.
+  await expect(part.getByRole('textbox')).toContainText(String(taken));
+
+  const port = await freePort();
+  expect(await listens(port)).toBe(false);
+  await rewrite(page, 'What is received', more(port));
+  await expect(part.getByRole('alert')).toHaveCount(0);
+  await part.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByRole('cell', { name: `127.0.0.1:${port}` })).toBeVisible();
+  expect(await listens(port)).toBe(true);
+  // Those that were there go on.
+  await send([sshd('Connection closed by 192.0.2.9 port 9 [preauth]', 'still1', 0)], 'receivers');
+
+  await part.getByRole('button', { name: 'As in the configuration file again' }).click();
+  await part.getByRole('button', { name: 'Yes' }).click();
+  await expect(page.getByRole('cell', { name: `127.0.0.1:${port}` })).toHaveCount(0);
+  expect(await listens(port)).toBe(false);
+  expect(await section()).toEqual(before);
+});
+
+test('a rule is turned off with a reason, finds nothing meanwhile, and is turned on again', async ({ page }) => {
+  test.setTimeout(120_000);
+  type Listed = { rules: { id: string; title: string; enabled: boolean }[] };
+  const { rules } = await api<Listed>('GET', '/rules');
+  const { id, title } = rules.find((it) => it.title === 'SSH password refused')!;
+  const alerts = async (host: string) => (await api<{ total: number }>('GET', `/alerts?rule=${id}&entity=${host}`)).total;
+  const stored = async (host: string) => (await api<{ rows: { n: number }[] }>('POST', '/search', { query: `host.name:${host} NOT event.dataset:vedette.* | summarize n = count()` })).rows[0]?.n ?? 0;
+  const refused = (host: string) => sshd('Failed password for root from 203.0.113.9 port 22 ssh2', host, 0);
+
+  await send([refused('switch1')], 'switch');
+  await until('it finds what it looks for', async () => (await alerts('switch1')) === 1);
+
+  await page.goto(`/rules/${id}`);
+  const off = page.getByRole('button', { name: 'Turn off' });
+  await expect(off).toBeDisabled();
+  await page.getByLabel('Why it is turned off').fill('the scanner knocks here every night');
+  await off.click();
+  await expect(page.getByText('The rule finds nothing any more')).toBeVisible();
+  const said = page.getByRole('status').filter({ hasText: 'Turned off by ada' });
+  await expect(said).toContainText('the scanner knocks here every night');
+  await lookedAt(page, 'a rule turned off');
+  await page.goto(`/rules?find=${encodeURIComponent(title)}`);
+  const row = page.getByRole('listitem').filter({ hasText: title });
+  await expect(row).toContainText('Off');
+  await expect(row).toContainText('Turned off by ada: the scanner knocks here every night');
+  await lookedAt(page, 'rules with one turned off');
+
+  await send([refused('switch2')], 'switch');
+  await until('it is stored', async () => (await stored('switch2')) === 1);
+  // A rule that is not turned off has seen what came after it.
+  await send([sshd('Invalid user backup from 198.51.100.77 port 1', 'switch3', 0)], 'switch');
+  await until('others go on', async () => (await api<{ total: number }>('GET', '/alerts?entity=switch3')).total > 0);
+  expect(await alerts('switch2')).toBe(0);
+
+  await row.getByRole('link', { name: title }).click();
+  await page.getByRole('button', { name: 'Turn on again' }).click();
+  await expect(page.getByText('The rule is matched again')).toBeVisible();
+  await expect(said).toHaveCount(0);
+  await send([refused('switch4')], 'switch');
+  await until('it finds again', async () => (await alerts('switch4')) === 1);
+  expect(await alerts('switch2')).toBe(0);
+  // Both changes are events, with who made them.
+  const { rows } = await api<{ rows: { a: string; n: number }[] }>('POST', '/search', { query: `event.action:rules.* user.name:ada | summarize n = count() by a = event.action` });
+  expect(rows.map((it) => it.a)).toEqual(expect.arrayContaining(['rules.disable', 'rules.enable']));
 });
 
 test('export: CSV and Parquet with the columns on the screen, and a bundle with proofs', async ({ page }) => {

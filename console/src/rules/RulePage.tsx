@@ -2,7 +2,7 @@
 import { Button } from '@mantine/core';
 import { yaml } from '@codemirror/lang-yaml';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { Link, useLocation, useParams } from 'wouter';
 import { notOffered } from '../api/http';
 import type { RuleDetail, Session } from '../api/model';
@@ -18,6 +18,7 @@ import { clause, findingsOf, huntLink } from '../shared/query';
 import { Severity } from '../shared/Severity';
 import { toast, toastError } from '../shared/toasts';
 import { useSettled } from '../shared/useSettled';
+import { useUnsaved } from '../shared/useUnsaved';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
 import { fileName, ownFile, template } from './ruleFile';
@@ -145,7 +146,7 @@ function Switch({ rule }: { rule: RuleDetail }) {
     <form className="row wrap" style={{ marginBottom: 12 }} onSubmit={(event) => (event.preventDefault(), changing.mutate())}>
       {rule.disabled && (
         <p role="status">
-          <strong>{t.rules.offBy(visible(rule.disabled.by))}</strong> <Time at={rule.disabled.since} ago /> <span className="dim">{visible(rule.disabled.reason)}</span>
+          <strong>{t.rules.offBy(visible(rule.disabled.by))}</strong> <Time at={rule.disabled.since} ago />: <span className="dim">{visible(rule.disabled.reason)}</span>
         </p>
       )}
       {admin && rule.enabled && (
@@ -209,12 +210,7 @@ function Workbench({ rule }: { rule: RuleDetail | undefined }) {
   });
   useKeys({ 'mod+s': () => (admin && checked.data?.loads ? saving.mutate() : undefined), 'mod+Enter': () => trying.mutate() }, true);
   const changed = text !== original;
-  useEffect(() => {
-    if (!changed) return undefined;
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
-    window.addEventListener('beforeunload', warn);
-    return () => window.removeEventListener('beforeunload', warn);
-  }, [changed]);
+  useUnsaved(changed);
   const diagnostics = settled === text ? checked.data?.diagnostics : undefined;
   return (
     <div className={s.edit}>

@@ -32,7 +32,7 @@ export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; re
     return all
       .filter((rule) => (!level || rule.level === level) && (!fired || rule.hits > 0))
       .filter((rule) => {
-        const hay = `${rule.title} ${rule.id} ${rule.file} ${rule.techniques.join(' ')} ${rule.tactics.join(' ')} ${rule.author ?? ''} ${rule.status ?? ''}`.toLowerCase();
+        const hay = `${rule.title} ${rule.id} ${rule.file} ${rule.techniques.join(' ')} ${rule.tactics.join(' ')} ${rule.author ?? ''} ${rule.status ?? ''} ${rule.disabled?.by ?? ''} ${rule.disabled?.reason ?? ''}`.toLowerCase();
         return wanted.every((word) => hay.includes(word));
       })
       .sort((a, b) => compare(a, b, sort) || (a.title < b.title ? -1 : 1));
@@ -80,7 +80,7 @@ export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; re
                     <Link href={`/rules/${encodeURIComponent(rule.id)}`} className="clip">
                       {visible(rule.title)}
                     </Link>
-                    <span className={`dim clip ${s.file}`}>{visible(rule.file)}</span>
+                    <span className={`dim clip ${s.file}`}>{rule.disabled ? `${t.rules.offBy(visible(rule.disabled.by))}: ${visible(rule.disabled.reason)}` : visible(rule.file)}</span>
                   </span>
                   <span className={s.techniques}>
                     {rule.techniques.slice(0, 2).map((technique) => (
@@ -89,7 +89,7 @@ export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; re
                       </Link>
                     ))}
                   </span>
-                  {!rule.enabled && <span className="chip" title={rule.disabled?.reason}>{t.rules.off}</span>}
+                  {!rule.enabled && <span className="chip">{t.rules.off}</span>}
                   {rule.status && <span className={`dim ${s.status}`}>{visible(rule.status)}</span>}
                   <span className={`dim ${s.fired}`}>{rule.last_fired ? <Time at={rule.last_fired} ago /> : ''}</span>
                   <span className={s.hits}>

@@ -60,56 +60,54 @@ export function Notifications({ admin }: { admin: boolean }) {
   });
   if (status.isPending) return <Waiting what={t.notify.loading} />;
   if (!status.data) return <Problem error={status.error} what={t.notify.what} />;
-  if (status.data.channels.length === 0) {
-    return (
-      <div className="stack">
+  const nowhere = accountOf(status.data, '');
+  const none = status.data.channels.length === 0;
+  return (
+    <div className="stack">
+      {none && (
         <Empty title={t.notify.none}>
           <p>{admin ? t.notify.noneLead : t.notify.noneLeadOthers}</p>
         </Empty>
-        {admin && <Section name="notifications" example={EXAMPLE} />}
-      </div>
-    );
-  }
-  const nowhere = accountOf(status.data, '');
-  return (
-    <div className="stack">
-      <Table label={t.notify.channels} columns={[t.notify.channel, ...counted.map((name) => ({ name: t.notify[name], num: true })), { name: t.settings.actions, unseen: true }]}>
-        {status.data.channels.map((channel) => ({ channel, counts: accountOf(status.data, channel.name) })).map(({ channel, counts }) => (
-          <tr key={channel.name}>
-            <td>
-              {visible(channel.name)} <span className="dim">{visible(channel.kind)}</span>
-              {channel.error && <div className="dim">{visible(channel.error)}</div>}
-            </td>
-            <td className="num">{formatCount(counts.offered)}</td>
-            <td className="num">{formatCount(counts.sent)}</td>
-            <td className="num" title={reasons(counts.suppressed)}>
-              <Count n={total(counts.suppressed)} to="#suppressed" />
-            </td>
-            <td className="num" title={reasons(counts.held)}>{formatCount(counts.queued)}</td>
-            <td className="num">
-              <Count n={counts.dead} to="#dead" />
-            </td>
-            <td>
-              <button type="button" className="quiet" disabled={!admin || testing.isPending} onClick={() => testing.mutate(channel.name)}>
-                {t.notify.test}
-              </button>
-            </td>
-          </tr>
-        ))}
-        {nowhere.offered > 0 && (
-          <tr>
-            <td className="dim">{t.notify.nowhere}</td>
-            <td className="num">{formatCount(nowhere.offered)}</td>
-            <td className="num">0</td>
-            <td className="num" title={reasons(nowhere.suppressed)}>
-              <Count n={total(nowhere.suppressed)} to="#suppressed" />
-            </td>
-            <td className="num">0</td>
-            <td className="num">0</td>
-            <td />
-          </tr>
-        )}
-      </Table>
+      )}
+      {!none && (
+        <Table label={t.notify.channels} columns={[t.notify.channel, ...counted.map((name) => ({ name: t.notify[name], num: true })), { name: t.settings.actions, unseen: true }]}>
+          {status.data.channels.map((channel) => ({ channel, counts: accountOf(status.data, channel.name) })).map(({ channel, counts }) => (
+            <tr key={channel.name}>
+              <td>
+                {visible(channel.name)} <span className="dim">{visible(channel.kind)}</span>
+                {channel.error && <div className="dim">{visible(channel.error)}</div>}
+              </td>
+              <td className="num">{formatCount(counts.offered)}</td>
+              <td className="num">{formatCount(counts.sent)}</td>
+              <td className="num" title={reasons(counts.suppressed)}>
+                <Count n={total(counts.suppressed)} to="#suppressed" />
+              </td>
+              <td className="num" title={reasons(counts.held)}>{formatCount(counts.queued)}</td>
+              <td className="num">
+                <Count n={counts.dead} to="#dead" />
+              </td>
+              <td>
+                <button type="button" className="quiet" disabled={!admin || testing.isPending} onClick={() => testing.mutate(channel.name)}>
+                  {t.notify.test}
+                </button>
+              </td>
+            </tr>
+          ))}
+          {nowhere.offered > 0 && (
+            <tr>
+              <td className="dim">{t.notify.nowhere}</td>
+              <td className="num">{formatCount(nowhere.offered)}</td>
+              <td className="num">0</td>
+              <td className="num" title={reasons(nowhere.suppressed)}>
+                <Count n={total(nowhere.suppressed)} to="#suppressed" />
+              </td>
+              <td className="num">0</td>
+              <td className="num">0</td>
+              <td />
+            </tr>
+          )}
+        </Table>
+      )}
       {dead.data && dead.data.dead_letters.length > 0 && (
         <section className="stack" id="dead">
           <h2>{t.notify.deadLong}</h2>
@@ -139,6 +137,7 @@ export function Notifications({ admin }: { admin: boolean }) {
           </Table>
         </section>
       )}
+      {admin && <Section name="notifications" example={none ? EXAMPLE : ''} />}
       {suppressed.data && suppressed.data.suppressed.length > 0 && (
         <section className="stack" id="suppressed">
           <h2>{t.notify.suppressedLong}</h2>
@@ -160,7 +159,6 @@ export function Notifications({ admin }: { admin: boolean }) {
           </Table>
         </section>
       )}
-      {admin && <Section name="notifications" />}
     </div>
   );
 }

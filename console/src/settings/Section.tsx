@@ -11,8 +11,10 @@ import { visible } from '../shared/format';
 import { Problem } from '../shared/Problem';
 import { toast } from '../shared/toasts';
 import { useSettled } from '../shared/useSettled';
+import { useUnsaved } from '../shared/useUnsaved';
 import { t } from '../strings/en';
 import { Confirm } from './Confirm';
+import s from './settings.module.css';
 
 type Name = Model<'Section'>;
 const language = yaml();
@@ -25,7 +27,7 @@ export function Section({ name, example = '' }: { name: Name; example?: string }
       <h2>{t.section.titles[name]}</h2>
       {section.isPending && <Waiting what={t.settings.loading} />}
       {section.isError && <Problem error={section.error} what={t.settings.what} />}
-      {section.data && <Text key={section.data.text} section={section.data} example={example} />}
+      {section.data && <Text section={section.data} example={example} />}
     </section>
   );
 }
@@ -34,46 +36,77 @@ function Text({ section, example }: { section: Model<'SectionModel'>; example: s
   const { section: name, text: original, changed } = section;
   const client = useQueryClient();
   const [text, setText] = useState(original || example);
+  // What the server has now takes the place of what it had, but not of what was typed meanwhile.
+  const [last, setLast] = useState(original);
+  if (last !== original) {
+    setLast(original);
+    if (text === last) setText(original);
+  }
+  const typed = text !== original;
+  useUnsaved(typed && text !== example);
   const settled = useSettled(text, 300);
   const checked = useQuery({
     queryKey: ['section-check', name, settled],
     queryFn: ({ signal }) => checkSection(name, settled, signal),
     retry: false,
     placeholderData: (old) => old,
+    // What is in force is fine, even if its secrets are not shown.
+    enabled: typed && settled === text,
   });
+  const verdict = typed && settled === text && !checked.isPlaceholderData ? checked.data : undefined;
   const done = (now: Model<'SectionModel'>) => {
     toast(t.section.inForce);
     client.setQueryData(['section', name], now);
     for (const key of ['settings', 'notifications']) void client.invalidateQueries({ queryKey: [key] });
   };
-  const saving = useMutation({ mutationFn: () => saveSection(name, text), onSuccess: done });
-  const restoring = useMutation({ mutationFn: () => restoreSection(name), onSuccess: done });
-  const diagnostics = settled === text ? checked.data?.diagnostics : undefined;
+  const saving = useMutation({
+    mutationFn: (sent: string) => saveSection(name, sent),
+    onSuccess: (now, sent) => {
+      setText((it) => (it === sent ? now.text : it));
+      done(now);
+    },
+  });
+  const restoring = useMutation({
+    mutationFn: () => restoreSection(name),
+    onSuccess: (now) => {
+      setText(now.text || example);
+      done(now);
+    },
+  });
+  const busy = saving.isPending || restoring.isPending;
   const failed = saving.error ?? restoring.error;
+  const write = (now: string) => {
+    setText(now);
+    saving.reset();
+    restoring.reset();
+  };
   return (
     <>
       <p className="dim">{changed ? t.section.changed : t.section.asConfigured}</p>
-      <Editor value={text} onChange={setText} label={t.section.titles[name]} language={language} lines height="min(48vh, 420px)" diagnostics={diagnostics} />
+      <div className={s.editor}>
+        <Editor value={text} onChange={(now) => now !== text && write(now)} label={t.section.titles[name]} language={language} lines height="min(40vh, 360px)" hint={t.section.empty} diagnostics={verdict?.diagnostics} />
+      </div>
       <div role="status">
-        {checked.isError && <Problem error={checked.error} what={t.settings.what} />}
-        {diagnostics?.map((it, i) => (
+        {typed && checked.isError && <Problem error={checked.error} what={t.settings.what} />}
+        {verdict?.diagnostics.map((it, i) => (
           <p key={i}>
             {it.line > 0 && <span className="mono dim">{it.line}:{it.column}</span>} {visible(it.message)}
             {it.hint && <span className="dim"> {visible(it.hint)}</span>}
           </p>
         ))}
       </div>
+      {text.includes('[secret]') && <p className="dim">{t.section.secret}</p>}
       {failed && <Problem error={failed} what={t.settings.what} />}
       <div className="row wrap">
-        <Button onClick={() => saving.mutate()} disabled={text === original || !checked.data?.fine || settled !== text || saving.isPending}>
+        <Button onClick={() => saving.mutate(text)} disabled={!verdict?.fine || busy}>
           {t.common.save}
         </Button>
-        {text !== original && (
-          <Button variant="default" onClick={() => setText(original)}>
+        {typed && (
+          <Button variant="default" onClick={() => write(original)} disabled={busy}>
             {t.rules.revert}
           </Button>
         )}
-        {changed && <Confirm label={t.section.restore} ask={t.section.restoreAsk} onYes={() => restoring.mutate()} />}
+        {changed && <Confirm label={t.section.restore} ask={t.section.restoreAsk} onYes={() => (saving.reset(), restoring.mutate())} />}
       </div>
     </>
   );

@@ -3,13 +3,15 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import { useSettings } from '../api/settings';
 import { t } from '../strings/en';
-import { CopyButton, Tabs } from './Bits';
+import { CopyButton, Tabs, Waiting } from './Bits';
 import { addresses, snippets, type Shipper } from './snippets';
 import s from './snippets.module.css';
 
 export function Snippets() {
   const settings = useSettings();
   const [shipper, setShipper] = useState<Shipper>('rsyslog');
+  // Not a guess first: somebody may copy it.
+  if (settings.isPending) return <Waiting what={t.settings.loading} />;
   const at = addresses(settings.data?.receivers ?? [], window.location.hostname);
   const snippet = snippets(at)[shipper];
   return (

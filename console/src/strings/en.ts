@@ -561,6 +561,8 @@ export const t = {
     changed: 'This was changed here and goes before the configuration file.',
     asConfigured: 'As in the configuration file. What is saved here goes before it, at once.',
     inForce: 'In force',
+    empty: 'Nothing is written here: everything is as by default.',
+    secret: '[secret] stands for what is not shown. To change this text write it again, or say where it is: file:/path or env:NAME.',
     restore: 'As in the configuration file again',
     restoreAsk: 'Drop what was changed here?',
   },
