@@ -35,7 +35,8 @@ export function Shell({ session, children }: { session: Session; children: React
   const scheme = useComputedColorScheme('dark');
   const toggleScheme = () => setColorScheme(scheme === 'dark' ? 'light' : 'dark');
   useEffect(() => {
-    const timer = setTimeout(() => void Promise.all([loadPalette(), loadKeys()]), 1500);
+    // Ahead of time only: if the server is away just now, they are asked for again when they are needed.
+    const timer = setTimeout(() => Promise.all([loadPalette(), loadKeys()]).catch(() => undefined), 1500);
     return () => clearTimeout(timer);
   }, []);
   useKeys({ 'mod+k': () => setPalette((open) => !open) }, true);
