@@ -1709,6 +1709,8 @@ export interface components {
             last_fired?: string | null;
             /** @description Which log it reads. */
             logsource: components["schemas"]["Logsource"];
+            /** @description The name, with ending, of the file that was written here and has it; such a file can be written again and removed. */
+            own_file?: string | null;
             /** @description The file of the rule with the same id whose place it takes. */
             replaces?: string | null;
             /** @description `stable`, `test`, `experimental`, .. */
