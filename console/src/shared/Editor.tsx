@@ -104,6 +104,8 @@ export function Editor(props: EditorProps) {
   const language = useRef(new Compartment());
   const latest = useRef(props);
   latest.current = props;
+  /** What was typed and has not come back as `value` yet, the oldest first. */
+  const typed = useRef<string[]>([]);
 
   useEffect(() => {
     const root = host.current!.shadowRoot ?? host.current!.attachShadow({ mode: 'open' });
@@ -152,7 +154,12 @@ export function Editor(props: EditorProps) {
           EditorView.editable.of(true),
           EditorView.contentAttributes.of({ 'aria-label': latest.current.label, spellcheck: 'false', autocapitalize: 'off' }),
           EditorView.updateListener.of((update) => {
-            if (update.docChanged) latest.current.onChange(update.state.doc.toString());
+            if (!update.docChanged) return;
+            const text = update.state.doc.toString();
+            // Typed and taken back at once, nothing comes back.
+            if (text === latest.current.value) typed.current = [];
+            else typed.current.push(text);
+            latest.current.onChange(text);
           }),
         ],
       }),
@@ -167,8 +174,12 @@ export function Editor(props: EditorProps) {
   const { value, diagnostics, focusKey } = props;
   useEffect(() => {
     const editor = view.current;
-    if (editor && editor.state.doc.toString() !== value) {
+    // What was typed comes back late when the browser is busy: it must not take away what was typed since.
+    const echo = typed.current.lastIndexOf(value);
+    typed.current = echo < 0 ? [] : typed.current.slice(echo + 1);
+    if (editor && echo < 0 && editor.state.doc.toString() !== value) {
       editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
+      typed.current = [];
     }
   }, [value]);
   useEffect(() => {
