@@ -29,7 +29,10 @@ async fn open(server: &Server, from: As<'_>, path: &str) -> BodyDataStream {
     let response = server.router.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
-    response.into_body().into_data_stream()
+    let mut stream = response.into_body().into_data_stream();
+    // It is said at once that it is open, before anything happens.
+    assert_eq!(read_until(&mut stream, "\n\n").await, ": open\n\n");
+    stream
 }
 
 fn batch(lines: &[&str]) -> Arc<vedette_event::Batch> {

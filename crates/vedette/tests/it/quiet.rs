@@ -86,7 +86,7 @@ notifications:
     };
     assert!(clock()["quiet_since"].is_string());
     let (_, health) = running.api("GET", "/api/v1/health/detail", "");
-    assert!(health.to_string().contains("have gone quiet"), "{health}");
+    assert!(health.to_string().contains(" gone quiet;"), "{health}");
 
     // An exception keeps the next silence from the inbox; it stays an event, and is counted.
     let condition = r#"[{"field":"vedette.source.name","value":"http:clock"}]"#;
