@@ -116,7 +116,7 @@ fn take(
 /// Where records go: to the server that runs on the folder, or into the folder.
 enum Target {
     Server { client: Client, path: String },
-    Folder { folder: Attended, source: Arc<Source>, limit: usize },
+    Folder { folder: Box<Attended>, source: Arc<Source>, limit: usize },
 }
 
 impl Target {
@@ -125,7 +125,7 @@ impl Target {
             let name: String = source.bytes().map(crate::client::percent).collect();
             return Ok(Target::Server { client, path: format!("{}?source={name}", local_import::PATH) });
         }
-        let folder = Attended::open(dir, config)?;
+        let folder = Box::new(Attended::open(dir, config)?);
         let source = folder.node.spool.source(source, "import", None)?;
         Ok(Target::Folder { folder, source, limit: config.storage.max_record_bytes })
     }
