@@ -4,8 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 DATA ?= target/vedette-data
-# Most of what the binary's tests do is wait: twice as many as there are cores go well together.
-TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
+# Most of what the binary's tests do is wait: one more than there are cores go well together.
+TEST_THREADS ?= $(shell echo $$((1 + $$(nproc))))
 
 .PHONY: help up build console console-test deb deb-test test test-long lint deny bench fuzz clean
 

@@ -34,7 +34,7 @@ export function HuntBar({ hunt, draft, columns, diagnostics, running, focusKey, 
         <Editor
           value={draft}
           onChange={onDraft}
-          onRun={() => onRun(draft)}
+          onRun={onRun}
           enterRuns
           label={hunt.lang === 'sql' ? t.hunt.sqlBox : t.hunt.box}
           hint={hunt.lang === 'sql' ? t.hunt.sqlHint : t.hunt.hint}

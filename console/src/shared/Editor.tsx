@@ -87,7 +87,7 @@ export interface EditorProps {
   onChange: (value: string) => void;
   label: string;
   /** Enter: in one line of a query it runs, and Shift-Enter makes a new line. Mod-Enter always runs. */
-  onRun?: () => void;
+  onRun?: (text: string) => void;
   enterRuns?: boolean;
   language: Extension;
   diagnostics?: Diagnostic[] | undefined;
@@ -109,13 +109,14 @@ export function Editor(props: EditorProps) {
 
   useEffect(() => {
     const root = host.current!.shadowRoot ?? host.current!.attachShadow({ mode: 'open' });
-    const run = () => {
-      latest.current.onRun?.();
+    // What the editor shows is run: the page may not have drawn the last letters yet.
+    const run = (editor: EditorView) => {
+      latest.current.onRun?.(editor.state.doc.toString());
       return latest.current.onRun !== undefined;
     };
     const bindings = [
       { key: 'Mod-Enter', run },
-      ...(latest.current.enterRuns ? [{ key: 'Enter', run: (editor: EditorView) => acceptCompletion(editor) || run() }] : []),
+      ...(latest.current.enterRuns ? [{ key: 'Enter', run: (editor: EditorView) => acceptCompletion(editor) || run(editor) }] : []),
       // Tab takes the first offer; Enter only one that was chosen, so that it runs what was typed.
       { key: 'Tab', run: (editor: EditorView) => acceptCompletion(editor) || (completionStatus(editor.state) === 'active' && moveCompletionSelection(true)(editor) && acceptCompletion(editor)) },
       { key: 'Ctrl-Space', run: startCompletion },
