@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from '@playwright/test';
-import { down, freePort, up } from './server';
+import { down, freePort, onPorts, up } from './server';
 import { expect } from './test';
 
 const PASSWORD = 'correct horse battery';
@@ -43,17 +43,8 @@ test.setTimeout(60_000);
 test('from a fresh server to the first real alert in the inbox', async ({ page }) => {
   const folder = mkdtempSync(join(tmpdir(), 'vedette-newcomer-'));
   const [console_, syslog, http] = [await freePort(), await freePort(), await freePort()];
-  // As without a configuration, but for the ports, and for this machine's own logs, which others may fill with alerts.
-  writeFileSync(
-    join(folder, 'vedette.yml'),
-    `console: {listen: "127.0.0.1:${console_}"}
-receivers:
-  journald: off
-  local_files: false
-  syslog: [{transport: tcp, listen: "127.0.0.1:${syslog}"}]
-  http: [{listen: "127.0.0.1:${http}"}]
-`,
-  );
+  // Without this machine's own logs, which others may fill with alerts.
+  writeFileSync(join(folder, 'vedette.yml'), onPorts({ console: console_, syslog, http }));
   let server = 0;
   let shipper: ChildProcess | undefined;
   const begun = Date.now();

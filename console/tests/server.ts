@@ -70,6 +70,15 @@ export async function up(folder: string): Promise<{ pid: number; log: string }> 
   return { pid: child.pid!, log: await ready(log, child) };
 }
 
+/** The beginning of a configuration: as without one, but for the ports, and for this machine's own logs. */
+export const onPorts = (ports: { console: number; syslog: number; http: number }): string => `console: {listen: "127.0.0.1:${ports.console}"}
+receivers:
+  journald: off
+  local_files: false
+  syslog: [{transport: tcp, listen: "127.0.0.1:${ports.syslog}"}]
+  http: [{listen: "127.0.0.1:${ports.http}"}]
+`;
+
 /** `webhook`: a port where somebody takes notifications. */
 export async function start(webhook: number): Promise<Running> {
   const folder = HOME;
@@ -79,13 +88,7 @@ export async function start(webhook: number): Promise<Running> {
   writeFileSync(join(folder, 'rules/refused.yml'), 'title: Refused <b>rule</b>\nlogsource: {product: linux}\ndetection: {a: {x|nonsense: 1}, condition: a}\nlevel: low\n');
   writeFileSync(
     join(folder, 'vedette.yml'),
-    `console: {listen: "127.0.0.1:${console_}"}
-receivers:
-  journald: off
-  local_files: false
-  syslog: [{transport: tcp, listen: "127.0.0.1:${syslog}"}]
-  http: [{listen: "127.0.0.1:${http}"}]
-detection: {rules: ["${join(folder, 'rules')}"]}
+    `${onPorts({ console: console_, syslog, http })}detection: {rules: ["${join(folder, 'rules')}"]}
 notifications:
   channels:
     - {name: on-call, webhook: {url: "http://127.0.0.1:${webhook}/good"}}

@@ -34,7 +34,6 @@ pub(crate) struct Place {
 struct Peer {
     places: Places,
     address: IpAddr,
-    own: Option<Arc<Semaphore>>,
 }
 
 impl Places {
@@ -66,7 +65,7 @@ impl Places {
         let address = address.to_canonical();
         let mut peers = self.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let own = peers.entry(address).or_insert_with(|| Arc::new(Semaphore::new(self.0.per_peer))).clone();
-        (Peer { places: self.clone(), address, own: Some(own.clone()) }, own)
+        (Peer { places: self.clone(), address }, own)
     }
 }
 
@@ -80,7 +79,6 @@ impl Place {
 impl Drop for Peer {
     fn drop(&mut self) {
         let mut peers = self.places.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        self.own = None;
         // Held by the map alone: nobody has or wants a place. New ones are taken under the same lock.
         if peers.get(&self.address).is_some_and(|own| Arc::strong_count(own) == 1) {
             peers.remove(&self.address);
