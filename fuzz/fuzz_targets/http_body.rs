@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt;
 use vedette_fuzz::{pieces, take};
 use vedette_intake::receive::{Limits, http};
-use vedette_spool::{Options, Position, Spool};
+use vedette_spool::Position;
 
 const ROUTES: [(&str, &str); 8] = [
     ("/_bulk", "application/x-ndjson"),
@@ -43,15 +43,7 @@ thread_local! {
 }
 
 fn send(route: (&str, &str), encoding: &str, pieces: &[&[u8]]) -> Outcome {
-    let folder = vedette_fuzz::folder();
-    let spooling = Options {
-        min_free_bytes: 0,
-        commit_interval: Duration::ZERO,
-        max_record_bytes: 200,
-        queue_bytes: 1 << 20,
-        ..Options::default()
-    };
-    let spool = Spool::open(folder.path(), spooling).expect("an empty folder");
+    let (_folder, spool) = vedette_fuzz::spool();
     let limits = Limits {
         document_bytes: 256,
         documents: 40,

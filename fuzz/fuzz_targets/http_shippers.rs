@@ -30,7 +30,7 @@ use vedette_intake::receive::{
     Limits,
     http::{self, Algorithm, Check, Encoding, Signed, Webhook},
 };
-use vedette_spool::{Options, Position, Spool};
+use vedette_spool::{Position, Spool};
 
 const ROUTES: [(Kind, &str, &str); 17] = [
     (Kind::Events, "/services/collector", "application/json"),
@@ -142,15 +142,7 @@ fn signature(path: &str, time: i64, body: &[u8]) -> Vec<(&'static str, String)> 
 
 /// Sends a request, and a webhook's delivery a second time.
 fn send(call: &Call<'_>, pieces: &[&[u8]]) -> Outcome {
-    let folder = vedette_fuzz::folder();
-    let spooling = Options {
-        min_free_bytes: 0,
-        commit_interval: Duration::ZERO,
-        max_record_bytes: 200,
-        queue_bytes: 1 << 20,
-        ..Options::default()
-    };
-    let spool = Spool::open(folder.path(), spooling).expect("an empty folder");
+    let (_folder, spool) = vedette_fuzz::spool();
     let limits = Limits {
         line_bytes: 120,
         document_bytes: 256,

@@ -2,10 +2,11 @@
 
 pub mod spooled;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use tempfile::TempDir;
 use vedette_event::{Batch, BatchBuilder, Source, SourceId, Time, Value};
+use vedette_spool::{Options, Spool};
 
 /// An empty folder in memory, where there is one.
 pub fn folder() -> TempDir {
@@ -15,6 +16,20 @@ pub fn folder() -> TempDir {
         false => tempfile::tempdir(),
     };
     made.expect("a temporary folder can be made")
+}
+
+/// An empty spool of small limits, in its folder.
+pub fn spool() -> (TempDir, Spool) {
+    let folder = folder();
+    let options = Options {
+        min_free_bytes: 0,
+        commit_interval: Duration::ZERO,
+        max_record_bytes: 200,
+        queue_bytes: 1 << 20,
+        ..Options::default()
+    };
+    let spool = Spool::open(folder.path(), options).expect("an empty folder");
+    (folder, spool)
 }
 
 /// `data` in pieces whose lengths `lengths` gives, over and over; each at least one byte.
