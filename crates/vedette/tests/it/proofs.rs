@@ -336,7 +336,9 @@ const MUTATIONS: &[(&str, Mutation)] = &[
         let one = random.choose(&all);
         let (tokens, stem) =
             (one.with_extension("tokens"), one.file_stem().expect("a name").to_string_lossy().into_owned());
-        let new = format!("{}0", &stem[..stem.len() - 1]);
+        // Another name of the same kind, whatever the last digit is.
+        let last = if stem.ends_with('0') { '1' } else { '0' };
+        let new = format!("{}{last}", &stem[..stem.len() - 1]);
         let copy = one.with_file_name(format!("{new}.parquet"));
         fs::copy(one, &copy).expect("a copy");
         fs::copy(tokens, copy.with_extension("tokens")).expect("a copy");
