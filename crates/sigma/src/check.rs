@@ -52,6 +52,17 @@ impl<L> Tree<L> {
         }
     }
 
+    /// Calls `leaf` with every leaf, from the left.
+    pub(crate) fn each(&self, leaf: &mut impl FnMut(&L)) {
+        match self {
+            Tree::All(children) | Tree::Any(children) | Tree::AtLeast(_, children) => {
+                children.iter().for_each(|child| child.each(leaf));
+            }
+            Tree::Not(child) => child.each(leaf),
+            Tree::Leaf(inner) => leaf(inner),
+        }
+    }
+
     /// Its truth, given the leaves'.
     pub(crate) fn eval(&self, leaf: &mut impl FnMut(&L) -> bool) -> bool {
         match self {
@@ -98,6 +109,28 @@ pub(crate) enum Test {
     Exists,
     /// The value stands in this relation to another field's.
     Field { other: Box<str>, relation: Relation, cased: bool },
+}
+
+impl Test {
+    /// Whether it can be put to one value alone, without the rest of the event.
+    pub(crate) fn is_of_a_value(&self) -> bool {
+        !matches!(self, Test::Null | Test::Exists | Test::Field { .. })
+    }
+
+    /// The test of a value that is not null, in both spellings; false for tests that need the rest of the event.
+    pub(crate) fn holds(&self, text: &str, folded: &str) -> bool {
+        match self {
+            Test::Text { pattern, cased: true } => pattern.matches(text),
+            Test::Text { pattern, cased: false } => pattern.matches(folded),
+            Test::Regex(expression) => expression.0.is_match(text),
+            Test::Cidr(network) => network.contains(text),
+            Test::Number(compare, number) => Number::parse(text)
+                .and_then(|value| value.compare(*number))
+                .is_some_and(|ordering| compare.holds(ordering)),
+            Test::Part(part, compare, number) => part.of(text).is_some_and(|value| compare.holds(value.cmp(number))),
+            Test::Null | Test::Exists | Test::Field { .. } => false,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

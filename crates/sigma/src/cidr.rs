@@ -32,9 +32,13 @@ impl Cidr {
         Some(Cidr { v6: address.is_ipv6(), bits: bits(address) & mask, mask })
     }
 
-    /// Whether the text is an address of this network. IPv4 written as IPv6 (`::ffff:10.0.0.1`) counts as IPv4 too.
+    /// Whether the text is an address of this network.
     pub(crate) fn contains(&self, text: &str) -> bool {
-        let Ok(address) = text.parse::<IpAddr>() else { return false };
+        text.parse().is_ok_and(|address| self.has(address))
+    }
+
+    /// Whether it is an address of this network. IPv4 written as IPv6 (`::ffff:10.0.0.1`) counts as IPv4 too.
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
         let within = |address: IpAddr| address.is_ipv6() == self.v6 && bits(address) & self.mask == self.bits;
         within(address) || within(address.to_canonical())
     }

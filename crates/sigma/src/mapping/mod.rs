@@ -23,7 +23,7 @@ mod builtin;
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
-use vedette_event::Diagnostic;
+use vedette_event::{Diagnostic, ecs};
 
 use crate::{
     check::{Check, Test, Tree},
@@ -236,10 +236,10 @@ fn membership(node: &Node) -> Result<Membership, Problem> {
     };
     let place = when.place;
     let when = lower_selection(&read_selection(when)?, &Placeholders::new())?;
-    let mut keyword = false;
-    when.map(&mut |check| keyword |= check.field.is_none());
-    if keyword {
-        return Err(Problem::new(place, "keywords cannot tell log sources apart; name fields"));
+    let mut told = true;
+    when.each(&mut |check| told &= !matches!(check.field.as_deref(), None | Some(ecs::TIMESTAMP | ecs::ORIGINAL)));
+    if !told {
+        return Err(Problem::new(place, "log sources are told apart by fields, not by keywords, time or original"));
     }
     Ok(Membership { logsource, when: Arc::new(when) })
 }

@@ -4,7 +4,7 @@ use std::hash::Hash;
 
 use hashbrown::HashMap;
 
-use super::{Check, CheckId, Compiled, Program, Slot, SlotId, group::Group};
+use super::{Check, CheckId, Code, Compiled, Group, Program, Slot};
 use crate::{
     check::{self, Test, Tree},
     mapping::{Mapping, View},
@@ -49,6 +49,7 @@ impl Program {
                 reference: rule.reference,
                 logsource: rule.logsource,
                 condition,
+                code: Code::default(),
                 mapped: view.mapped,
             });
         }
@@ -57,31 +58,31 @@ impl Program {
         let whens: Vec<Tree<CheckId>> =
             views.iter().map(|(view, _)| compiler.condition(&view.when, &mut |field| vec![field.into()])).collect();
         let (checks, slots) = (compiler.checks.list, compiler.slots.list);
-        let routing = routing(&whens, &checks);
-        let groups = whens
-            .into_iter()
-            .zip(&views)
-            .map(|(when, (_, members))| {
-                let rules = members.iter().map(|&rule| (rule, &compiled[rule as usize].condition));
-                Group::new(when, rules, &checks)
-            })
-            .collect();
-        (Program { rules: compiled, groups, checks, slots, routing }, refused)
+        for rule in &mut compiled {
+            rule.code = Code::new(&rule.condition, &checks);
+        }
+        let routing = routing(&whens, &checks, &slots);
+        let groups = whens.into_iter().zip(views).map(|(when, (_, rules))| Group { when, rules }).collect();
+        let (partitions, scratches) = Default::default();
+        (Program { rules: compiled, groups, checks, slots, routing, partitions, scratches }, refused)
     }
 }
 
-/// The slots that conditions read.
-fn routing(whens: &[Tree<CheckId>], checks: &[Check]) -> Vec<SlotId> {
-    let mut slots = Vec::new();
+/// The names of the fields that conditions read, numbered.
+fn routing(whens: &[Tree<CheckId>], checks: &[Check], slots: &[Slot]) -> HashMap<Box<str>, u16> {
+    let mut names = HashMap::new();
     for when in whens {
-        when.map(&mut |check| {
+        when.each(&mut |check| {
             let check = &checks[*check as usize];
-            slots.extend(check.slot.into_iter().chain(check.other));
+            for slot in check.slot.into_iter().chain(check.other) {
+                for name in &slots[slot as usize].names {
+                    let next = names.len() as u16;
+                    names.entry(name.clone()).or_insert(next);
+                }
+            }
         });
     }
-    slots.sort_unstable();
-    slots.dedup();
-    slots
+    names
 }
 
 struct Compiler {

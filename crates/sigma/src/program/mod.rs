@@ -1,18 +1,27 @@
 //! Rules made ready to run, and run.
 //!
-//! [`compile`] numbers what rules share and puts rules of one log source into a [`Group`](group::Group);
-//! [`view`] is one event as rules see it; [`run`] finds the candidates of each group by the texts that a rule
-//! cannot match without, and lets the conditions decide; [`finding`] says what was found.
+//! [`compile`] numbers what rules share and puts rules of one log source into a [`Group`]. The groups that an event
+//! belongs to are a [`partition`], in which all checks of one field are put to a value at once ([`gate`], [`scan`]),
+//! or remembered from the last time ([`memo`]). True checks make rules candidates, those checks that are seldom true;
+//! the candidates' conditions are flat [`code`]. [`view`] is one event as the rest needs it; [`finding`] says what
+//! was found. What a thread needs for all that is kept in [`scratch`].
 
+mod code;
 mod compile;
 mod finding;
-mod group;
+mod gate;
+mod memo;
+mod partition;
 mod run;
+mod scan;
+mod scratch;
 mod view;
 
 use vedette_event::RuleRef;
 
-use self::group::Group;
+use hashbrown::HashMap;
+
+use self::{code::Code, partition::Partitions, scratch::Scratches};
 use crate::{
     check::{Test, Tree},
     rule::Logsource,
@@ -23,15 +32,25 @@ type CheckId = u32;
 /// A number of a [`Slot`] in the program.
 type SlotId = u32;
 
-/// Compiled rules: events in, findings out. No state, no clock, no I/O; share it between threads as it is.
+/// Compiled rules: events in, findings out. No state that shows, no clock, no I/O; share it between threads as it is.
 #[derive(Debug)]
 pub struct Program {
     rules: Vec<Compiled>,
     groups: Vec<Group>,
     checks: Vec<Check>,
     slots: Vec<Slot>,
-    /// Slots whose values decide to which groups an event belongs.
-    routing: Vec<SlotId>,
+    /// Names of the fields that decide to which groups an event belongs.
+    routing: HashMap<Box<str>, u16>,
+    partitions: Partitions,
+    scratches: Scratches,
+}
+
+/// The rules of one log source.
+#[derive(Debug)]
+struct Group {
+    /// Whether an event belongs to the log source.
+    when: Tree<CheckId>,
+    rules: Vec<u32>,
 }
 
 /// A rule as it runs.
@@ -40,6 +59,7 @@ struct Compiled {
     reference: RuleRef,
     logsource: Logsource,
     condition: Tree<CheckId>,
+    code: Code,
     mapped: bool,
 }
 
@@ -60,6 +80,10 @@ struct Slot {
 }
 
 impl Program {
+    fn partition(&self, number: u32) -> std::sync::Arc<partition::Partition> {
+        self.partitions.get(number)
+    }
+
     /// Number of rules.
     pub fn len(&self) -> usize {
         self.rules.len()

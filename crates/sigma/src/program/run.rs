@@ -1,15 +1,16 @@
 //! Batches in, findings out.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
-use hashbrown::HashMap;
 use vedette_event::{Batch, Finding};
 
 use super::{
-    Program,
+    Check, CheckId, Program,
     finding::finding,
-    view::{Names, Scratch, View},
+    scratch::Scratch,
+    view::{Names, View},
 };
+use crate::check::Test;
 
 impl Program {
     /// Matches every event of a batch against every rule of its log sources. Findings are appended in the order
@@ -21,59 +22,41 @@ impl Program {
     /// The same, and tells each time that a rule's condition was asked of an event, by the rule's place among
     /// [`rules`](Program::rules): that is what a rule costs.
     pub fn run_counted(&self, batch: &Batch, out: &mut Vec<Finding>, mut tried: impl FnMut(usize)) {
-        let names = Names::new(self);
-        let scratch = Scratch::new(self, batch);
-        let mut routes = Routes::default();
-        let mut seen = vec![0; self.rules.len()];
-        let mut candidates = Vec::new();
-        for (number, event) in (1_u32..).zip(batch.events()) {
-            let view = View::new(self, &names, event, &scratch, number);
-            candidates.clear();
-            for &group in self.groups_of(&view, &mut routes).iter() {
-                self.groups[group].candidates(
-                    |slot| view.values(slot).filter(|held| !held.is_null()).map(|held| held.folded()),
-                    || view.searched().map(|held| held.folded()),
-                    |rules| {
-                        for &rule in rules {
-                            if std::mem::replace(&mut seen[rule as usize], number) != number {
-                                candidates.push(rule);
-                            }
-                        }
-                    },
-                );
+        let mut scratch = self.scratches.take();
+        let (names, mut items) = (Names::new(), Vec::new());
+        scratch.begin(self, batch);
+        for event in batch.events() {
+            scratch.next(self, event);
+            let Scratch { routes, truths, .. } = &mut *scratch;
+            let partitions = routes.find(|| self.partitions_of(&View::new(self, &names, event, truths)));
+            for &partition in partitions.iter() {
+                scratch.read(self, partition, (event, &names), &mut items);
             }
+            let Scratch { candidates, truths, states, .. } = &mut *scratch;
             candidates.sort_unstable();
-            for &rule in &candidates {
+            let view = View::new(self, &names, event, truths);
+            let now = truths.now();
+            let of_event = |check: CheckId| match &self.checks[check as usize] {
+                Check { test: Test::Null, slot: Some(slot), .. } => states.is_null(*slot, now),
+                Check { test: Test::Exists, slot: Some(slot), .. } => states.exists(*slot, now),
+                Check { test: Test::Field { .. }, .. } => view.truth(check),
+                _ => false,
+            };
+            for &rule in candidates.iter() {
                 tried(rule as usize);
                 let rule = &self.rules[rule as usize];
-                if rule.condition.eval(&mut |check| view.truth(*check)) {
+                if rule.code.run(|check| truths.is_true(check), of_event) {
                     out.push(finding(self, rule, &view));
                 }
             }
         }
+        self.scratches.give(scratch);
     }
 
-    /// The groups that an event belongs to. Events of one batch are much alike, so that the conditions are asked
-    /// only once for each set of values that they read.
-    fn groups_of(&self, view: &View<'_, '_>, routes: &mut Routes) -> Rc<[usize]> {
-        let mut key = Vec::new();
-        for &slot in &self.routing {
-            for held in view.values(slot) {
-                let text = held.text();
-                key.extend_from_slice(&(text.len() as u32).to_le_bytes());
-                key.push(u8::from(held.is_null()));
-                key.extend_from_slice(text.as_bytes());
-            }
-            key.extend_from_slice(&u32::MAX.to_le_bytes());
-        }
-        if let Some(groups) = routes.get(&key) {
-            return groups.clone();
-        }
-        let belongs = |group: &usize| self.groups[*group].when.eval(&mut |check| view.truth(*check));
-        let groups: Rc<[usize]> = (0..self.groups.len()).filter(belongs).collect();
-        routes.insert(key, groups.clone());
-        groups
+    /// The partitions that hold all rules which see an event.
+    fn partitions_of(&self, view: &View<'_, '_>) -> Arc<[u32]> {
+        let belongs = |group: &u32| self.groups[*group as usize].when.eval(&mut |check| view.truth(*check));
+        let groups: Vec<u32> = (0..self.groups.len() as u32).filter(belongs).collect();
+        self.partitions.of(self, groups)
     }
 }
-
-type Routes = HashMap<Vec<u8>, Rc<[usize]>, foldhash::fast::RandomState>;

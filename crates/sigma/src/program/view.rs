@@ -1,17 +1,11 @@
 //! One event as rules see it.
 
-use std::{
-    borrow::Cow,
-    cell::{Cell, OnceCell},
-};
+use std::{borrow::Cow, cell::OnceCell};
 
 use vedette_event::{Batch, Event, NameId, Value, ecs};
 
-use super::{Check, CheckId, Program, SlotId};
-use crate::{
-    check::{Number, Test},
-    fold::fold,
-};
+use super::{Check, CheckId, Program, SlotId, partition::Implied, scratch::Truths};
+use crate::{check::Test, fold::fold};
 
 const NONE: u32 = u32::MAX;
 
@@ -19,32 +13,37 @@ const NONE: u32 = u32::MAX;
 const NOT_SEARCHED: [&str; 6] =
     ["event.kind", "event.category", "event.type", "event.outcome", "event.dataset", "event.module"];
 
-/// Where the events of a batch have the program's slots.
+/// Whether keywords are searched in fields of this name.
+pub(super) fn is_searched(name: &str) -> bool {
+    !NOT_SEARCHED.contains(&name)
+}
+
+/// Where the events of a batch have the program's slots; looked up when first asked for.
 pub(super) struct Names {
-    slots: Vec<OnceCell<Box<[Place]>>>,
+    slots: OnceCell<Vec<OnceCell<Box<[Place]>>>>,
 }
 
 #[derive(Clone, Copy)]
 enum Place {
     Field(NameId),
-    /// The event's own time.
-    Time,
-    /// Its original bytes.
-    Original,
+    /// What an event has without a field, if it has no field of that name.
+    Implied(Option<NameId>, Implied),
 }
 
 impl Names {
-    pub(super) fn new(program: &Program) -> Names {
-        Names { slots: vec![OnceCell::new(); program.slots.len()] }
+    pub(super) fn new() -> Names {
+        Names { slots: OnceCell::new() }
     }
 
     fn of(&self, slot: SlotId, program: &Program, batch: &Batch) -> &[Place] {
-        self.slots[slot as usize].get_or_init(|| {
-            let place = |name: &str| match batch.name_id(name) {
-                Some(id) => Some(Place::Field(id)),
-                None if name == ecs::TIMESTAMP => Some(Place::Time),
-                None if name == ecs::ORIGINAL => Some(Place::Original),
-                None => None,
+        let slots = self.slots.get_or_init(|| vec![OnceCell::new(); program.slots.len()]);
+        slots[slot as usize].get_or_init(|| {
+            let place = |name: &str| {
+                let id = batch.name_id(name);
+                match Implied::named(name) {
+                    Some(what) => Some(Place::Implied(id, what)),
+                    None => id.map(Place::Field),
+                }
             };
             program.slots[slot as usize].names.iter().filter_map(|name| place(name)).collect()
         })
@@ -96,61 +95,51 @@ pub(super) struct View<'p, 'b> {
     program: &'p Program,
     names: &'p Names,
     event: Event<'b>,
-    fields: Vec<Held<'b>>,
+    fields: OnceCell<Fields<'b>>,
     time: OnceCell<Held<'b>>,
     original: OnceCell<Held<'b>>,
-    scratch: &'p Scratch,
-    /// Even, and different for each event that shares the scratch.
-    number: u32,
+    truths: &'p Truths,
 }
 
-/// What the views of one batch's events share, so that it is allocated once.
-pub(super) struct Scratch {
-    /// For each check: the view's number where it is false there, the next number where it is true.
-    truths: Vec<Cell<u32>>,
-    /// For each name of the batch: the view's number, and the name's first and last field there.
-    chains: Vec<Cell<(u32, u32, u32)>>,
+/// An event's fields, made when the event is looked at more closely.
+struct Fields<'b> {
+    list: Vec<Held<'b>>,
+    /// For each name of the batch, its first field; [`NONE`] if there is none.
+    first: Vec<u32>,
 }
 
-impl Scratch {
-    pub(super) fn new(program: &Program, batch: &Batch) -> Scratch {
-        Scratch {
-            truths: vec![Cell::new(0); program.checks.len()],
-            chains: vec![Cell::new((0, NONE, NONE)); batch.names().len()],
+impl<'b> Fields<'b> {
+    fn new(event: Event<'b>) -> Fields<'b> {
+        let names = event.batch().names().len();
+        let (mut first, mut last) = (vec![NONE; names], vec![NONE; names]);
+        let mut list: Vec<Held<'b>> = Vec::with_capacity(event.fields().len());
+        for field in event.fields() {
+            let (at, name) = (list.len() as u32, field.id.index());
+            match list.get_mut(last[name] as usize) {
+                Some(before) => before.next = at,
+                None => first[name] = at,
+            }
+            last[name] = at;
+            list.push(Held::new(field.name, field.value));
         }
+        Fields { list, first }
     }
 }
 
 impl<'p, 'b> View<'p, 'b> {
-    /// The event as the `number`th of those that share the scratch, from 1.
-    pub(super) fn new(
-        program: &'p Program,
-        names: &'p Names,
-        event: Event<'b>,
-        scratch: &'p Scratch,
-        number: u32,
-    ) -> Self {
-        let number = number * 2;
-        let mut fields: Vec<Held<'b>> = Vec::with_capacity(event.fields().len());
-        for field in event.fields() {
-            let at = fields.len() as u32;
-            let chain = &scratch.chains[field.id.index()];
-            match chain.get() {
-                (seen, first, last) if seen == number => {
-                    fields[last as usize].next = at;
-                    chain.set((number, first, at));
-                }
-                _ => chain.set((number, at, at)),
-            }
-            fields.push(Held::new(field.name, field.value));
-        }
-        View { program, names, event, fields, time: OnceCell::new(), original: OnceCell::new(), scratch, number }
+    pub(super) fn new(program: &'p Program, names: &'p Names, event: Event<'b>, truths: &'p Truths) -> Self {
+        let (fields, time, original) = Default::default();
+        View { program, names, event, fields, time, original, truths }
+    }
+
+    fn fields(&self) -> &Fields<'b> {
+        self.fields.get_or_init(|| Fields::new(self.event))
     }
 
     /// The first field of that name.
     fn field(&self, name: NameId) -> Option<&Held<'b>> {
-        let (seen, first, _) = self.scratch.chains[name.index()].get();
-        if seen == self.number { self.fields.get(first as usize) } else { None }
+        let fields = self.fields();
+        fields.list.get(fields.first[name.index()] as usize)
     }
 
     pub(super) fn event(&self) -> Event<'b> {
@@ -162,7 +151,7 @@ impl<'p, 'b> View<'p, 'b> {
         let mut at = self.first_value(slot);
         std::iter::from_fn(move || {
             let held = at?;
-            at = self.fields.get(held.next as usize);
+            at = self.fields().list.get(held.next as usize);
             Some(held)
         })
     }
@@ -172,10 +161,10 @@ impl<'p, 'b> View<'p, 'b> {
         for place in self.names.of(slot, self.program, self.event.batch()) {
             let held = match place {
                 Place::Field(name) => self.field(*name),
-                Place::Time => Some(
-                    self.time.get_or_init(|| Held::of_text(ecs::TIMESTAMP, Cow::Owned(self.event.time().to_string()))),
-                ),
-                Place::Original => Some(self.original()),
+                Place::Implied(name, what) => {
+                    let field = name.and_then(|name| self.field(name)).filter(|field| self.any_value(field));
+                    Some(field.unwrap_or_else(|| self.held(*what)))
+                }
             };
             match held {
                 Some(held) if self.any_value(held) => return Some(held),
@@ -192,37 +181,54 @@ impl<'p, 'b> View<'p, 'b> {
             if !held.is_null() {
                 return true;
             }
-            at = self.fields.get(held.next as usize);
+            at = self.fields().list.get(held.next as usize);
         }
         false
     }
 
-    fn original(&self) -> &Held<'b> {
-        self.original.get_or_init(|| Held::of_text(ecs::ORIGINAL, String::from_utf8_lossy(self.event.raw())))
+    fn held(&self, what: Implied) -> &Held<'b> {
+        match what {
+            Implied::Time => {
+                let text = || Cow::Owned(self.event.time().to_string());
+                self.time.get_or_init(|| Held::of_text(ecs::TIMESTAMP, text()))
+            }
+            Implied::Original => {
+                let text = || String::from_utf8_lossy(self.event.raw());
+                self.original.get_or_init(|| Held::of_text(ecs::ORIGINAL, text()))
+            }
+        }
     }
 
-    /// Everything that keywords are searched in: every value, and the original where it is no JSON object (whose
-    /// values are the fields, without JSON's escapes).
-    pub(super) fn searched(&self) -> impl Iterator<Item = &Held<'b>> {
+    /// What the event has without a field.
+    pub(super) fn implied(&self, what: Implied) -> &str {
+        self.held(what).text()
+    }
+
+    /// The original, where keywords are searched in it: where it is no JSON object (whose values are the fields,
+    /// without JSON's escapes).
+    pub(super) fn searched_original(&self) -> Option<&Held<'b>> {
         let structured = self.event.raw().trim_ascii_start().first() == Some(&b'{');
-        let original = (!structured).then(|| self.original());
-        let told = |held: &&Held<'b>| !held.is_null() && !NOT_SEARCHED.contains(&held.name);
-        self.fields.iter().filter(told).chain(original)
+        (!structured).then(|| self.held(Implied::Original))
+    }
+
+    /// Everything that keywords are searched in: every value, and perhaps the original.
+    fn searched(&self) -> impl Iterator<Item = &Held<'b>> {
+        let told = |held: &&Held<'b>| !held.is_null() && is_searched(held.name);
+        self.fields().list.iter().filter(told).chain(self.searched_original())
     }
 
     /// The truth of a check in this event.
     pub(super) fn truth(&self, check: CheckId) -> bool {
-        let truth = &self.scratch.truths[check as usize];
-        if truth.get() & !1 == self.number {
-            return truth.get() & 1 == 1;
+        if let Some(truth) = self.truths.known(check) {
+            return truth;
         }
-        let check = &self.program.checks[check as usize];
-        let holds = match (&check.test, check.slot) {
+        let asked = &self.program.checks[check as usize];
+        let holds = match (&asked.test, asked.slot) {
             (Test::Null, Some(slot)) => self.is_null(slot),
             (Test::Exists, Some(slot)) => self.values(slot).next().is_some(),
-            _ => self.witness(check).is_some(),
+            _ => self.witness(asked).is_some(),
         };
-        truth.set(self.number | u32::from(holds));
+        self.truths.set(check, holds);
         holds
     }
 
@@ -246,33 +252,13 @@ impl<'p, 'b> View<'p, 'b> {
             _ if held.is_null() => return false,
             _ => {}
         }
-        match test {
-            Test::Text { pattern, cased: true } => pattern.matches(held.text()),
-            Test::Text { pattern, cased: false } => pattern.matches(held.folded()),
-            Test::Regex(expression) => expression.0.is_match(held.text()),
-            Test::Cidr(network) => network.contains(held.text()),
-            Test::Number(compare, number) => {
-                number_of(held).and_then(|value| value.compare(*number)).is_some_and(|ordering| compare.holds(ordering))
+        let Test::Field { relation, cased, .. } = test else { return test.holds(held.text(), held.folded()) };
+        other.is_some_and(|other| {
+            let mut others = self.values(other).filter(|other| !other.is_null());
+            match cased {
+                true => others.any(|other| relation.holds(held.text(), other.text())),
+                false => others.any(|other| relation.holds(held.folded(), other.folded())),
             }
-            Test::Part(part, compare, number) => {
-                part.of(held.text()).is_some_and(|value| compare.holds(value.cmp(number)))
-            }
-            Test::Field { relation, cased, .. } => other.is_some_and(|other| {
-                let mut others = self.values(other).filter(|other| !other.is_null());
-                match cased {
-                    true => others.any(|other| relation.holds(held.text(), other.text())),
-                    false => others.any(|other| relation.holds(held.folded(), other.folded())),
-                }
-            }),
-            Test::Null | Test::Exists => unreachable!("answered above"),
-        }
-    }
-}
-
-fn number_of(held: &Held<'_>) -> Option<Number> {
-    match held.value {
-        Value::Int(int) => Some(Number::Int(int)),
-        Value::Float(float) => Some(Number::Float(float)),
-        _ => Number::parse(held.text()),
+        })
     }
 }

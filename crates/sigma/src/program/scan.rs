@@ -1,0 +1,331 @@
+//! All checks of one field, put to a value at once.
+//!
+//! Whole values, beginnings and ends are looked up by their hashes. For texts inside, four bytes of each text (those
+//! that fewest other texts have) are known to a filter of 8 kB; where a value's bytes pass it, and they seldom do,
+//! the texts are compared. That reads a value once, out of the first cache, however many texts there are.
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::gate::Gate;
+use crate::{check::Test, cidr::Cidr};
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
+/// A check's number among those of a scanner's owner.
+pub(super) type Local = u32;
+
+/// A value in both spellings.
+#[derive(Clone, Copy)]
+pub(super) struct Spelled<'a> {
+    pub(super) text: &'a str,
+    pub(super) folded: &'a str,
+}
+
+/// What may be true once a gate is passed.
+#[derive(Clone, Copy, Debug)]
+struct Behind {
+    check: Local,
+    /// The gate is the whole test.
+    sure: bool,
+}
+
+/// Tests of one value, arranged by what they look for.
+#[derive(Debug, Default)]
+pub(super) struct Scanner {
+    exact: Map<Box<str>, Vec<Behind>>,
+    prefix: Affixes,
+    suffix: Affixes,
+    contains: Contains,
+    networks: Vec<(Cidr, Local)>,
+    /// Tests that nothing stands before.
+    open: Vec<Local>,
+}
+
+impl Scanner {
+    pub(super) fn new<'a>(tests: impl Iterator<Item = (Local, &'a Test)>) -> Scanner {
+        let mut scanner = Scanner::default();
+        let mut texts: Map<Box<str>, Vec<Behind>> = Map::default();
+        for (check, test) in tests {
+            let (gate, sure) = Gate::of(test);
+            let behind = Behind { check, sure };
+            match gate {
+                Gate::Exact(text) => scanner.exact.entry(text.into()).or_default().push(behind),
+                Gate::Prefix(text) => scanner.prefix.add(text, behind),
+                Gate::Suffix(text) => scanner.suffix.add(text, behind),
+                Gate::Contains(any) => {
+                    any.into_iter().for_each(|text| texts.entry(text.into()).or_default().push(behind));
+                }
+                Gate::Open => match test {
+                    Test::Cidr(network) => scanner.networks.push((*network, check)),
+                    _ => scanner.open.push(check),
+                },
+            }
+        }
+        scanner.prefix.finish();
+        scanner.suffix.finish();
+        let mut texts: Vec<_> = texts.into_iter().collect();
+        texts.sort_by(|a, b| a.0.cmp(&b.0));
+        scanner.contains = Contains::new(texts);
+        scanner
+    }
+
+    /// True if it has no test.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_cheap() && self.exact.is_empty()
+    }
+
+    /// True if a value is looked up whole, and that is all: remembering values would cost more.
+    pub(super) fn is_cheap(&self) -> bool {
+        self.prefix.map.is_empty()
+            && self.suffix.map.is_empty()
+            && self.contains.texts.is_empty()
+            && self.networks.is_empty()
+            && self.open.is_empty()
+    }
+
+    /// Appends the checks that are true of a value, each once. `holds` puts the whole test of one.
+    pub(super) fn scan(
+        &self,
+        value: Spelled<'_>,
+        seen: &mut Seen,
+        holds: impl Fn(Local) -> bool,
+        found: &mut Vec<Local>,
+    ) {
+        seen.begin();
+        let folded = value.folded;
+        let mut passed = |behind: &[Behind]| {
+            for &Behind { check, sure } in behind {
+                if seen.first(check) && (sure || holds(check)) {
+                    found.push(check);
+                }
+            }
+        };
+        if let Some(behind) = self.exact.get(folded) {
+            passed(behind);
+        }
+        for &length in self.prefix.lengths.iter().take_while(|length| **length <= folded.len()) {
+            if let Some(behind) = folded.get(..length).and_then(|start| self.prefix.map.get(start)) {
+                passed(behind);
+            }
+        }
+        for &length in self.suffix.lengths.iter().take_while(|length| **length <= folded.len()) {
+            if let Some(behind) = folded.get(folded.len() - length..).and_then(|end| self.suffix.map.get(end)) {
+                passed(behind);
+            }
+        }
+        self.contains.scan(folded.as_bytes(), &mut passed);
+        if !self.networks.is_empty()
+            && let Ok(address) = value.text.parse::<IpAddr>()
+        {
+            found.extend(self.networks.iter().filter(|(network, _)| network.has(address)).map(|(_, check)| *check));
+        }
+        found.extend(self.open.iter().copied().filter(|check| holds(*check)));
+    }
+}
+
+/// Which checks a value has met already: a text may be in it a million times.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    stamps: Vec<u32>,
+    now: u32,
+}
+
+impl Seen {
+    fn begin(&mut self) {
+        self.now = self.now.wrapping_add(1);
+        if self.now == 0 {
+            self.stamps.clear();
+            self.now = 1;
+        }
+    }
+
+    fn first(&mut self, check: Local) -> bool {
+        let at = check as usize;
+        if at >= self.stamps.len() {
+            self.stamps.resize(at + 1, 0);
+        }
+        std::mem::replace(&mut self.stamps[at], self.now) != self.now
+    }
+}
+
+/// Beginnings or ends of values, tried length by length.
+#[derive(Debug, Default)]
+struct Affixes {
+    /// Ascending.
+    lengths: Vec<usize>,
+    map: Map<Box<str>, Vec<Behind>>,
+}
+
+impl Affixes {
+    fn add(&mut self, text: String, behind: Behind) {
+        self.map.entry(text.into()).or_default().push(behind);
+    }
+
+    fn finish(&mut self) {
+        self.lengths = self.map.keys().map(|text| text.len()).collect();
+        self.lengths.sort_unstable();
+        self.lengths.dedup();
+    }
+}
+
+/// Bytes that stand for a text in the filter.
+const GRAM: usize = 4;
+
+/// Texts that a value may contain.
+#[derive(Debug, Default)]
+struct Contains {
+    texts: Vec<Text>,
+    /// Of texts of at least four bytes.
+    grams: Filter<4>,
+    /// Of shorter ones, as far as there are any.
+    pairs: Filter<2>,
+    singles: Filter<1>,
+}
+
+#[derive(Debug)]
+struct Text {
+    bytes: Box<[u8]>,
+    /// Where its gram begins.
+    offset: usize,
+    behind: Vec<Behind>,
+}
+
+impl Contains {
+    fn new(texts: Vec<(Box<str>, Vec<Behind>)>) -> Contains {
+        let mut contains = Contains::default();
+        // What many texts have in common (`\windows\`, `.exe`), values have too: look for what is rare.
+        let mut commonness: Map<&[u8], u32> = Map::default();
+        for (text, _) in &texts {
+            text.as_bytes().windows(GRAM).for_each(|gram| *commonness.entry(gram).or_default() += 1);
+        }
+        let rarest = |bytes: &[u8]| {
+            let grams = bytes.windows(GRAM).enumerate();
+            grams.min_by_key(|(_, gram)| (commonness[gram], plainness(gram))).map_or(0, |(offset, _)| offset)
+        };
+        let texts: Vec<(usize, Box<str>, Vec<Behind>)> =
+            texts.iter().map(|(text, behind)| (rarest(text.as_bytes()), text.clone(), behind.clone())).collect();
+        for (offset, text, behind) in texts {
+            let number = contains.texts.len() as u32;
+            let bytes: Box<[u8]> = text.as_bytes().into();
+            match *bytes {
+                [] => {}
+                [single] => contains.singles.add([single], number),
+                [a, b] | [a, b, _] => contains.pairs.add([a, b], number),
+                _ => {
+                    if let Some(gram) = bytes[offset..].first_chunk() {
+                        contains.grams.add(*gram, number);
+                    }
+                }
+            }
+            contains.texts.push(Text { bytes, offset, behind });
+        }
+        contains
+    }
+
+    /// Calls `found` with what is behind each text that the value contains, perhaps several times.
+    fn scan(&self, value: &[u8], found: &mut impl FnMut(&[Behind])) {
+        // The empty text is in every value.
+        if let Some(Text { bytes, behind, .. }) = self.texts.first()
+            && bytes.is_empty()
+        {
+            found(behind);
+        }
+        let mut check = |texts: &[u32], at: usize| {
+            for &number in texts {
+                let text = &self.texts[number as usize];
+                let there = at.checked_sub(text.offset).and_then(|start| value.get(start..start + text.bytes.len()));
+                if there == Some(&text.bytes) {
+                    found(&text.behind);
+                }
+            }
+        };
+        self.grams.scan(value, &mut check);
+        self.pairs.scan(value, &mut check);
+        self.singles.scan(value, &mut check);
+    }
+}
+
+/// How ordinary four bytes look; letters and what separates words are everywhere.
+fn plainness(gram: &[u8]) -> u32 {
+    let of = |byte: &u8| match byte {
+        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 5,
+        b' ' | b'\\' | b'.' | b'l' | b'c' | b'd' | b'm' | b'p' | b'u' | b'0' => 4,
+        b'a'..=b'z' | b'-' | b'/' | b'1' | b'2' => 3,
+        b'0'..=b'9' | b'_' | b'=' | b'"' => 2,
+        _ => 1,
+    };
+    gram.iter().map(of).sum()
+}
+
+/// Which `N` bytes are anywhere in a set of texts, and in which.
+#[derive(Debug, Default)]
+struct Filter<const N: usize> {
+    /// 65,536 bits; none if there is no text.
+    bits: Vec<u64>,
+    texts: Map<[u8; N], Vec<u32>>,
+}
+
+impl<const N: usize> Filter<N> {
+    fn add(&mut self, gram: [u8; N], text: u32) {
+        self.bits.resize(1024, 0);
+        let bit = Self::bit(gram);
+        self.bits[bit >> 6] |= 1 << (bit & 63);
+        self.texts.entry(gram).or_default().push(text);
+    }
+
+    fn bit(gram: [u8; N]) -> usize {
+        let number = gram.iter().rev().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+        // Knuth's multiplicative hash; up to two bytes are their own.
+        (if N <= 2 { number } else { number.wrapping_mul(0x9E37_79B1) >> 16 }) as usize
+    }
+
+    fn scan(&self, value: &[u8], found: &mut impl FnMut(&[u32], usize)) {
+        let Some(bits) = self.bits.first_chunk::<1024>() else { return };
+        for (at, window) in value.windows(N).enumerate() {
+            let Some(gram) = window.first_chunk::<N>() else { return };
+            let bit = Self::bit(*gram);
+            if bits[bit >> 6] >> (bit & 63) & 1 == 1
+                && let Some(texts) = self.texts.get(gram)
+            {
+                found(texts, at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{fold::fold, pattern::Pattern};
+
+    proptest! {
+        #[test]
+        fn finds_what_each_test_alone_finds(
+            patterns in prop::collection::vec(("[abAB\\\\.e]{0,6}", any::<bool>(), any::<bool>(), any::<bool>()), 1..40),
+            values in prop::collection::vec("[abAB\\\\.eü]{0,12}", 1..20),
+        ) {
+            let tests: Vec<Test> = patterns
+                .iter()
+                .map(|(text, before, after, cased)| {
+                    let pattern = Pattern::literal(text).open(*before, *after);
+                    Test::Text { pattern: if *cased { pattern } else { pattern.folded() }, cased: *cased }
+                })
+                .collect();
+            let scanner = Scanner::new((0..).zip(&tests));
+            for text in &values {
+                let folded = fold(text);
+                let value = Spelled { text, folded: &folded };
+                let alone = |check: Local| tests[check as usize].holds(value.text, value.folded);
+                let mut found = Vec::new();
+                scanner.scan(value, &mut Seen::default(), alone, &mut found);
+                found.sort_unstable();
+                let want: Vec<Local> = (0..tests.len() as u32).filter(|check| alone(*check)).collect();
+                prop_assert_eq!(found, want, "{:?}", text);
+            }
+        }
+    }
+}
