@@ -121,20 +121,32 @@ impl Pattern {
     /// Every literal that the pattern's [`Token::Dash`]es stand for; none if it has other wildcards or there
     /// would be more than `limit`.
     pub(crate) fn literals(&self, limit: usize) -> Option<Vec<String>> {
-        let mut literals = vec![String::new()];
+        let literal = |pattern: Pattern| match pattern.form() {
+            Form::Exact(text) => Some(text.to_owned()),
+            _ => None,
+        };
+        self.spellings(limit)?.into_iter().map(literal).collect()
+    }
+
+    /// The pattern with every [`Token::Dash`] spelled out; none if that would be more than `limit` patterns.
+    pub(crate) fn spellings(&self, limit: usize) -> Option<Vec<Pattern>> {
+        let mut spellings = vec![Pattern::default()];
         for token in &self.tokens {
-            match token {
-                Token::Text(text) => literals.iter_mut().for_each(|literal| literal.push_str(text)),
-                Token::Dash if literals.len() * DASHES.len() <= limit => {
-                    literals = literals
-                        .iter()
-                        .flat_map(|literal| DASHES.iter().map(move |dash| format!("{literal}{dash}")))
-                        .collect();
-                }
-                Token::Dash | Token::One | Token::Many => return None,
+            let Token::Dash = token else {
+                spellings.iter_mut().for_each(|spelling| spelling.push(token.clone()));
+                continue;
+            };
+            if spellings.len() * DASHES.len() > limit {
+                return None;
             }
+            let with = |spelling: &Pattern, dash: char| {
+                let mut spelling = spelling.clone();
+                spelling.push(Token::Text(dash.into()));
+                spelling
+            };
+            spellings = spellings.iter().flat_map(|spelling| DASHES.iter().map(|dash| with(spelling, *dash))).collect();
         }
-        Some(literals)
+        Some(spellings)
     }
 
     /// The pattern that matches folded values.

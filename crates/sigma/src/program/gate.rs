@@ -5,12 +5,14 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use crate::{
     check::Test,
     fold::{fold, fold_char},
-    pattern::Form,
+    pattern::{Form, Pattern},
 };
 
 /// Most alternatives of a regular expression, and the shortest text, that are worth looking for.
 const MAX_TEXTS: usize = 64;
 const MIN_TEXT_BYTES: usize = 3;
+/// Most spellings of a pattern with dashes that are looked for one by one.
+const MAX_SPELLINGS: usize = 25;
 
 /// Where a test can hold. All texts are folded.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,42 +23,55 @@ pub(super) enum Gate {
     Prefix(String),
     /// The value ends so.
     Suffix(String),
-    /// The value contains one of these.
-    Contains(Vec<String>),
+    /// The value contains this.
+    Contains(String),
     /// In any value.
     Open,
 }
 
 impl Gate {
-    /// The gate of a test of one value, and whether passing it is already the whole test.
-    pub(super) fn of(test: &Test) -> (Gate, bool) {
+    /// The gates of a test of one value, one of which a value must pass, and whether that is already the whole test.
+    pub(super) fn of(test: &Test) -> (Vec<Gate>, bool) {
         match test {
             Test::Text { pattern, cased } => {
-                // A cased pattern is not folded; folded values contain its folded text all the same.
-                let folded = |text: &str| fold(text).into_owned();
-                match pattern.form() {
-                    Form::Exact(text) => (Gate::Exact(folded(text)), !cased),
-                    Form::Prefix(text) => (Gate::Prefix(folded(text)), !cased),
-                    Form::Suffix(text) => (Gate::Suffix(folded(text)), !cased),
-                    Form::Contains(text) => (Gate::Contains(vec![folded(text)]), !cased),
-                    Form::Wild(text) if !text.is_empty() => (Gate::Contains(vec![folded(text)]), false),
-                    Form::Wild(_) | Form::Any => (Gate::Open, false),
-                }
+                let spellings = pattern.spellings(MAX_SPELLINGS);
+                let spellings = spellings.as_deref().unwrap_or(std::slice::from_ref(pattern));
+                let whole =
+                    !cased && spellings.iter().all(|spelling| !matches!(spelling.form(), Form::Wild(_) | Form::Any));
+                (spellings.iter().map(Gate::of_pattern).collect(), whole)
             }
             Test::Regex(expression) => match required(expression.0.as_str()) {
-                Some(texts) => (Gate::Contains(texts), false),
-                None => (Gate::Open, false),
+                Some(texts) => (texts.into_iter().map(Gate::Contains).collect(), false),
+                None => (vec![Gate::Open], false),
             },
-            _ => (Gate::Open, false),
+            _ => (vec![Gate::Open], false),
         }
     }
 
+    fn of_pattern(pattern: &Pattern) -> Gate {
+        // A cased pattern is not folded; folded values contain its folded text all the same.
+        let folded = |text: &str| fold(text).into_owned();
+        match pattern.form() {
+            Form::Exact(text) => Gate::Exact(folded(text)),
+            Form::Prefix(text) => Gate::Prefix(folded(text)),
+            Form::Suffix(text) => Gate::Suffix(folded(text)),
+            Form::Contains(text) => Gate::Contains(folded(text)),
+            Form::Wild(text) if !text.is_empty() => Gate::Contains(folded(text)),
+            Form::Wild(_) | Form::Any => Gate::Open,
+        }
+    }
+
+    /// How often a test's gates are passed, as a guess.
+    pub(super) fn guess(test: &Test) -> f32 {
+        Gate::of(test).0.iter().map(Gate::weight).sum()
+    }
+
     /// How often it will be passed, as a guess: longer texts are rarer.
-    pub(super) fn weight(&self) -> f32 {
-        let rarity = |text: &String| 1.0 / (1.0 + text.len() as f32);
+    fn weight(&self) -> f32 {
         match self {
-            Gate::Exact(text) | Gate::Prefix(text) | Gate::Suffix(text) => rarity(text),
-            Gate::Contains(texts) => texts.iter().map(rarity).sum(),
+            Gate::Exact(text) | Gate::Prefix(text) | Gate::Suffix(text) | Gate::Contains(text) => {
+                1.0 / (1.0 + text.len() as f32)
+            }
             Gate::Open => 1.0,
         }
     }

@@ -8,8 +8,8 @@ use std::{hash::BuildHasher, mem};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-/// Longest value that is remembered: longer ones hardly recur.
-pub(super) const MAX_VALUE_BYTES: usize = 4 << 10;
+/// Longest value that is remembered: encoded commands recur up to what Windows takes as a command line.
+pub(super) const MAX_VALUE_BYTES: usize = 32 << 10;
 
 /// A bounded memory of values. Its hashes are seeded, and values are compared in full.
 #[derive(Debug)]

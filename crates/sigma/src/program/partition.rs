@@ -124,7 +124,7 @@ impl Partition {
             .zip(&self.checks)
             .map(|(local, id)| {
                 let test = &program.checks[*id as usize].test;
-                test.is_of_a_value().then(|| frequency(local).unwrap_or_else(|| Gate::of(test).0.weight()))
+                test.is_of_a_value().then(|| frequency(local).unwrap_or_else(|| Gate::guess(test)))
             })
             .collect();
         let weight = |check: CheckId| weights[self.locals[&check] as usize];

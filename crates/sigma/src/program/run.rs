@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vedette_event::{Batch, Finding};
+use vedette_event::{Batch, Event, Finding};
 
 use super::{
     Check, CheckId, Program,
@@ -34,6 +34,7 @@ impl Program {
             }
             let Scratch { candidates, truths, states, .. } = &mut *scratch;
             candidates.sort_unstable();
+            truths.read();
             let view = View::new(self, &names, event, truths);
             let now = truths.now();
             let of_event = |check: CheckId| match &self.checks[check as usize] {
@@ -51,6 +52,20 @@ impl Program {
             }
         }
         self.scratches.give(scratch);
+    }
+
+    /// The rules whose log source an event belongs to, by their places among [`rules`](Program::rules), ascending.
+    pub fn readers(&self, event: Event<'_>) -> Vec<usize> {
+        let mut scratch = self.scratches.take();
+        scratch.begin(self, event.batch());
+        scratch.next(self, event);
+        let Scratch { routes, truths, .. } = &mut *scratch;
+        let partitions = routes.find(|| self.partitions_of(&View::new(self, &Names::new(), event, truths)));
+        self.scratches.give(scratch);
+        let rules = partitions.iter().flat_map(|number| self.partition(*number).rules.to_vec());
+        let mut rules: Vec<usize> = rules.map(|rule| rule as usize).collect();
+        rules.sort_unstable();
+        rules
     }
 
     /// The partitions that hold all rules which see an event.

@@ -2,7 +2,8 @@
 //!
 //! Whole values, beginnings and ends are looked up by their hashes. For texts inside, four bytes of each text (those
 //! that fewest other texts have) are known to a filter of 8 kB; where a value's bytes pass it, and they seldom do,
-//! the texts are compared. That reads a value once, out of the first cache, however many texts there are.
+//! the texts are compared. That reads a value once, out of the first cache, however many texts there are; the case
+//! of ASCII letters is passed over as it goes.
 
 use std::net::IpAddr;
 
@@ -41,6 +42,10 @@ pub(super) struct Scanner {
     networks: Vec<(Cidr, Local)>,
     /// Tests that nothing stands before.
     open: Vec<Local>,
+    /// Lengths of whole values, as bits; the last is for all that are longer.
+    lengths: u128,
+    /// No test but of texts inside, without wildcards and in any case.
+    plain: bool,
 }
 
 impl Scanner {
@@ -48,23 +53,30 @@ impl Scanner {
         let mut scanner = Scanner::default();
         let mut texts: Map<Box<str>, Vec<Behind>> = Map::default();
         for (check, test) in tests {
-            let (gate, sure) = Gate::of(test);
+            let (gates, sure) = Gate::of(test);
             let behind = Behind { check, sure };
-            match gate {
-                Gate::Exact(text) => scanner.exact.entry(text.into()).or_default().push(behind),
-                Gate::Prefix(text) => scanner.prefix.add(text, behind),
-                Gate::Suffix(text) => scanner.suffix.add(text, behind),
-                Gate::Contains(any) => {
-                    any.into_iter().for_each(|text| texts.entry(text.into()).or_default().push(behind));
+            for gate in gates {
+                match gate {
+                    Gate::Exact(text) => scanner.exact.entry(text.into()).or_default().push(behind),
+                    Gate::Prefix(text) => scanner.prefix.add(text, behind),
+                    Gate::Suffix(text) => scanner.suffix.add(text, behind),
+                    Gate::Contains(text) => texts.entry(text.into()).or_default().push(behind),
+                    Gate::Open => match test {
+                        Test::Cidr(network) => scanner.networks.push((*network, check)),
+                        _ => scanner.open.push(check),
+                    },
                 }
-                Gate::Open => match test {
-                    Test::Cidr(network) => scanner.networks.push((*network, check)),
-                    _ => scanner.open.push(check),
-                },
             }
         }
         scanner.prefix.finish();
         scanner.suffix.finish();
+        scanner.lengths = scanner.exact.keys().fold(0, |lengths, text| lengths | length_bit(text.len()));
+        scanner.plain = scanner.exact.is_empty()
+            && scanner.prefix.map.is_empty()
+            && scanner.suffix.map.is_empty()
+            && scanner.networks.is_empty()
+            && scanner.open.is_empty()
+            && texts.values().flatten().all(|behind| behind.sure);
         let mut texts: Vec<_> = texts.into_iter().collect();
         texts.sort_by(|a, b| a.0.cmp(&b.0));
         scanner.contains = Contains::new(texts);
@@ -83,6 +95,16 @@ impl Scanner {
             && self.contains.texts.is_empty()
             && self.networks.is_empty()
             && self.open.is_empty()
+    }
+
+    /// True if values need not be folded for it, as far as they are ASCII.
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// False if the value, in ASCII and looked up whole, cannot be any that is looked for.
+    pub(super) fn may_be(&self, value: &str) -> bool {
+        self.lengths & length_bit(value.len()) != 0 || !value.is_ascii()
     }
 
     /// Appends the checks that are true of a value, each once. `holds` puts the whole test of one.
@@ -123,6 +145,10 @@ impl Scanner {
         }
         found.extend(self.open.iter().copied().filter(|check| holds(*check)));
     }
+}
+
+fn length_bit(length: usize) -> u128 {
+    1 << length.min(127)
 }
 
 /// Which checks a value has met already: a text may be in it a million times.
@@ -172,6 +198,8 @@ impl Affixes {
 
 /// Bytes that stand for a text in the filter.
 const GRAM: usize = 4;
+/// What tells `a` from `A`.
+const CASE: u8 = 0x20;
 
 /// Texts that a value may contain.
 #[derive(Debug, Default)]
@@ -224,7 +252,8 @@ impl Contains {
         contains
     }
 
-    /// Calls `found` with what is behind each text that the value contains, perhaps several times.
+    /// Calls `found` with what is behind each text that the value contains, perhaps several times. The value is
+    /// folded, or ASCII.
     fn scan(&self, value: &[u8], found: &mut impl FnMut(&[Behind])) {
         // The empty text is in every value.
         if let Some(Text { bytes, behind, .. }) = self.texts.first()
@@ -236,7 +265,7 @@ impl Contains {
             for &number in texts {
                 let text = &self.texts[number as usize];
                 let there = at.checked_sub(text.offset).and_then(|start| value.get(start..start + text.bytes.len()));
-                if there == Some(&text.bytes) {
+                if there.is_some_and(|there| there.eq_ignore_ascii_case(&text.bytes)) {
                     found(&text.behind);
                 }
             }
@@ -259,7 +288,8 @@ fn plainness(gram: &[u8]) -> u32 {
     gram.iter().map(of).sum()
 }
 
-/// Which `N` bytes are anywhere in a set of texts, and in which.
+/// Which `N` bytes are anywhere in a set of texts, and in which. Bytes count as equal that differ in the bit by which
+/// the cases of ASCII letters do.
 #[derive(Debug, Default)]
 struct Filter<const N: usize> {
     /// 65,536 bits; none if there is no text.
@@ -269,6 +299,7 @@ struct Filter<const N: usize> {
 
 impl<const N: usize> Filter<N> {
     fn add(&mut self, gram: [u8; N], text: u32) {
+        let gram = gram.map(|byte| byte | CASE);
         self.bits.resize(1024, 0);
         let bit = Self::bit(gram);
         self.bits[bit >> 6] |= 1 << (bit & 63);
@@ -285,9 +316,10 @@ impl<const N: usize> Filter<N> {
         let Some(bits) = self.bits.first_chunk::<1024>() else { return };
         for (at, window) in value.windows(N).enumerate() {
             let Some(gram) = window.first_chunk::<N>() else { return };
-            let bit = Self::bit(*gram);
+            let gram = gram.map(|byte| byte | CASE);
+            let bit = Self::bit(gram);
             if bits[bit >> 6] >> (bit & 63) & 1 == 1
-                && let Some(texts) = self.texts.get(gram)
+                && let Some(texts) = self.texts.get(&gram)
             {
                 found(texts, at);
             }

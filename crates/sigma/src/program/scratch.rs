@@ -44,7 +44,9 @@ pub(super) struct Scratch {
     /// By the partition's number.
     parts: Vec<Option<Box<Part>>>,
     reader: Reader,
-    /// Counts batches, so that what is known of a batch's names is not taken for another's.
+    /// The names of the last batch.
+    names: Vec<Box<str>>,
+    /// Counts their changes, so that what is known of a batch's names is not taken for another's.
     batch: u64,
 }
 
@@ -54,6 +56,8 @@ pub(super) struct Truths {
     /// For each check: twice the event's number where it is false there, one more where it is true.
     marks: Vec<Cell<u32>>,
     now: u32,
+    /// All checks of values were put: those that are not true are false.
+    read: bool,
 }
 
 impl Truths {
@@ -65,6 +69,17 @@ impl Truths {
         }
         self.marks.resize(checks, Cell::new(0));
         self.now += 2;
+        self.read = false;
+    }
+
+    /// Says that all checks of the event's values were put.
+    pub(super) fn read(&mut self) {
+        self.read = true;
+    }
+
+    /// Whether they were.
+    pub(super) fn is_read(&self) -> bool {
+        self.read
     }
 
     /// The present event's number.
@@ -243,15 +258,20 @@ impl Scratch {
             routes: Routes::default(),
             parts: Vec::new(),
             reader,
+            names: Vec::new(),
             batch: 0,
         }
     }
 
     pub(super) fn begin(&mut self, program: &Program, batch: &Batch) {
-        self.batch += 1;
         self.seen.resize(program.rules.len(), 0);
         self.states.slots.resize(program.slots.len(), (0, false, false));
-        self.routes.begin(program, batch);
+        // Batches of few events have the same names again and again.
+        if self.names != batch.names() {
+            self.names = batch.names().to_vec();
+            self.batch += 1;
+            self.routes.begin(program, batch);
+        }
     }
 
     /// Begins an event.
@@ -348,7 +368,11 @@ impl Part {
             events: 0,
             next_review: FIRST_REVIEW,
             columns: vec![ColumnState::default(); partition.columns.len()],
-            keywords: ColumnState::default(),
+            // Reading everything costs less than remembering it, where nothing but texts is looked for.
+            keywords: ColumnState {
+                without: if partition.keywords.is_plain() { u32::MAX } else { 0 },
+                ..ColumnState::default()
+            },
             batch: 0,
             starts: Vec::new(),
             uses: Vec::new(),
@@ -372,7 +396,7 @@ impl Part {
         // What was never seen may be seen next: the guess is worth one event.
         self.witnesses = self.partition.witnesses(program, |local| {
             let gate = &program.checks[self.partition.checks[local as usize] as usize].test;
-            Some((self.hits[local as usize].events as f32 + Gate::of(gate).0.weight()) / (events + 1.0))
+            Some((self.hits[local as usize].events as f32 + Gate::guess(gate)) / (events + 1.0))
         });
     }
 
@@ -425,17 +449,22 @@ impl Reader {
         if scanner.is_empty() {
             return &self.found;
         }
-        let remember = if state.without > 0 {
-            state.without -= 1;
+        let remember = if scanner.is_cheap() {
+            if !scanner.may_be(text) {
+                return &self.found;
+            }
+            false
+        } else if state.without > 0 {
+            state.without -= u32::from(state.without != u32::MAX);
             false
         } else {
-            text.len() <= MAX_VALUE_BYTES && !scanner.is_cheap()
+            text.len() <= MAX_VALUE_BYTES
         };
         if remember {
             state.looked += 1;
             let known = self.memo.get(key, text.as_bytes(), &mut self.found);
             state.known += u32::from(known);
-            if state.looked == PROBATION {
+            if state.looked >= PROBATION {
                 state.without = if state.known * 16 < PROBATION { WITHOUT } else { 0 };
                 (state.looked, state.known) = (0, 0);
             }
@@ -443,8 +472,12 @@ impl Reader {
                 return &self.found;
             }
         }
-        fold_into(text, &mut self.folded);
-        let folded = self.folded.as_str();
+        let folded = if scanner.is_plain() && text.is_ascii() {
+            text
+        } else {
+            fold_into(text, &mut self.folded);
+            self.folded.as_str()
+        };
         let holds = |local: Local| {
             let check = partition.checks[local as usize];
             program.checks[check as usize].test.holds(text, folded)

@@ -226,6 +226,7 @@ impl<'p, 'b> View<'p, 'b> {
         let holds = match (&asked.test, asked.slot) {
             (Test::Null, Some(slot)) => self.is_null(slot),
             (Test::Exists, Some(slot)) => self.values(slot).next().is_some(),
+            (test, _) if self.truths.is_read() && test.is_of_a_value() => false,
             _ => self.witness(asked).is_some(),
         };
         self.truths.set(check, holds);
