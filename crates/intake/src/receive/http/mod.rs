@@ -6,6 +6,7 @@
 //! the spool while it arrives, and the reply waits until every document's fate is known.
 
 mod acknowledge;
+mod answering;
 mod authorize;
 mod body;
 mod bulk;
