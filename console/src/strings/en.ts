@@ -562,7 +562,7 @@ export const t = {
     asConfigured: 'As in the configuration file. What is saved here goes before it, at once.',
     inForce: 'In force',
     empty: 'Nothing is written here: everything is as by default.',
-    secret: '[secret] stands for what is not shown. To change this text write it again, or say where it is: file:/path or env:NAME.',
+    secret: '[secret] stands for a secret that is not shown, and keeps it as long as it stays where it is. To change it, write the new one, or say where it is: file:/path or env:NAME.',
     restore: 'As in the configuration file again',
     restoreAsk: 'Drop what was changed here?',
   },
