@@ -404,6 +404,8 @@ pub enum WebhookKind {
     Slack,
     /// Okta's event hooks: the secret as `Authorization`.
     Okta,
+    /// The secret as a bearer token: Kubernetes' audit backend, Azure Event Grid with a header of one's own.
+    Bearer,
     /// Standard Webhooks: `webhook-signature` with id and time.
     Standard,
     /// HMAC in a header.
@@ -480,7 +482,7 @@ impl WebhookConfig {
         let signs_time = match self.kind {
             WebhookKind::Slack | WebhookKind::Standard => true,
             WebhookKind::Generic => self.time_header.is_some(),
-            WebhookKind::Github | WebhookKind::Okta => false,
+            WebhookKind::Github | WebhookKind::Okta | WebhookKind::Bearer => false,
         };
         let window = self.window_seconds.map(Duration::from_secs);
         Ok(Webhook {
@@ -489,6 +491,7 @@ impl WebhookConfig {
                 WebhookKind::Github => Check::GitHub(secret),
                 WebhookKind::Slack => Check::Slack(secret),
                 WebhookKind::Okta => Check::Okta(secret),
+                WebhookKind::Bearer => Check::Bearer(secret),
                 WebhookKind::Standard => Check::Standard(secret),
                 WebhookKind::Generic => Check::Generic(secret, signed()),
             },
