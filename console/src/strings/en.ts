@@ -402,7 +402,7 @@ export const t = {
     shown: (n: string, of: string) => `${n} of ${of} rules`,
     noneFit: 'No rule fits',
     hits: 'hits',
-    hitsSinceStart: 'Hits since the start',
+    hitsEver: 'Hits so far',
     tried: 'Cost',
     triedOf: (n: string) => `its condition was asked of ${n} events since the start`,
     lastFired: 'last fired',
