@@ -61,6 +61,8 @@ for (const [name, path, heading] of pages) {
         // What is drawn anew for a size or a theme is drawn a moment later.
         await page.waitForTimeout(150);
         expect(await page.evaluate(() => document.documentElement.scrollWidth), `${width} px`).toBeLessThanOrEqual(width);
+        const sideways = () => [...document.querySelectorAll('.listed')].filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.ariaLabel);
+        if (width < 560) expect(await page.evaluate(sideways), 'tables that scroll sideways').toEqual([]);
         await accessible(page, `${width} px, ${colorScheme}`);
         if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name.replaceAll(' ', '-')}-${width}-${colorScheme}.png` });
       }

@@ -36,8 +36,7 @@ export async function refusal(response: Response): Promise<Refusal> {
     response.status,
     detail,
     problem.hint ?? undefined,
-    // The description only says that they are objects.
-    problem.diagnostics as Diagnostic[] | undefined,
+    problem.diagnostics,
     problem.retry_after ?? undefined,
   );
 }

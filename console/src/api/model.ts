@@ -30,9 +30,9 @@ export type SavedSearch = Schemas['SavedSearchModel'];
 export type Settings = Schemas['SettingsModel'];
 export type Language = Schemas['Language'];
 /** What people said of an alert. */
-export type Verdict = 'true_positive' | 'false_positive' | 'benign';
-export type Level = 'informational' | 'low' | 'medium' | 'high' | 'critical';
-export type State = 'new' | 'acknowledged' | 'closed';
+export type Verdict = Schemas['Verdict'];
+export type Level = Schemas['Level'];
+export type State = Schemas['AlertState'];
 
 /** An event as the API writes it: flat dotted names. */
 export type Event = Record<string, unknown>;

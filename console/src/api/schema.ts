@@ -586,7 +586,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every loaded rule with its hits since start. */
+        /** Every loaded rule with its hits. */
         get: operations["listRules"];
         put?: never;
         post?: never;
@@ -1080,10 +1080,9 @@ export interface components {
             revision: number;
             /** @description The rule. */
             rule: components["schemas"]["RuleModel"];
-            /** @description `new`, `acknowledged` or `closed`. */
-            state: string;
-            /** @description Of a closed alert: `true_positive`, `false_positive` or `benign`. */
-            verdict?: string | null;
+            /** @description Where it is on its way. */
+            state: components["schemas"]["AlertState"];
+            verdict?: components["schemas"]["Verdict"] | null;
         };
         /** @description One page of the inbox. */
         AlertPage: {
@@ -1095,6 +1094,11 @@ export interface components {
              */
             total: number;
         };
+        /**
+         * @description Where an alert is on its way.
+         * @enum {string}
+         */
+        AlertState: "new" | "acknowledged" | "closed";
         /** @description The whole answer. */
         Answer: {
             /** @description The columns of a table; empty if the rows are whole events. */
@@ -1214,8 +1218,8 @@ export interface components {
         Close: {
             /** @description Why. */
             note?: string | null;
-            /** @description `true_positive`, `false_positive` or `benign`. */
-            verdict: string;
+            /** @description What it turned out to be. */
+            verdict: components["schemas"]["Verdict"];
         };
         /** @description A field and the value that it must have. */
         ConditionModel: {
@@ -1313,7 +1317,7 @@ export interface components {
              */
             id: number;
             /** @description Its level. */
-            level: string;
+            level: components["schemas"]["Level"];
             /**
              * Format: int64
              * @description Its notices.
@@ -1681,6 +1685,11 @@ export interface components {
             /** @description Every witness. */
             witnesses: components["schemas"]["WitnessStatus"][];
         };
+        /**
+         * @description How bad it is: Sigma's five levels.
+         * @enum {string}
+         */
+        Level: "informational" | "low" | "medium" | "high" | "critical";
         /** @description Whose account it is now. */
         LinkUsed: {
             /** @description The user's name. */
@@ -1699,12 +1708,13 @@ export interface components {
             file: string;
             /**
              * Format: int64
-             * @description Findings since start.
+             * @description Findings ever recorded, each once, over all restarts; also those that an exception hides, and those whose events or
+             *     alert have gone since. (Of the time before Vedette counted so, those whose alert was still there.)
              */
             hits: number;
             /**
              * Format: date-time
-             * @description Event time of its latest finding, also before the start.
+             * @description Event time of the latest of them.
              */
             last_fired?: string | null;
             /** @description Which log it reads. */
@@ -1837,8 +1847,8 @@ export interface components {
         Problem: {
             /** @description What went wrong here. */
             detail: string;
-            /** @description Where the query is wrong. */
-            diagnostics?: Record<string, never>[];
+            /** @description What is wrong with the query or the text, and where. */
+            diagnostics?: components["schemas"]["DiagnosticModel"][];
             /** @description What to do about it. */
             hint?: string | null;
             /**
@@ -1961,8 +1971,8 @@ export interface components {
             author?: string | null;
             /** @description Its id. */
             id: string;
-            /** @description `informational`, `low`, `medium`, `high` or `critical`. */
-            level: string;
+            /** @description How bad it is. */
+            level: components["schemas"]["Level"];
             /** @description ATT&CK tactics. */
             tactics: string[];
             /** @description ATT&CK techniques. */
@@ -2309,7 +2319,7 @@ export interface components {
             /** @description The channel; empty where no route led to one. */
             channel: string;
             /** @description Its level. */
-            level: string;
+            level: components["schemas"]["Level"];
             /** @description Why. */
             reason: string;
             /** @description The route; empty where none fitted. */
@@ -2458,6 +2468,11 @@ export interface components {
             /** @description The most frequent first. */
             values: components["schemas"]["ValueModel"][];
         };
+        /**
+         * @description What an alert turned out to be.
+         * @enum {string}
+         */
+        Verdict: "true_positive" | "false_positive" | "benign";
         /** @description How one witness is doing. */
         WitnessStatus: {
             /** @description Why it does not cosign now. */

@@ -11,7 +11,7 @@ import s from './inbox.module.css';
 export function Verdicts({ alert }: { alert: AlertDetail }) {
   const page = useVerdicts(alert.rule.id);
   const earlier = page.data?.alerts.filter((other) => other.id !== alert.id) ?? [];
-  const tally = (['true_positive', 'false_positive', 'benign'] as Verdict[]).map((verdict) => ({
+  const tally = (['true_positive', 'false_positive', 'benign'] satisfies Verdict[]).map((verdict) => ({
     verdict,
     n: earlier.filter((other) => other.verdict === verdict).length,
   }));

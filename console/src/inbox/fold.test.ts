@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { AlertPages } from '../api/alerts';
-import type { Alert } from '../api/model';
+import type { Alert, Level } from '../api/model';
 import { belongs, fold, order, type InboxFilter } from './fold';
 
-const alert = (id: number, level: string, last: string, more: Partial<Alert> = {}): Alert => ({
+const alert = (id: number, level: Level, last: string, more: Partial<Alert> = {}): Alert => ({
   id,
   revision: id,
   rule: { id: `r${id}`, title: `Rule ${id}`, level, author: null, techniques: [], tactics: [] },

@@ -66,7 +66,7 @@ function Meta({ rule }: { rule: RuleDetail }) {
           <dd>{visible(rule.description)}</dd>
         </>
       )}
-      <dt>{t.rules.hitsSinceStart}</dt>
+      <dt>{t.rules.hitsEver}</dt>
       <dd>
         <Count n={rule.hits} to={huntLink({ q: findingsOf(rule.id) })} label={t.rules.hits} />
         {rule.last_fired && (

@@ -4,6 +4,7 @@ import { yaml } from '@codemirror/lang-yaml';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Model } from '../api/model';
+import { Refusal } from '../api/http';
 import { checkSection, getSection, restoreSection, saveSection } from '../api/settings';
 import { Waiting } from '../shared/Bits';
 import { Editor } from '../shared/Editor';
@@ -75,6 +76,8 @@ function Text({ section, example }: { section: Model<'SectionModel'>; example: s
   });
   const busy = saving.isPending || restoring.isPending;
   const failed = saving.error ?? restoring.error;
+  // What only shows when it is put into force: a file that is not there, say.
+  const late = saving.error instanceof Refusal ? saving.error.diagnostics : [];
   const write = (now: string) => {
     setText(now);
     saving.reset();
@@ -84,7 +87,7 @@ function Text({ section, example }: { section: Model<'SectionModel'>; example: s
     <>
       <p className="dim">{changed ? t.section.changed : t.section.asConfigured}</p>
       <div className={s.editor}>
-        <Editor value={text} onChange={(now) => now !== text && write(now)} label={t.section.titles[name]} language={language} lines height="min(40vh, 360px)" hint={t.section.empty} diagnostics={verdict?.diagnostics} />
+        <Editor value={text} onChange={(now) => now !== text && write(now)} label={t.section.titles[name]} language={language} lines height="min(40vh, 360px)" hint={t.section.empty} diagnostics={late.length > 0 ? late : verdict?.diagnostics} />
       </div>
       <div role="status">
         {typed && checked.isError && <Problem error={checked.error} what={t.settings.what} />}

@@ -55,6 +55,6 @@ mod schema;
 pub use error::AlertError;
 pub use exception::{Condition, Exception, Preview};
 pub use list::{Counts, Filter, MAX_PAGE, Page, Sort, StateName};
-pub use model::{Alert, AlertDetail, AlertId, Change, Hit, State, Verdict};
+pub use model::{Alert, AlertDetail, AlertId, Change, Fired, Hit, State, Verdict};
 pub use record::{MAX_ENTITIES, MAX_HITS, Recorded, Sighting};
 pub use schema::Alerts;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 use vedette_event::{Entity, FindingId, Level, RuleRef, Time};
 
-use crate::{Alert, AlertDetail, AlertError, AlertId, Alerts, Change, Hit, State, Verdict};
+use crate::{Alert, AlertDetail, AlertError, AlertId, Alerts, Change, Fired, Hit, State, Verdict};
 
 /// A page holds at most this many alerts.
 pub const MAX_PAGE: usize = 1000;
@@ -219,14 +219,17 @@ impl Alerts {
         self.read(|db| select(db, &sql, &[revision, to_i64(limit.min(MAX_PAGE))]))
     }
 
-    /// The event time of the latest finding of each rule that has alerts, by the rule's id.
+    /// How often each rule has fired, by its id.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn last_by_rule(&self) -> Result<BTreeMap<String, Time>, AlertError> {
+    pub fn fired_by_rule(&self) -> Result<BTreeMap<String, Fired>, AlertError> {
         self.read(|db| {
-            let mut rows = db.prepare_cached("SELECT rule_id, max(last_time) FROM alerts GROUP BY rule_id")?;
-            let rows = rows.query_map([], |row| Ok((row.get(0)?, Time::from_micros(row.get(1)?))))?;
+            let mut rows = db.prepare_cached("SELECT rule_id, count, last_time FROM fired")?;
+            let rows = rows.query_map([], |row| {
+                let fired = Fired { count: row.get::<_, i64>(1)?.unsigned_abs(), last: Time::from_micros(row.get(2)?) };
+                Ok((row.get(0)?, fired))
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }

@@ -213,3 +213,13 @@ impl AlertDetail {
         self.alert.rule.level
     }
 }
+
+/// How often a rule has fired: its findings, each once, whatever became of their alerts, and also those that an exception
+/// hid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fired {
+    /// Findings.
+    pub count: u64,
+    /// Event time of the latest one.
+    pub last: Time,
+}

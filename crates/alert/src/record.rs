@@ -99,10 +99,15 @@ fn record_one(
 ) -> Result<(), AlertError> {
     let (tx, finding) = (&writing.tx, sighting.finding);
     let id = id_bytes(finding.id);
-    if tx.prepare_cached("SELECT 1 FROM findings WHERE id = ?1")?.exists([&id])?
-        || exception::is_hidden(tx, &id)?
-        || exception::hide(writing, finding, now)?
-    {
+    if tx.prepare_cached("SELECT 1 FROM findings WHERE id = ?1")?.exists([&id])? || exception::is_hidden(tx, &id)? {
+        return Ok(());
+    }
+    tx.prepare_cached(
+        "INSERT INTO fired (rule_id, count, last_time) VALUES (?1, 1, ?2)
+         ON CONFLICT DO UPDATE SET count = count + 1, last_time = max(last_time, excluded.last_time)",
+    )?
+    .execute(params![finding.rule.id, finding.time.micros()])?;
+    if exception::hide(writing, finding, now)? {
         return Ok(());
     }
     let entity = cut_entity(&group::entity(finding, sighting.host, sighting.source));

@@ -16,7 +16,7 @@ use crate::AlertError;
 const FORMAT: Format = Format {
     what: "an alert file",
     application_id: 0x5641_6c74, // `VAlt`
-    versions: &[CREATE, ADD_EXCEPTIONS],
+    versions: &[CREATE, ADD_EXCEPTIONS, ADD_FIRED],
 };
 
 const CREATE: &str = "
@@ -98,6 +98,20 @@ CREATE TABLE exceptions (
 CREATE INDEX exceptions_by_rule ON exceptions(rule_id);
 -- Findings that an exception keeps from the alerts, so that none counts twice.
 CREATE TABLE hidden (finding BLOB PRIMARY KEY, time INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// What version 3 added. Of what was found before, that is counted which the file still knows.
+const ADD_FIRED: &str = "
+-- How often each rule has fired, also where an exception hid it or its alert has gone since.
+CREATE TABLE fired (
+    rule_id TEXT PRIMARY KEY,
+    count INTEGER NOT NULL,
+    last_time INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO fired SELECT rule_id, sum(count), max(last_time) FROM (
+    SELECT rule_id, count, last_time FROM alerts
+    UNION ALL SELECT rule_id, hidden, last_hidden FROM exceptions WHERE hidden > 0 AND last_hidden IS NOT NULL
+) GROUP BY rule_id;
 ";
 
 /// The alert file. Cheap to clone; every clone works on the same file.

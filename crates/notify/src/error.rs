@@ -3,7 +3,7 @@
 pub enum NotifyError {
     /// The configuration is wrong.
     #[error("{0}")]
-    Config(String),
+    Config(#[from] vedette_event::Fault),
     /// The file could not be opened: another program's, a newer Vedette's, or the system refuses.
     #[error(transparent)]
     File(#[from] vedette_statefile::OpenError),

@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use crate::{
     NotifyError,
-    config::{Channel, Config, Facility, Kind, Rate, Secret, Smtp, SmtpTls, SyslogFormat, Transport},
+    config::{Channel, Config, Facility, Kind, Rate, Secret, Smtp, SmtpTls, SyslogFormat, Transport, wrong_channel},
     render::webhook,
     template::Texts,
 };
@@ -82,14 +82,12 @@ pub(crate) enum Target {
 impl Setup {
     /// Checks a configuration and reads what it names.
     pub fn new(config: Config) -> Result<Setup, NotifyError> {
-        config.check().map_err(NotifyError::Config)?;
+        config.check()?;
         let system = system_roots();
-        let ready = |channel: &Channel| {
-            Ready::new(channel, &config, &system)
-                .map(Arc::new)
-                .map_err(|what| NotifyError::Config(format!("notifications.channels: `{}`: {what}", channel.name)))
+        let ready = |(index, channel)| {
+            Ready::new(channel, &config, &system).map(Arc::new).map_err(|what| wrong_channel(channel, index, what))
         };
-        let channels = config.channels.iter().map(ready).collect::<Result<_, _>>()?;
+        let channels = config.channels.iter().enumerate().map(ready).collect::<Result<_, _>>()?;
         Ok(Setup { config, channels })
     }
 

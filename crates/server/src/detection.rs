@@ -8,7 +8,7 @@ use vedette_event::{Batch, Diagnostic, Finding, RuleRef, Time};
 
 /// The rules as the detection sees them. Every method may block on the disk.
 pub trait RulesView: Send + Sync {
-    /// Every loaded rule with its hits since start, also those that somebody turned off.
+    /// Every loaded rule, also those that somebody turned off.
     fn loaded(&self) -> Vec<LoadedRule>;
 
     /// Every rule that was refused, and why.
@@ -112,10 +112,6 @@ pub struct LoadedRule {
     pub replaces: Option<String>,
     /// Who turned it off, if somebody did.
     pub disabled: Option<Disabled>,
-    /// Findings since start.
-    pub hits: u64,
-    /// Event time of the latest of them.
-    pub last: Option<Time>,
     /// Events since start that its condition was asked of: what it costs.
     pub tried: u64,
 }

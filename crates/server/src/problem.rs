@@ -9,12 +9,12 @@ use axum::{
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
 use utoipa::ToSchema;
 use vedette_alert::AlertError;
 use vedette_event::Diagnostic;
 
-use crate::{accounts::AccountError, rooms::SearchError};
+use crate::{accounts::AccountError, api::model::DiagnosticModel, rooms::SearchError};
 
 /// An error as `application/problem+json` (RFC 9457).
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -31,13 +31,18 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Where the query is wrong.
+    /// What is wrong with the query or the text, and where.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<Object>)]
+    #[serde(serialize_with = "as_models")]
+    #[schema(value_type = Vec<DiagnosticModel>)]
     pub diagnostics: Vec<Diagnostic>,
     /// Seconds after which another try makes sense.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
+}
+
+fn as_models<S: Serializer>(diagnostics: &[Diagnostic], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(diagnostics.iter().cloned().map(DiagnosticModel::from))
 }
 
 impl Problem {

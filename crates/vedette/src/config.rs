@@ -16,7 +16,7 @@ use std::{
 use hyper::Uri;
 use serde::{Deserialize, de::DeserializeOwned};
 use vedette_behaviour::Patience;
-use vedette_event::Diagnostic;
+use vedette_event::{Diagnostic, Fault};
 use vedette_ledger::{
     FormatError,
     note::{KeyKind, VerifierKey},
@@ -24,6 +24,7 @@ use vedette_ledger::{
 
 use crate::{Usage, cli::DataArgs};
 
+mod place;
 mod receivers;
 
 pub use receivers::{Files, Fluent, GelfTransport, Http, Listener, Receivers, Switch, Transport, WebhookConfig};
@@ -174,19 +175,25 @@ pub struct LedgerConfig {
 }
 
 impl LedgerConfig {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Fault> {
         let mut names = HashSet::new();
         let mut keys = HashSet::new();
-        for witness in &self.witnesses {
-            let (_, key) = witness.parse()?;
+        for (index, witness) in self.witnesses.iter().enumerate() {
+            let wrong = |what: String| Fault::from(what).at(index).at("witnesses");
+            let (_, key) = witness.parse().map_err(wrong)?;
             // Whoever counts twice is no quorum.
             if !names.insert(key.name().to_owned()) || !keys.insert(*key.public()) {
-                return Err(format!("ledger.witnesses: {} is there twice", key.name()));
+                return Err(wrong(format!("ledger.witnesses: {} is there twice", key.name())));
             }
         }
         let (required, all) = (self.required_witnesses, self.witnesses.len());
         if required > all {
-            return Err(format!("ledger.required_witnesses is {required}, and there are {all} in ledger.witnesses"));
+            let what = format!("ledger.required_witnesses is {required}, and there are {all} in ledger.witnesses");
+            return Err(Fault::from(what).at("required_witnesses"));
+        }
+        if let Some(index) = self.anchors.iter().position(|anchor| anchor.every_seconds == 0) {
+            let what = format!("ledger.anchors: {}: every_seconds is 0, without a pause", self.anchors[index].url);
+            return Err(Fault::from(what).at("every_seconds").at(index).at("anchors"));
         }
         Ok(())
     }
@@ -313,34 +320,40 @@ impl Config {
 
     fn parse(name: &str, text: &str) -> Result<Config, Diagnostic> {
         let config: Config = read(name, text)?;
-        config.check().map_err(|message| Diagnostic::new(name, 0, 0, message).hint(BOOK))?;
+        config.check().map_err(|fault| refused(name, text, &fault))?;
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), String> {
-        self.receivers.check()?;
-        self.notifications.check().map_err(|error| format!("notifications: {error}"))?;
-        self.ledger.check()?;
-        if let Some(anchor) = self.ledger.anchors.iter().find(|anchor| anchor.every_seconds == 0) {
-            return Err(format!("ledger.anchors: {}: every_seconds is 0, without a pause", anchor.url));
-        }
+    fn check(&self) -> Result<(), Fault> {
+        self.receivers.check().map_err(|fault| fault.at("receivers"))?;
+        self.notifications.check().map_err(|fault| fault.at("notifications"))?;
+        self.ledger.check().map_err(|fault| fault.at("ledger"))?;
         if self.console.certificate.is_some() != self.console.key.is_some() {
-            return Err("the console needs both `certificate` and `key`, or neither".into());
+            return Err(Fault::from("the console needs both `certificate` and `key`, or neither").at("console"));
         }
-        self.storage.check()
+        self.storage.check().map_err(|what| Fault::from(what).at("storage"))
     }
 }
 
-/// Reads a text of YAML; an empty one is the default.
-fn read<T: DeserializeOwned + Default>(name: &str, text: &str) -> Result<T, Diagnostic> {
+/// Reads a text of YAML without checking what it says; an empty one is the default.
+///
+/// # Errors
+/// A diagnostic with line and hint.
+pub fn read<T: DeserializeOwned + Default>(name: &str, text: &str) -> Result<T, Diagnostic> {
     let parsed: Result<Option<T>, _> = serde_norway::from_str(text);
     parsed.map(Option::unwrap_or_default).map_err(|error| {
-        let (line, column) = error.location().map_or((0, 0), |place| (place.line() as u32, place.column() as u32));
+        let (line, column) = error.location().map_or((1, 1), |place| (place.line() as u32, place.column() as u32));
         let message = error.to_string();
         // The diagnostic names the place itself, and first.
         let place = format!(" at line {line} column {column}");
         Diagnostic::new(name, line, column, message.strip_suffix(&place).unwrap_or(&message)).hint(BOOK)
     })
+}
+
+/// What is wrong with what a text says, with the place there.
+pub fn refused(name: &str, text: &str, fault: &Fault) -> Diagnostic {
+    let (line, column) = place::find(text, &fault.path);
+    Diagnostic::new(name, line, column, &*fault.message).hint(BOOK)
 }
 
 /// Reads and checks the section `receivers` alone.
@@ -349,7 +362,7 @@ fn read<T: DeserializeOwned + Default>(name: &str, text: &str) -> Result<T, Diag
 /// A diagnostic with line and hint.
 pub fn read_receivers(text: &str) -> Result<Receivers, Diagnostic> {
     let receivers: Receivers = read("receivers", text)?;
-    receivers.check().map_err(|message| Diagnostic::new("receivers", 0, 0, message).hint(BOOK))?;
+    receivers.check().map_err(|fault| refused("receivers", text, &fault))?;
     Ok(receivers)
 }
 
@@ -359,7 +372,7 @@ pub fn read_receivers(text: &str) -> Result<Receivers, Diagnostic> {
 /// A diagnostic with line and hint.
 pub fn read_notifications(text: &str) -> Result<vedette_notify::Config, Diagnostic> {
     let notifications: vedette_notify::Config = read("notifications", text)?;
-    notifications.check().map_err(|message| Diagnostic::new("notifications", 0, 0, message).hint(BOOK))?;
+    notifications.check().map_err(|fault| refused("notifications", text, &fault))?;
     Ok(notifications)
 }
 
@@ -502,7 +515,7 @@ mod tests {
         check(
             "ledger: {anchors: [{url: 'http://tsa.example/', ca: ca.pem, every_seconds: 0}]}\n",
             expect_test::expect![
-                "vedette.yml: ledger.anchors: http://tsa.example/: every_seconds is 0, without a pause (docs/configuration.md lists every key with its default)"
+                "vedette.yml:1:61: ledger.anchors: http://tsa.example/: every_seconds is 0, without a pause (docs/configuration.md lists every key with its default)"
             ],
         );
         check(

@@ -1,8 +1,8 @@
 //! The file: what survives, what is refused.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
 
-use vedette_alert::{AlertError, AlertId, Alerts, Verdict};
+use vedette_alert::{AlertError, AlertId, Alerts, Condition, Fired, Verdict};
 use vedette_event::Time;
 use vedette_statefile::OpenError;
 
@@ -98,12 +98,39 @@ fn a_file_from_before_exceptions_has_them_after_opening() {
     record(&alerts, &[finding("a", "1", 1)], 10);
     let before = (all(&alerts), alerts.revision());
     drop(alerts);
-    let first = "DROP TABLE exceptions; DROP TABLE hidden; PRAGMA user_version = 1";
+    let first = "DROP TABLE exceptions; DROP TABLE hidden; DROP TABLE fired; PRAGMA user_version = 1";
     rusqlite::Connection::open(&path).unwrap().execute_batch(first).unwrap();
 
     let alerts = Alerts::open(&path).unwrap();
     assert_eq!((all(&alerts), alerts.revision()), before);
     assert_eq!(alerts.exceptions().unwrap(), []);
+}
+
+#[test]
+fn how_often_a_rule_fired_is_known_after_all_that_happens_to_its_alerts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.db");
+    let alerts = Alerts::open(&path).unwrap();
+    let everything = Condition { field: "user.name".into(), value: "user*".into() };
+    alerts.except("hidden", &[everything], "a test", None, "ada", Time::from_secs(0)).unwrap();
+    let findings = [finding("a", "1", 3), finding("a", "1", 2), finding("a", "2", 4), finding("hidden", "1", 9)];
+    record(&alerts, &findings, 10);
+    record(&alerts, &findings, 11);
+    let fired = |count, last| Fired { count, last: Time::from_secs(last) };
+    let expected = BTreeMap::from([("a".to_owned(), fired(3, 4)), ("hidden".to_owned(), fired(1, 9))]);
+    assert_eq!(alerts.fired_by_rule().unwrap(), expected);
+    // Also of a file from before they were counted.
+    drop(alerts);
+    let second = "DROP TABLE fired; PRAGMA user_version = 2";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(second).unwrap();
+    let alerts = Alerts::open(&path).unwrap();
+    assert_eq!(alerts.fired_by_rule().unwrap(), expected);
+    for id in [1, 2] {
+        alerts.close(AlertId(id), Verdict::Benign, "ada", None, Time::from_secs(12)).unwrap();
+    }
+    assert_eq!(alerts.prune(Time::from_secs(100)).unwrap(), 2);
+    drop(alerts);
+    assert_eq!(Alerts::open_read_only(&path).unwrap().fired_by_rule().unwrap(), expected);
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub struct Limits {
     /// Open connections per peer address and listener.
     pub connections_per_peer: usize,
     /// A TLS handshake, an HTTP request's head, and the rest of a message that has begun must come
-    /// within this time.
+    /// within this time, and an answer must be taken.
     pub message_time: Duration,
     /// Connections beyond these that wait, unread, for one to end; more are closed at once.
     pub connections_waiting: usize,

@@ -1,6 +1,6 @@
 //! What the HTTP receivers have in common: places for requests, how clients end their connections, and bodies that are cut off.
 
-use std::{io::Write, net::SocketAddr};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use flate2::{
     Compression,
@@ -8,7 +8,7 @@ use flate2::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 use tokio_util::sync::CancellationToken;
 use vedette_event::Reason;
@@ -74,6 +74,30 @@ async fn a_client_that_hangs_up_inside_its_request_is_not_taken_for_one_that_has
     assert_eq!(parse_answer(&raw).status, 400);
     folder.until("the half request is counted", |folder| folder.refused(GELF, Reason::Truncated) == 1).await;
     assert_eq!(folder.stored(GELF), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_left_and_harms_nobody() {
+    let folder = Folder::new();
+    let options = http::Options {
+        limits: Limits { message_time: Duration::from_millis(500), ..Limits::default() },
+        ..http::Options::default()
+    };
+    let counters = options.counters.clone();
+    let address = serve_with(&folder, options).await;
+    // Answers as long as what was sent, and a client that takes none of them.
+    let body = "{\"index\":{}}\n{}\n".repeat(2000);
+    let bulk = format!("POST /x/_bulk HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut client = socket.connect(address).await.unwrap();
+    let sending = async { while client.write_all(bulk.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(60), sending).await.expect("its connection ends");
+    folder.until("it is counted", |_| counters.snapshot().connections_timed_out == 1).await;
+    assert_eq!(request(address, "POST", "/gelf", &[], b"{\"message\":\"another\"}").await.status, 202);
+    assert_eq!(folder.texts(GELF), ["{\"message\":\"another\"}"]);
+    let stored = folder.stored("bulk:127.0.0.1");
+    assert!(stored > 0 && stored.is_multiple_of(2000), "what was stored stays: {stored}");
 }
 
 /// Loggers drop what they are told to send later.

@@ -1,6 +1,6 @@
 //! Webhooks whose deliveries carry several events.
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -12,21 +12,23 @@ use crate::support::{Answer, Folder, http as request, loopback};
 const SOURCE: &str = "webhook:cloud";
 const BEFORE: &str = r#"{"webhook":{"name":"cloud"},"#;
 
-/// A webhook whose callers say `s3cret`.
-async fn serve(folder: &Folder, events: Option<&str>) -> SocketAddr {
-    let options = http::Options::default();
-    let webhook = Webhook {
-        name: "cloud".to_owned(),
-        check: Check::Okta("s3cret".to_owned().into()),
-        window: Duration::from_secs(60),
-        events: events.map(str::to_owned),
-        parser: None,
-    };
+fn webhook(check: Check) -> Webhook {
+    Webhook { name: "cloud".to_owned(), check, window: Duration::from_secs(60), events: None, parser: None }
+}
+
+async fn serve_with(folder: &Folder, webhook: Webhook, deliveries: Arc<http::Deliveries>) -> SocketAddr {
+    let options = http::Options { deliveries, ..http::Options::default() };
     let router = http::webhooks(&folder.spool, &options, vec![webhook]);
     let receiver = http::bind(loopback(), http::Version::Http1, router, None, options).await.unwrap();
     let address = receiver.address();
     tokio::spawn(receiver.run(CancellationToken::new()));
     address
+}
+
+/// A webhook whose callers say `s3cret`.
+async fn serve(folder: &Folder, events: Option<&str>) -> SocketAddr {
+    let webhook = webhook(Check::Okta("s3cret".to_owned().into()));
+    serve_with(folder, Webhook { events: events.map(str::to_owned), ..webhook }, Arc::default()).await
 }
 
 async fn deliver(address: SocketAddr, body: &[u8]) -> Answer {
@@ -54,6 +56,7 @@ async fn every_event_of_a_batch_is_a_record() {
             format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{{}},"items":[{ONE},{TWO}]}}"#),
         ),
         ("Okta", Some("data.events"), format!(r#"{{"eventType":"x","data":{{"n":1,"events":[{ONE},{TWO}]}}}}"#)),
+        ("Event Grid", None, format!(" [ {ONE},{TWO} ]\n")),
         ("named with escapes", Some("lists.one"), format!(r#"{{"li\u0073ts":{{"one":[{ONE},{TWO}]}}}}"#)),
     ];
     for (name, path, body) in cases {
@@ -82,6 +85,67 @@ async fn what_only_looks_like_a_batch_is_one_record() {
     assert_eq!(events(&folder), cases);
     let nothing = deliver(address, br#"{"records":[]}"#).await;
     assert_eq!((nothing.status, nothing.json()), (200, json!({"stored": 0})));
+}
+
+#[tokio::test]
+async fn a_list_of_anything_else_is_refused() {
+    let folder = Folder::new();
+    let address = serve(&folder, None).await;
+    let bodies = [r#"[{"a":1},2]"#, "[1]", "[[{}]]", r#"[{"a":1}"#, r#"[{"a":1}] []"#, "[", r#"[{"a":1},]"#];
+    for body in bodies {
+        assert_eq!(deliver(address, body.as_bytes()).await.status, 400, "{body}");
+    }
+    assert_eq!((folder.stored(SOURCE), folder.refused(SOURCE, Reason::Malformed)), (0, bodies.len() as u64));
+    assert_eq!(deliver(address, b"[]").await.json(), json!({"stored": 0}));
+}
+
+/// [Azure's documentation](https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema) shows it so.
+const VALIDATION: &str = r#"[{
+  "id": "2d1781af-3a4c-4d7c-bd0c-e34b19da4e66",
+  "topic": "/subscriptions/aaaa0a0a-bb1b-cc2c-dd3d-eeeeee4e4e4e",
+  "subject": "",
+  "data": {
+    "validationCode": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6",
+    "validationUrl": "https://rp-eastus2.eventgrid.azure.net:553/eventsubscriptions/myeventsub/validate?id=0000000000-0000-0000-0000-00000000000000&t=2021-09-01T20:30:54.4538837Z&apiVersion=2018-05-01-preview&token=1A1A1A1A"
+  },
+  "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+  "eventTime": "2021-00-01T22:12:19.4556811Z",
+  "metadataVersion": "1",
+  "dataVersion": "1"
+}]"#;
+
+#[tokio::test]
+async fn event_grid_is_told_that_the_address_is_ours_if_it_shows_the_token() {
+    let folder = Folder::new();
+    let address = serve_with(&folder, webhook(Check::Bearer("t0ken".to_owned().into())), Arc::default()).await;
+    let ask = async |token: &str| {
+        let headers = [("Authorization", token), ("aeg-event-type", "SubscriptionValidation")];
+        request(address, "POST", "/webhooks/cloud", &headers, VALIDATION.as_bytes()).await
+    };
+    assert_eq!(ask("Bearer guess").await.status, 401);
+    let answer = ask("Bearer t0ken").await;
+    let expected = json!({"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"});
+    assert_eq!((answer.status, answer.json()), (200, expected));
+    assert_eq!(folder.stored(SOURCE), 0);
+}
+
+#[tokio::test]
+async fn what_was_taken_is_known_after_a_restart() {
+    let folder = Folder::new();
+    let path = folder.path("deliveries.db");
+    let serve = async |folder: &Folder| {
+        let deliveries = Arc::new(http::Deliveries::open(&path).unwrap());
+        serve_with(folder, webhook(Check::Okta("s3cret".to_owned().into())), deliveries).await
+    };
+    let address = serve(&folder).await;
+    assert_eq!(deliver(address, ONE.as_bytes()).await.status, 200);
+    assert_eq!(deliver(address, b"[1]").await.status, 400);
+    // Other listeners, which share what was taken with nobody but through the file.
+    let address = serve(&folder).await;
+    assert_eq!(deliver(address, ONE.as_bytes()).await.status, 409);
+    assert_eq!(deliver(address, b"[1]").await.status, 400, "what was not taken is no repetition");
+    assert_eq!(deliver(address, TWO.as_bytes()).await.status, 200);
+    assert_eq!(folder.stored(SOURCE), 2);
 }
 
 #[tokio::test]

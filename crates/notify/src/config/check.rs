@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use hyper::{Uri, header::HeaderName};
 use lettre::message::Mailbox;
+use vedette_event::Fault;
 
 use super::{Channel, Config, Digest, Kind, Rate, Route, Secret, Smtp, SmtpTls, Syslog};
 use crate::{quiet, template::Texts};
@@ -17,12 +18,14 @@ impl Config {
     ///
     /// # Errors
     /// What is wrong and where, for people. It quotes no secret.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), Fault> {
         if let Some(console) = &self.console {
-            web_address(console).map_err(|what| format!("notifications.console: {console}: {what}"))?;
+            let wrong = |what| Fault::from(what).about(format_args!("notifications.console: {console}")).at("console");
+            web_address(console).map_err(wrong)?;
         }
         if !(100..=1_000_000).contains(&self.queue) {
-            return Err(format!("notifications.queue is {}, not 100 to 1000000", self.queue));
+            let what = format!("notifications.queue is {}, not 100 to 1000000", self.queue);
+            return Err(Fault::from(what).at("queue"));
         }
         let retry = &self.retry;
         for (name, value, range) in [
@@ -33,40 +36,45 @@ impl Config {
         ] {
             if !range.contains(&value) {
                 let (least, most) = (range.start(), range.end());
-                return Err(format!("notifications.retry.{name} is {value}, not {least} to {most}"));
+                let what = format!("notifications.retry.{name} is {value}, not {least} to {most}");
+                return Err(Fault::from(what).at(name).at("retry"));
             }
         }
         if self.channels.len() > MAX_EACH || self.routes.len() > MAX_EACH {
-            return Err(format!("notifications: more than {MAX_EACH} channels or routes"));
+            let key = if self.channels.len() > MAX_EACH { "channels" } else { "routes" };
+            return Err(Fault::from(format!("notifications: more than {MAX_EACH} {key}")).at(MAX_EACH).at(key));
         }
         let mut names = HashSet::new();
-        for channel in &self.channels {
-            let wrong = |what: String| format!("notifications.channels: `{}`: {what}", channel.name);
-            check_name(&channel.name).map_err(wrong)?;
-            if !names.insert(&channel.name) {
-                return Err(wrong("the name is there twice".into()));
-            }
+        for (index, channel) in self.channels.iter().enumerate() {
+            let wrong = |fault| wrong_channel(channel, index, fault);
+            check_name(&channel.name, &mut names).map_err(wrong)?;
             channel.check(self).map_err(wrong)?;
         }
         let mut names = HashSet::new();
-        for route in &self.routes {
-            let wrong = |what: String| format!("notifications.routes: `{}`: {what}", route.name);
-            check_name(&route.name).map_err(wrong)?;
-            if !names.insert(&route.name) {
-                return Err(wrong("the name is there twice".into()));
-            }
+        for (index, route) in self.routes.iter().enumerate() {
+            let about = format_args!("notifications.routes: `{}`", route.name);
+            let wrong = |fault: Fault| fault.about(about).at(index).at("routes");
+            check_name(&route.name, &mut names).map_err(wrong)?;
             route.check(&self.channels).map_err(wrong)?;
         }
         Ok(())
     }
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+/// What is wrong with a channel, seen from the configuration.
+pub(crate) fn wrong_channel(channel: &Channel, index: usize, fault: impl Into<Fault>) -> Fault {
+    fault.into().about(format_args!("notifications.channels: `{}`", channel.name)).at(index).at("channels")
+}
+
+fn check_name<'a>(name: &'a str, others: &mut HashSet<&'a str>) -> Result<(), Fault> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
-        return Err("a name is 1 to 64 letters, digits, dots, hyphens and underscores".into());
+        return Err(Fault::from("a name is 1 to 64 letters, digits, dots, hyphens and underscores").at("name"));
     }
-    Ok(())
+    match others.insert(name) {
+        true => Ok(()),
+        false => Err(Fault::from("the name is there twice").at("name")),
+    }
 }
 
 /// Reads an `http://` or `https://` address without user and fragment. The error does not quote it: it may be a secret.
@@ -98,17 +106,24 @@ pub(crate) fn protected(uri: &Uri, has_secret: bool) -> Result<(), String> {
 }
 
 impl Channel {
-    fn check(&self, config: &Config) -> Result<(), String> {
+    fn check(&self, config: &Config) -> Result<(), Fault> {
         if let Some(Rate { messages, per_seconds }) = self.rate
             && (!(1..=10_000).contains(&messages) || !(1..=86_400).contains(&per_seconds))
         {
-            return Err("rate: messages is 1 to 10000, per_seconds 1 to 86400".into());
+            return Err(Fault::from("rate: messages is 1 to 10000, per_seconds 1 to 86400").at("rate"));
         }
         if !self.kind.gathers() && (self.templates.digest_subject.is_some() || self.templates.digest_body.is_some()) {
-            return Err(format!("templates: {} sends each notice alone, so it has no digest", self.kind.as_str()));
+            let what = format!("templates: {} sends each notice alone, so it has no digest", self.kind.as_str());
+            return Err(Fault::from(what).at("templates"));
         }
-        Texts::new(self, config)?;
-        match &self.kind {
+        Texts::new(self, config).map_err(|what| Fault::from(what).at("templates"))?;
+        self.kind.check().map_err(|what| Fault::from(what).at(self.kind.as_str()))
+    }
+}
+
+impl Kind {
+    fn check(&self) -> Result<(), String> {
+        match self {
             Kind::Webhook(webhook) => {
                 check_headers(webhook.headers.keys())?;
                 if webhook.content_type.parse::<hyper::header::HeaderValue>().is_err() {
@@ -226,29 +241,31 @@ fn check_syslog(syslog: &Syslog) -> Result<(), String> {
 }
 
 impl Route {
-    fn check(&self, channels: &[Channel]) -> Result<(), String> {
+    fn check(&self, channels: &[Channel]) -> Result<(), Fault> {
         if self.channels.is_empty() {
-            return Err("it has no channels".into());
+            return Err(Fault::from("it has no channels").at("channels"));
         }
         if self.on.is_empty() {
-            return Err("`on` is empty: nothing would ever take it".into());
+            return Err(Fault::from("`on` is empty: nothing would ever take it").at("on"));
         }
-        for name in &self.channels {
+        for (index, name) in self.channels.iter().enumerate() {
+            let wrong = |what: String| Fault::from(what).at(index).at("channels");
             let Some(channel) = channels.iter().find(|channel| channel.name == *name) else {
-                return Err(format!("there is no channel `{name}`"));
+                return Err(wrong(format!("there is no channel `{name}`")));
             };
             if self.digest.is_some() && !channel.kind.gathers() {
-                return Err(format!(
+                return Err(wrong(format!(
                     "channel `{name}` ({}) sends each notice alone; a digest needs a route of its own without it",
                     channel.kind.as_str()
-                ));
+                )));
             }
         }
         if let Some(Digest { minutes, .. }) = self.digest
             && !(1..=1440).contains(&minutes)
         {
-            return Err(format!("digest.minutes is {minutes}, not 1 to 1440"));
+            let what = format!("digest.minutes is {minutes}, not 1 to 1440");
+            return Err(Fault::from(what).at("minutes").at("digest"));
         }
-        quiet::check(&self.quiet).map_err(|what| format!("quiet: {what}"))
+        quiet::check(&self.quiet).map_err(|what| Fault::from(what).about("quiet").at("quiet"))
     }
 }

@@ -11,7 +11,7 @@ pub use channel::{
     Alertmanager, Channel, Facility, Kind, Ntfy, Pagerduty, Rate, Slack, Smtp, SmtpTls, Syslog, SyslogFormat, Teams,
     Templates, Transport, Webhook,
 };
-pub(crate) use check::{protected, web_address};
+pub(crate) use check::{protected, web_address, wrong_channel};
 pub use route::{Digest, Globs, Match, Quiet, Route, Then, TimeOfDay, Weekday};
 pub use secret::Secret;
 

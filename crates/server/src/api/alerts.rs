@@ -12,7 +12,10 @@ use utoipa::{IntoParams, ToSchema};
 use vedette_alert::{AlertError, AlertId, Alerts, Filter, Sort, StateName, Verdict};
 use vedette_event::Time;
 
-use super::model::{AlertDetailModel, AlertModel};
+use super::{
+    model::{AlertDetailModel, AlertModel},
+    names::VerdictModel,
+};
 use crate::{
     Action, App, Problem,
     auth::{Principal, act, blocking},
@@ -192,7 +195,8 @@ pub(crate) async fn acknowledge(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Close {
-    /// `true_positive`, `false_positive` or `benign`.
+    /// What it turned out to be.
+    #[schema(value_type = VerdictModel)]
     pub verdict: String,
     /// Why.
     pub note: Option<String>,

@@ -9,6 +9,7 @@ mod fields;
 pub(crate) mod health;
 mod metrics;
 pub(crate) mod model;
+pub(crate) mod names;
 mod notifications;
 mod parsers;
 mod rules;

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use vedette_alert::{Alert, AlertDetail, Change, Hit};
 use vedette_event::{Diagnostic, Entity, EventId, Losses, Matched, Source, Time};
 
+use super::names::{LevelModel, StateModel, VerdictModel};
 use crate::Activity;
 
 /// Writes a time as RFC 3339.
@@ -49,8 +50,8 @@ pub(crate) struct RuleModel {
     pub id: String,
     /// Its title.
     pub title: String,
-    /// `informational`, `low`, `medium`, `high` or `critical`.
-    pub level: String,
+    /// How bad it is.
+    pub level: LevelModel,
     /// Its author.
     pub author: Option<String>,
     /// ATT&CK techniques.
@@ -64,7 +65,7 @@ impl From<vedette_event::RuleRef> for RuleModel {
         RuleModel {
             id: rule.id,
             title: rule.title,
-            level: rule.level.to_string(),
+            level: rule.level.into(),
             author: rule.author,
             techniques: rule.techniques,
             tactics: rule.tactics,
@@ -112,10 +113,10 @@ pub(crate) struct AlertModel {
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub last: Time,
-    /// `new`, `acknowledged` or `closed`.
-    pub state: String,
-    /// Of a closed alert: `true_positive`, `false_positive` or `benign`.
-    pub verdict: Option<String>,
+    /// Where it is on its way.
+    pub state: StateModel,
+    /// Of a closed alert: what it turned out to be.
+    pub verdict: Option<VerdictModel>,
     /// Who is on it.
     pub assignee: Option<String>,
     /// The latest note.
@@ -142,8 +143,8 @@ impl From<Alert> for AlertModel {
             count: alert.count,
             first: alert.first,
             last: alert.last,
-            state: alert.state.as_str().to_owned(),
-            verdict: alert.state.verdict().map(|verdict| verdict.to_string()),
+            state: alert.state.into(),
+            verdict: alert.state.verdict().map(Into::into),
             assignee: alert.assignee,
             note: alert.note,
             opened: alert.opened,

@@ -8,7 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 use vedette_event::Time;
 use vedette_notify::{Counts, Letter, NotifyError, Suppressed};
 
-use super::model::{rfc3339, rfc3339_or_null};
+use super::{
+    model::{rfc3339, rfc3339_or_null},
+    names::LevelModel,
+};
 use crate::{
     App, Problem,
     auth::{Principal, act, blocking, write_down},
@@ -156,7 +159,7 @@ pub(crate) struct SuppressedModel {
     /// What happened to it.
     what: String,
     /// Its level.
-    level: String,
+    level: LevelModel,
     /// Its rule.
     title: String,
 }
@@ -170,7 +173,7 @@ impl From<Suppressed> for SuppressedModel {
             reason: notice.reason.as_str().to_owned(),
             alert: notice.alert.0,
             what: notice.what.as_str().to_owned(),
-            level: notice.level.to_string(),
+            level: notice.level.into(),
             title: notice.title,
         }
     }
@@ -211,7 +214,7 @@ pub(crate) struct DeadLetterModel {
     /// What happened to it.
     what: String,
     /// Its level.
-    level: String,
+    level: LevelModel,
     /// Its rule.
     title: String,
     /// How often it was tried.
@@ -237,7 +240,7 @@ impl From<Letter> for DeadLetterModel {
             notices: letter.notices,
             alert: letter.alert.0,
             what: letter.what.as_str().to_owned(),
-            level: letter.level.to_string(),
+            level: letter.level.into(),
             title: letter.title,
             attempts: letter.attempts,
             error: letter.error,

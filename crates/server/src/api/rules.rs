@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use vedette_alert::Fired;
 use vedette_event::{Diagnostic, RuleRef, Time};
 
 use super::model::{DiagnosticModel, RuleModel, rfc3339, rfc3339_or_null};
@@ -42,9 +43,10 @@ pub(crate) struct LoadedRuleModel {
     own_file: Option<String>,
     /// The file of the rule with the same id whose place it takes.
     replaces: Option<String>,
-    /// Findings since start.
+    /// Findings ever recorded, each once, over all restarts; also those that an exception hides, and those whose events or
+    /// alert have gone since. (Of the time before Vedette counted so, those whose alert was still there.)
     hits: u64,
-    /// Event time of its latest finding, also before the start.
+    /// Event time of the latest of them.
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     last_fired: Option<Time>,
@@ -73,8 +75,8 @@ impl From<Disabled> for DisabledModel {
 }
 
 impl LoadedRuleModel {
-    fn new(rule: LoadedRule, fired: &BTreeMap<String, Time>) -> Self {
-        let last_fired = rule.last.max(fired.get(&rule.rule.id).copied());
+    fn new(rule: LoadedRule, fired: &BTreeMap<String, Fired>) -> Self {
+        let fired = fired.get(&rule.rule.id);
         LoadedRuleModel {
             rule: rule.rule.into(),
             status: rule.status,
@@ -86,8 +88,8 @@ impl LoadedRuleModel {
             disabled: rule.disabled.map(Into::into),
             own_file: rule.own_file.as_ref().map(FileName::yml),
             replaces: rule.replaces,
-            hits: rule.hits,
-            last_fired,
+            hits: fired.map_or(0, |fired| fired.count),
+            last_fired: fired.map(|fired| fired.last),
             tried: rule.tried,
         }
     }
@@ -102,12 +104,12 @@ pub(crate) struct LoadedRules {
     refused: usize,
 }
 
-/// Every loaded rule with its hits since start.
+/// Every loaded rule with its hits.
 #[utoipa::path(get, path = "/api/v1/rules", operation_id = "listRules", tag = "rules",
     responses((status = 200, description = "The rules", body = LoadedRules), (status = 401, body = Problem)))]
 pub(crate) async fn list_rules(State(app): State<Arc<App>>) -> Result<Json<LoadedRules>, Problem> {
     blocking(move || {
-        let fired = app.alerts.last_by_rule()?;
+        let fired = app.alerts.fired_by_rule()?;
         let rules = app.rules.loaded().into_iter().map(|rule| LoadedRuleModel::new(rule, &fired)).collect();
         Ok(Json(LoadedRules { rules, refused: app.rules.refused().len() }))
     })
@@ -137,7 +139,7 @@ pub(crate) async fn get_rule(State(app): State<Arc<App>>, Id(id): Id<String>) ->
     blocking(move || {
         let rule = app.rules.loaded().into_iter().find(|rule| rule.rule.id == id).ok_or_else(|| no_rule(&id))?;
         let (falsepositives, references) = (rule.false_positives.clone(), rule.references.clone());
-        let rule = LoadedRuleModel::new(rule, &app.alerts.last_by_rule()?);
+        let rule = LoadedRuleModel::new(rule, &app.alerts.fired_by_rule()?);
         Ok(Json(RuleDetail { rule, text: app.rules.text(&id), falsepositives, references }))
     })
     .await

@@ -13,7 +13,7 @@ use super::{
     page, search,
 };
 use crate::{
-    App, LedgerStatus, Problem, Status,
+    App, LedgerStatus, LoadedRule, Problem, Status,
     api::{alerts as api_alerts, health, model::SourceModel, sources as api_sources},
     auth::blocking,
 };
@@ -204,9 +204,15 @@ pub(super) async fn sources(State(app): State<Arc<App>>, Viewer(principal): View
 }
 
 /// Loaded and refused rules.
-pub(super) async fn rules(State(app): State<Arc<App>>, Viewer(principal): Viewer) -> Response {
+pub(super) async fn rules(State(app): State<Arc<App>>, Viewer(principal): Viewer) -> Result<Response, Problem> {
+    let fired = blocking({
+        let app = app.clone();
+        move || Ok(app.alerts.fired_by_rule()?)
+    })
+    .await?;
+    let hits = |rule: &LoadedRule| fired.get(&rule.rule.id).map_or(0, |fired| fired.count);
     let (mut loaded, refused) = (app.rules.loaded(), app.rules.refused());
-    loaded.sort_by(|a, b| (b.hits, b.rule.level, &a.rule.title).cmp(&(a.hits, a.rule.level, &b.rule.title)));
+    loaded.sort_by(|a, b| (hits(b), b.rule.level, &a.rule.title).cmp(&(hits(a), a.rule.level, &b.rule.title)));
     let content = html! {
         h1 { "Rules" }
         @if !refused.is_empty() {
@@ -247,7 +253,7 @@ pub(super) async fn rules(State(app): State<Arc<App>>, Viewer(principal): Viewer
                                     @if let Some(author) = &rule.rule.author { br; span.dim { "by " (author) } }
                                 }
                                 td { (rule.rule.techniques.join(", ")) }
-                                td.num { (number(rule.hits)) }
+                                td.num { (number(hits(rule))) }
                             }
                         }
                     }
@@ -256,5 +262,5 @@ pub(super) async fn rules(State(app): State<Arc<App>>, Viewer(principal): Viewer
             @if loaded.len() > 1000 { p.dim { "The first 1,000; the API lists all: /api/v1/rules" } }
         }
     };
-    page(shell(&principal, Some(Tab::Rules), "Rules", &content))
+    Ok(page(shell(&principal, Some(Tab::Rules), "Rules", &content)))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{As, server};
 
@@ -78,6 +78,35 @@ async fn it_is_whole() {
     }
 }
 
+/// What is one of a few names says so, and diagnostics have one form.
+#[tokio::test]
+async fn names_are_typed() {
+    let api = api().await;
+    let schemas = &api["components"]["schemas"];
+    for (name, values) in [
+        ("Level", json!(["informational", "low", "medium", "high", "critical"])),
+        ("AlertState", json!(["new", "acknowledged", "closed"])),
+        ("Verdict", json!(["true_positive", "false_positive", "benign"])),
+    ] {
+        assert_eq!(schemas[name]["enum"], values, "{name}");
+    }
+    let refers = |of: &str, to: &str| {
+        let mut found = Vec::new();
+        refs(&schemas[of], &mut found);
+        assert!(found.contains(&&*format!("#/components/schemas/{to}")), "{of} has no {to}: {}", schemas[of]);
+    };
+    for (of, to) in [
+        ("RuleModel", "Level"),
+        ("AlertModel", "AlertState"),
+        ("AlertModel", "Verdict"),
+        ("Close", "Verdict"),
+        ("Problem", "DiagnosticModel"),
+        ("SectionCheck", "DiagnosticModel"),
+    ] {
+        refers(of, to);
+    }
+}
+
 /// Every route that is described exists, and lets nobody in without an account but the few that must.
 #[tokio::test]
 async fn every_route_is_guarded() {
@@ -103,7 +132,7 @@ async fn every_route_is_guarded() {
         let method = method.to_uppercase();
         let body = if matches!(&*method, "POST" | "PUT") { "{}" } else { "" };
         if open.contains(&id) {
-            assert!(operation["security"] == serde_json::json!([{}]) || id == "getSession" || id == "logOut", "{id}");
+            assert!(operation["security"] == json!([{}]) || id == "getSession" || id == "logOut", "{id}");
             continue;
         }
         server.send(As::Browser(None), &method, &path, body).await.expect(401);

@@ -201,8 +201,6 @@ impl RulesView for FakeRules {
             own_file: None,
             replaces: None,
             disabled: self.disabled.lock().unwrap().clone(),
-            hits: 7,
-            last: None,
             tried: 11,
         }]
     }

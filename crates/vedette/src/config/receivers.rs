@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use vedette_event::Fault;
 use vedette_intake::receive::{
     files::Multiline,
     http::{Algorithm, Check, Encoding, Signed, Webhook},
@@ -128,47 +129,59 @@ impl Receivers {
         self.webhooks.iter().map(|webhook| &webhook.secret).chain(shared_keys)
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
-        for syslog in self.syslog().all {
+    /// Refuses what makes no sense, or would be open to anybody.
+    ///
+    /// # Errors
+    /// What is wrong, and in which receiver.
+    pub fn check(&self) -> Result<(), Fault> {
+        each("syslog", self.syslog.as_deref(), |syslog| {
             let at = syslog.at();
             match syslog.transport {
-                Transport::Udp => at.check_datagrams("syslog")?,
+                Transport::Udp => at.check_datagrams("syslog"),
                 Transport::Tcp if at.certificate.is_some() => {
-                    return Err(format!("syslog on {}: `certificate` needs `transport: tls`", at.listen));
+                    Err(format!("syslog on {}: `certificate` needs `transport: tls`", at.listen))
                 }
-                Transport::Tcp => at.check("syslog over TCP", false)?,
+                Transport::Tcp => at.check("syslog over TCP", false),
                 Transport::Tls if at.tls().is_none() => {
-                    return Err(format!("syslog over TLS on {} needs `certificate` and `key`", at.listen));
+                    Err(format!("syslog over TLS on {} needs `certificate` and `key`", at.listen))
                 }
-                Transport::Tls => at.check("syslog over TLS", false)?,
+                Transport::Tls => at.check("syslog over TLS", false),
             }
-        }
-        for gelf in self.gelf().all {
-            match gelf.transport {
-                GelfTransport::Udp => gelf.at().check_datagrams("GELF")?,
-                GelfTransport::Tcp => gelf.at().check("GELF over TCP", false)?,
-            }
-        }
-        self.relp().all.iter().try_for_each(|at| at.check("RELP", false))?;
-        self.lumberjack().all.iter().try_for_each(|at| at.check("Lumberjack", false))?;
-        for fluent in self.fluent().all {
-            fluent.at().check("Fluent forward", fluent.shared_key.is_some())?;
-        }
-        for http in self.http().all.iter().chain(&self.otlp_grpc().all) {
-            http.check()?;
-        }
+        })?;
+        each("gelf", self.gelf.as_deref(), |gelf| match gelf.transport {
+            GelfTransport::Udp => gelf.at().check_datagrams("GELF"),
+            GelfTransport::Tcp => gelf.at().check("GELF over TCP", false),
+        })?;
+        each("relp", self.relp.as_deref(), |at| at.check("RELP", false))?;
+        each("lumberjack", self.lumberjack.as_deref(), |at| at.check("Lumberjack", false))?;
+        each("fluent", self.fluent.as_deref(), |fluent| {
+            fluent.at().check("Fluent forward", fluent.shared_key.is_some())
+        })?;
+        each("http", self.http.as_deref(), Http::check)?;
+        each("otlp_grpc", self.otlp_grpc.as_deref(), Http::check)?;
         let mut names = HashSet::new();
-        for webhook in &self.webhooks {
+        each("webhooks", Some(&self.webhooks), |webhook| {
             webhook.check()?;
-            if !names.insert(&webhook.name) {
-                return Err(format!("receivers.webhooks: `{}` is there twice", webhook.name));
+            match names.insert(&webhook.name) {
+                true => Ok(()),
+                false => Err(format!("receivers.webhooks: `{}` is there twice", webhook.name)),
             }
-        }
-        for start in self.files.iter().filter_map(|files| files.multiline_start.as_deref()) {
-            Multiline::new(start).map_err(|error| format!("receivers.files: multiline_start: {error}"))?;
-        }
-        Ok(())
+        })?;
+        each("files", Some(&self.files), |files| match files.multiline_start.as_deref().map(Multiline::new) {
+            Some(Err(error)) => Err(format!("receivers.files: multiline_start: {error}")),
+            Some(Ok(_)) | None => Ok(()),
+        })
     }
+}
+
+/// Checks what is configured under a key; what is there by default is fine.
+fn each<'a, T>(
+    key: &str,
+    configured: Option<&'a [T]>,
+    mut check: impl FnMut(&'a T) -> Result<(), String>,
+) -> Result<(), Fault> {
+    let mut all = configured.unwrap_or_default().iter().enumerate();
+    all.try_for_each(|(index, one)| check(one).map_err(|what| Fault::from(what).at(index).at(key)))
 }
 
 /// On, off, or wherever it makes sense.
@@ -391,6 +404,8 @@ pub enum WebhookKind {
     Slack,
     /// Okta's event hooks: the secret as `Authorization`.
     Okta,
+    /// The secret as a bearer token: Kubernetes' audit backend, Azure Event Grid with a header of one's own.
+    Bearer,
     /// Standard Webhooks: `webhook-signature` with id and time.
     Standard,
     /// HMAC in a header.
@@ -467,7 +482,7 @@ impl WebhookConfig {
         let signs_time = match self.kind {
             WebhookKind::Slack | WebhookKind::Standard => true,
             WebhookKind::Generic => self.time_header.is_some(),
-            WebhookKind::Github | WebhookKind::Okta => false,
+            WebhookKind::Github | WebhookKind::Okta | WebhookKind::Bearer => false,
         };
         let window = self.window_seconds.map(Duration::from_secs);
         Ok(Webhook {
@@ -476,6 +491,7 @@ impl WebhookConfig {
                 WebhookKind::Github => Check::GitHub(secret),
                 WebhookKind::Slack => Check::Slack(secret),
                 WebhookKind::Okta => Check::Okta(secret),
+                WebhookKind::Bearer => Check::Bearer(secret),
                 WebhookKind::Standard => Check::Standard(secret),
                 WebhookKind::Generic => Check::Generic(secret, signed()),
             },
@@ -512,13 +528,13 @@ mod tests {
         check(
             "receivers:\n  syslog:\n    - {transport: udp, listen: '0.0.0.0:514'}\n",
             expect_test::expect![
-                "vedette.yml: syslog over UDP on 0.0.0.0:514 would take anybody's records in the clear; use TLS with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"
+                "vedette.yml:3:7: syslog over UDP on 0.0.0.0:514 would take anybody's records in the clear; use TLS with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"
             ],
         );
         check(
             "receivers:\n  http:\n    - {listen: '0.0.0.0:9200'}\n",
             expect_test::expect![
-                "vedette.yml: the HTTP receiver on 0.0.0.0:9200 is open to the network and needs `certificate` and `key` (docs/configuration.md lists every key with its default)"
+                "vedette.yml:3:7: the HTTP receiver on 0.0.0.0:9200 is open to the network and needs `certificate` and `key` (docs/configuration.md lists every key with its default)"
             ],
         );
         check(
@@ -528,7 +544,7 @@ mod tests {
         check(
             "receivers:\n  relp:\n    - {listen: '0.0.0.0:2514', certificate: c.pem, key: k.pem}\n",
             expect_test::expect![
-                "vedette.yml: RELP on 0.0.0.0:2514 is open to the network and needs `client_ca` (client certificates) (docs/configuration.md lists every key with its default)"
+                "vedette.yml:3:7: RELP on 0.0.0.0:2514 is open to the network and needs `client_ca` (client certificates) (docs/configuration.md lists every key with its default)"
             ],
         );
         check(
@@ -538,7 +554,7 @@ mod tests {
         check(
             "receivers:\n  gelf:\n    - {transport: udp, listen: '0.0.0.0:12201'}\n",
             expect_test::expect![
-                "vedette.yml: GELF over UDP on 0.0.0.0:12201 would take anybody's records in the clear; use TLS with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"
+                "vedette.yml:3:7: GELF over UDP on 0.0.0.0:12201 would take anybody's records in the clear; use TLS with `client_ca`, or loopback (docs/configuration.md lists every key with its default)"
             ],
         );
     }
@@ -547,19 +563,19 @@ mod tests {
         check(
             "receivers:\n  webhooks:\n    - {name: gh, kind: github, secret: 's'}\n    - {name: gh, kind: slack, secret: 's'}\n",
             expect_test::expect![
-                "vedette.yml: receivers.webhooks: `gh` is there twice (docs/configuration.md lists every key with its default)"
+                "vedette.yml:4:7: receivers.webhooks: `gh` is there twice (docs/configuration.md lists every key with its default)"
             ],
         );
         check(
             "receivers:\n  webhooks:\n    - {name: x, kind: generic, secret: 's'}\n",
             expect_test::expect![
-                "vedette.yml: receivers.webhooks: x: a generic webhook needs `header`, where the signature is (docs/configuration.md lists every key with its default)"
+                "vedette.yml:3:7: receivers.webhooks: x: a generic webhook needs `header`, where the signature is (docs/configuration.md lists every key with its default)"
             ],
         );
         check(
             "receivers:\n  webhooks:\n    - {name: 'a/b', kind: okta, secret: 's'}\n",
             expect_test::expect![
-                "vedette.yml: receivers.webhooks: `a/b` is no name; use 1 to 64 letters, digits, `-`, `_`, `.` (docs/configuration.md lists every key with its default)"
+                "vedette.yml:3:7: receivers.webhooks: `a/b` is no name; use 1 to 64 letters, digits, `-`, `_`, `.` (docs/configuration.md lists every key with its default)"
             ],
         );
     }

@@ -286,7 +286,7 @@ impl Pipeline {
             let program = self.rules.current();
             let mut tried = vec![0; program.len()];
             program.run_counted(&batch, &mut found, |rule| tried[rule] += 1);
-            self.rules.tried(&program, &tried);
+            self.rules.count_tried(&program, &tried);
         }
         if let (Some(activities), Some(last)) = (&self.activities, batch.events().last()) {
             activities.saw(id, batch.len() as u64, last.received());
@@ -310,7 +310,6 @@ impl Pipeline {
             if !self.under_way.contains(&finding.id) && !patiently("cannot read the alerts", stop, is_passing, known)? {
                 records.push(Bytes::from(findings::encode(finding)));
                 self.under_way.insert(finding.id);
-                self.rules.hit(&finding.rule.id, finding.time);
             }
         }
         if records.is_empty() {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use vedette_event::{Diagnostic, RuleRef, Time};
+use vedette_event::{Diagnostic, RuleRef};
 use vedette_server::Disabled;
 use vedette_sigma::{Loaded, Logsource, Mapping, Program, Refused, Rule};
 
@@ -20,7 +20,7 @@ pub const OWN: &str = "rules";
 /// The file in the data folder with the rules that somebody turned off.
 pub const DISABLED: &str = "disabled_rules.json";
 
-/// The program in force, what was refused, and how often each rule hit.
+/// The program in force, what was refused, and what each rule costs.
 pub struct Rules {
     detection: Detection,
     pub(super) own: OwnFiles,
@@ -29,7 +29,8 @@ pub struct Rules {
     disabled_file: PathBuf,
     /// Loading and writing go one at a time, or an older state could replace a newer one. Here is what is turned off.
     pub(super) changing: Mutex<DisabledRules>,
-    hits: Mutex<HashMap<String, Hits>>,
+    /// By the rule's id.
+    tried: Mutex<HashMap<String, u64>>,
 }
 
 /// Rules that somebody turned off, by id; also such as are not loaded any more.
@@ -63,17 +64,6 @@ pub struct About {
     pub replaces: Option<Arc<str>>,
 }
 
-/// How often a rule hit since the start, and what it cost.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Hits {
-    /// Findings.
-    pub count: u64,
-    /// Event time of the latest one.
-    pub last: Option<Time>,
-    /// Events that its condition was asked of.
-    pub tried: u64,
-}
-
 impl Rules {
     /// Loads the configured rules, and those of the data folder `dir`. Refused rules are kept for display; they do not
     /// stop the others.
@@ -93,7 +83,7 @@ impl Rules {
             state,
             disabled_file,
             changing: Mutex::new(disabled),
-            hits: Mutex::default(),
+            tried: Mutex::default(),
         })
     }
 
@@ -143,28 +133,20 @@ impl Rules {
         Ok(())
     }
 
-    /// Counts a rule's finding.
-    pub fn hit(&self, rule: &str, time: Time) {
-        let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = hits.entry(rule.to_owned()).or_default();
-        entry.count += 1;
-        entry.last = entry.last.max(Some(time));
-    }
-
     /// Counts how often each rule of a program was tried, by its place there.
-    pub fn tried(&self, program: &Program, tried: &[u64]) {
-        let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn count_tried(&self, program: &Program, tried: &[u64]) {
+        let mut known = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         for ((rule, _), count) in program.rules().zip(tried).filter(|(_, count)| **count > 0) {
-            match hits.get_mut(&rule.id) {
-                Some(known) => known.tried += count,
-                None => drop(hits.insert(rule.id.clone(), Hits { tried: *count, ..Hits::default() })),
+            match known.get_mut(&rule.id) {
+                Some(known) => *known += count,
+                None => drop(known.insert(rule.id.clone(), *count)),
             }
         }
     }
 
-    /// A rule's hits since the start.
-    pub fn hits(&self, rule: &str) -> Hits {
-        self.hits.lock().unwrap_or_else(PoisonError::into_inner).get(rule).copied().unwrap_or_default()
+    /// How many events a rule's condition was asked of since the start: what it costs.
+    pub fn tried(&self, rule: &str) -> u64 {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner).get(rule).copied().unwrap_or_default()
     }
 }
 

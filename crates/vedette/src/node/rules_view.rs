@@ -27,7 +27,6 @@ impl RulesView for Rules {
         let disabled = disabled.iter().map(|(rule, disabled)| (rule, Some(disabled)));
         let loaded = program.rules().map(|(rule, _)| (rule, None)).chain(disabled).filter_map(|(rule, disabled)| {
             let about = abouts.get(&rule.id)?;
-            let hits = self.hits(&rule.id);
             let logsource = about.logsource.clone();
             Some(LoadedRule {
                 rule: rule.clone(),
@@ -45,9 +44,7 @@ impl RulesView for Rules {
                 own_file: self.own.name_of(Path::new(&*about.file)),
                 replaces: about.replaces.as_ref().map(ToString::to_string),
                 disabled: disabled.cloned(),
-                hits: hits.count,
-                last: hits.last,
-                tried: hits.tried,
+                tried: self.tried(&rule.id),
             })
         });
         loaded.collect()

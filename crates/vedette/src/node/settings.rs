@@ -9,15 +9,16 @@ use std::{
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use serde_norway::Value;
 use tokio::runtime::Handle;
-use vedette_event::Diagnostic;
-use vedette_notify::{Notifier, config::Secret};
+use vedette_event::{Diagnostic, Fault};
+use vedette_notify::{Notifier, NotifyError, config::Secret};
 use vedette_server::{Receiver, Retention, Section, SectionText, SettingsError, SettingsView};
 use vedette_store::{Budget, Store};
 
 use super::{receivers::Receiving, whole_file};
 use crate::config::{self, Config, FileRead, Receivers, Storage};
+
+mod secrets;
 
 /// The file in the data folder.
 pub const FILE: &str = "settings.json";
@@ -148,6 +149,21 @@ enum Parsed {
 }
 
 impl Parsed {
+    /// Reads a text without checking what it says.
+    fn read(section: Section, text: &str) -> Result<Parsed, Diagnostic> {
+        Ok(match section {
+            Section::Notifications => Parsed::Notifications(config::read(key(section), text)?),
+            Section::Receivers => Parsed::Receivers(config::read(key(section), text)?),
+        })
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        match self {
+            Parsed::Notifications(config) => config.check(),
+            Parsed::Receivers(config) => config.check(),
+        }
+    }
+
     /// The secrets that stand in it.
     fn inline(&self) -> Vec<&str> {
         match self {
@@ -157,38 +173,29 @@ impl Parsed {
     }
 }
 
-fn parse(section: Section, text: &str) -> Result<Parsed, Diagnostic> {
-    let parsed = match section {
-        Section::Notifications => Parsed::Notifications(config::read_notifications(text)?),
-        Section::Receivers => Parsed::Receivers(config::read_receivers(text)?),
-    };
+/// Reads and checks a text; where a secret is not shown in it, the one that stands there `before` is kept. Also the text
+/// with these secrets. All places are those of the text as it is given.
+fn parse(section: Section, text: &str, before: &str) -> Result<(Parsed, String), Diagnostic> {
+    let mut parsed = Parsed::read(section, text)?;
+    let mut whole = text.to_owned();
     if parsed.inline().contains(&Secret::BLOTTED) {
-        let message = format!("{} is where a secret was that is not shown", Secret::BLOTTED);
-        let hint = "write the secret again, or where it is: `file:/path` or `env:NAME`";
-        return Err(Diagnostic::new(key(section), 0, 0, message).hint(hint));
+        let known = Parsed::read(section, before)?;
+        whole = secrets::fill(text, before, &known.inline()).map_err(|fault| {
+            let hint = "write the secret again, or where it is: `file:/path` or `env:NAME`";
+            config::refused(key(section), text, &fault).hint(hint)
+        })?;
+        parsed = Parsed::read(section, &whole)?;
     }
-    Ok(parsed)
+    parsed.check().map_err(|fault| config::refused(key(section), text, &fault))?;
+    Ok((parsed, whole))
 }
 
 /// The text without the secrets that stand in it. One that has some is written anew, and loses its comments.
 fn shown(section: Section, text: String) -> String {
-    let Ok(parsed) = parse(section, &text) else { return String::new() };
-    let secrets = parsed.inline();
-    if secrets.is_empty() {
-        return text;
-    }
-    let mut value = serde_norway::from_str(&text).unwrap_or_default();
-    blot(&mut value, &secrets);
-    serde_norway::to_string(&value).unwrap_or_default()
-}
-
-fn blot(value: &mut Value, secrets: &[&str]) {
-    match value {
-        Value::String(text) if secrets.contains(&text.as_str()) => *text = Secret::BLOTTED.to_owned(),
-        Value::Sequence(values) => values.iter_mut().for_each(|value| blot(value, secrets)),
-        Value::Mapping(values) => values.values_mut().for_each(|value| blot(value, secrets)),
-        Value::Tagged(tagged) => blot(&mut tagged.value, secrets),
-        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    let Ok(parsed) = Parsed::read(section, &text) else { return String::new() };
+    match parsed.inline() {
+        none if none.is_empty() => text,
+        known => secrets::blot(&text, &known),
     }
 }
 
@@ -201,11 +208,15 @@ struct View {
 }
 
 impl View {
-    fn put_into_force(&self, parsed: Parsed) -> Result<(), SettingsError> {
+    /// `text` is what was read, for the places in it.
+    fn put_into_force(&self, parsed: Parsed, text: &str) -> Result<(), SettingsError> {
         match parsed {
-            Parsed::Notifications(config) => {
-                self.notifier.replace_config(config).map_err(|error| SettingsError::Refused(error.to_string()))
-            }
+            Parsed::Notifications(config) => self.notifier.replace_config(config).map_err(|error| match error {
+                NotifyError::Config(fault) => {
+                    SettingsError::Wrong(vec![config::refused(key(Section::Notifications), text, &fault)])
+                }
+                error => SettingsError::Refused(error.to_string()),
+            }),
             Parsed::Receivers(config) => self
                 .runtime
                 .block_on(self.receiving.change(config))
@@ -238,21 +249,29 @@ impl SettingsView for View {
     }
 
     fn check_section(&self, section: Section, text: &str) -> Vec<Diagnostic> {
-        parse(section, text).err().into_iter().collect()
+        parse(section, text, &self.settings.section(section).0).err().into_iter().collect()
     }
 
     fn set_section(&self, section: Section, text: Option<&str>) -> Result<(), SettingsError> {
-        let read = |text: &str| parse(section, text).map_err(|wrong| SettingsError::Wrong(vec![wrong]));
+        let read =
+            |text: &str, before: &str| parse(section, text, before).map_err(|wrong| SettingsError::Wrong(vec![wrong]));
         let _alone = self.settings.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let configured = self.settings.configured(section);
-        let parsed = read(text.unwrap_or(&configured))?;
-        let before = read(&self.settings.section(section).0)?;
-        self.put_into_force(parsed)?;
+        let before = self.settings.section(section).0;
+        let (given, (parsed, whole)) = match text {
+            Some(text) => (text.to_owned(), read(text, &before)?),
+            None => {
+                let configured = self.settings.configured(section);
+                let parsed = read(&configured, "")?;
+                (configured, parsed)
+            }
+        };
+        let (parsed_before, _) = read(&before, "")?;
+        self.put_into_force(parsed, &given)?;
         let mut changed = self.settings.changed().clone();
-        *changed.section(section) = text.map(str::to_owned);
+        *changed.section(section) = text.is_some().then_some(whole);
         // What will not be there after the next start must not be there now.
         self.settings.write(changed).inspect_err(|_| {
-            if let Err(error) = self.put_into_force(before) {
+            if let Err(error) = self.put_into_force(parsed_before, &before) {
                 tracing::error!("{} is not as it was before: {error:?}", key(section));
             }
         })

@@ -13,7 +13,7 @@ from vedette_client.api.alerts import close_alert, get_alert, list_alerts
 from vedette_client.api.events import search
 from vedette_client.api.health import health, health_detail
 from vedette_client.api.sources import list_sources
-from vedette_client.models import Answer, Close, HealthDetail, Language, Problem, Search, Status
+from vedette_client.models import AlertState, Answer, Close, HealthDetail, Language, Level, Problem, Search, Status, Verdict
 
 url, token, certificate = sys.argv[2:5]
 # The server's own certificate, as an administrator would have copied it.
@@ -44,15 +44,18 @@ table = search.sync(client=known, body=Search(query=sql, language=Language.SQL, 
 assert table.columns == ["source.ip", "n"] and table.rows[0].to_dict() == {"source.ip": "192.0.2.7", "n": 1}, table
 
 wrong = search.sync(client=known, body=Search(query="| nonsense"))
-assert isinstance(wrong, Problem) and wrong.status == 422 and wrong.diagnostics, wrong
+assert isinstance(wrong, Problem) and wrong.status == 422, wrong
+(diagnostic,) = wrong.diagnostics
+assert (diagnostic.line, diagnostic.column) == (1, 3) and "nonsense" in diagnostic.message, diagnostic
 
 page = list_alerts.sync(client=known, state="open")
 (alert,) = page.alerts
 assert page.total == 1 and alert.count == 1 and alert.first.year > 2000, page
-closed = close_alert.sync(alert.id, client=known, body=Close(verdict="benign", note="it was us"))
-assert (closed.state, closed.verdict, closed.note) == ("closed", "benign", "it was us"), closed
+assert alert.state == AlertState.NEW and alert.rule.level == Level.MEDIUM, alert
+closed = close_alert.sync(alert.id, client=known, body=Close(verdict=Verdict.BENIGN, note="it was us"))
+assert (closed.state, closed.verdict, closed.note) == (AlertState.CLOSED, Verdict.BENIGN, "it was us"), closed
 again = get_alert.sync(alert.id, client=known)
-assert again.state == "closed" and [change.what for change in again.history], again
+assert again.state == AlertState.CLOSED and [change.what for change in again.history], again
 assert list_alerts.sync(client=known, state="open").total == 0
 missing = get_alert.sync(4711, client=known)
 assert isinstance(missing, Problem) and missing.status == 404, missing

@@ -115,6 +115,7 @@ fn receivers_and_notifications_are_changed_without_a_restart() {
     assert_eq!((status, &wrong["diagnostics"][0]["line"]), (422, &json!(3)), "{wrong}");
     let (status, open) = put("receivers", "syslog: [{transport: tcp, listen: '0.0.0.0:0'}]");
     assert!(status == 422 && open["detail"].as_str().is_some_and(|why| why.contains("in the clear")), "{open}");
+    assert_eq!((&open["diagnostics"][0]["line"], &open["diagnostics"][0]["column"]), (&json!(1), &json!(10)), "{open}");
     let mut again = TcpStream::connect(spare).expect("it listens as before");
     send(&mut again, "afterwards");
 
@@ -123,11 +124,28 @@ fn receivers_and_notifications_are_changed_without_a_restart() {
     assert_eq!(status, 200, "{changed}");
     let channels = |running: &Running| running.api("GET", "/api/v1/notifications", "").1["channels"].clone();
     assert_eq!(channels(&running)[0]["name"], "hook");
-    // What stands in it and is secret is not shown, and must not be taken for a secret.
+    // What stands in it and is secret is not shown, and stays what it is where it is left so.
     let (_, shown) = running.api("GET", "/api/v1/settings/sections/notifications", "");
     let shown = shown["text"].as_str().expect("a text").to_owned();
     assert!(shown.contains("[secret]") && !shown.contains("127.0.0.1:9"), "{shown}");
-    assert_eq!(put("notifications", &shown).0, 422);
+    let kept = || std::fs::read_to_string(folder.path().join("data/settings.json")).expect("it was changed");
+    let queue = format!("queue: 200\n{shown}");
+    let (status, changed) = put("notifications", &queue);
+    assert!(status == 200 && !changed.to_string().contains("127.0.0.1:9"), "{changed}");
+    assert!(kept().contains("queue: 200") && kept().contains("http://127.0.0.1:9/hook"), "{}", kept());
+    // Where there was none, nobody guesses; and every mistake has its place.
+    for (text, what, line, column) in [
+        (shown.replace("name: hook", "name: book"), "[secret] keeps", 4, 5),
+        (format!("{shown}routes:\n- name: all\n  channels: [hook,\n    gone]\n"), "no channel `gone`", 8, 5),
+        (queue.replace("200", "2"), "not 100 to 1000000", 1, 1),
+        (channel.replace("'http://127.0.0.1:9/hook'", "'file:/no/such'"), "/no/such", 2, 3),
+    ] {
+        let (status, refused) = put("notifications", &text);
+        let first = &refused["diagnostics"][0];
+        assert!(status == 422 && first["message"].as_str().is_some_and(|said| said.contains(what)), "{refused}");
+        assert_eq!((&first["line"], &first["column"]), (&json!(line), &json!(column)), "{text}{refused}");
+    }
+    assert!(kept().contains("queue: 200"), "{}", kept());
     running.wait_for_count("event.action:settings.receivers event.outcome:failure", 3);
     running.stop();
 

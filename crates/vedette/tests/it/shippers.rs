@@ -44,7 +44,10 @@ fn splunk_clients() {
     let folder = folder();
     let running = Running::start(folder.path(), RECEIVERS);
     python("splunk", running.address("http"), "splunk-py");
-    all_once(&running, "splunk-py");
+    node("winston_splunk", running.address("http"), "splunk-node");
+    for tag in ["splunk-py", "splunk-node"] {
+        all_once(&running, tag);
+    }
 }
 
 #[test]
@@ -79,8 +82,9 @@ fn fluent_and_logstash_clients() {
     let folder = folder();
     let running = Running::start(folder.path(), RECEIVERS);
     python("fluent", running.address("fluent"), "fluent-py");
+    node("fluent", running.address("fluent"), "fluent-node");
     python("logstash", running.address("lumberjack"), "lumberjack");
-    for tag in ["fluent-py", "lumberjack"] {
+    for tag in ["fluent-py", "fluent-node", "lumberjack"] {
         all_once(&running, tag);
     }
 }

@@ -40,6 +40,7 @@ fn config(folder: &Path) -> String {
     - {{name: code, kind: github, secret: 'file:{secret}'}}
     - {{name: chat, kind: slack, secret: 'file:{secret}'}}
     - {{name: people, kind: okta, secret: 'file:{secret}'}}
+    - {{name: cluster, kind: bearer, secret: 'file:{secret}'}}
     - {{name: shop, kind: generic, secret: 'file:{secret}', header: X-Shop-Signature, time_header: X-Shop-Time}}
 "
     )
@@ -76,12 +77,27 @@ fn deliveries_are_taken_once_and_by_their_signature() {
     assert_eq!(curl(&running, "/webhooks/people", &["Authorization: guess"], okta).0, 401);
 
     let body = r#"{"note":"delivery six"}"#;
-    let right = format!("X-Shop-Signature: {}", signature(&format!("{now}.{body}")));
+    let shop = format!("X-Shop-Signature: {}", signature(&format!("{now}.{body}")));
     let time = format!("X-Shop-Time: {now}");
-    assert_eq!(curl(&running, "/webhooks/shop", &[&right, &time], body).0, 200);
-    assert_eq!(curl(&running, "/webhooks/shop", &[&right, &time], body).0, 409);
+    assert_eq!(curl(&running, "/webhooks/shop", &[&shop, &time], body).0, 200);
+    assert_eq!(curl(&running, "/webhooks/shop", &[&shop, &time], body).0, 409);
 
-    running.wait_for_count(&format!("delivery {OTHERS}"), 5);
+    let audit = r#"{"kind":"EventList","items":[{"kind":"Event","auditID":"7","note":"delivery seven"}]}"#;
+    let bearer = format!("Authorization: Bearer {SECRET}");
+    assert_eq!(curl(&running, "/webhooks/cluster", &[&bearer], audit), (200, r#"{"stored":1}"#.to_owned()));
+    assert_eq!(curl(&running, "/webhooks/cluster", &["Authorization: Bearer guess"], audit).0, 401);
+    running.stop();
+
+    // Where no time is signed, a delivery is known by itself: also after a restart.
+    let running = Running::start(folder.path(), &config(folder.path()));
+    for (path, header, body) in [
+        ("/webhooks/people", &secret, okta),
+        ("/webhooks/cluster", &bearer, audit),
+        ("/webhooks/code", &right, r#"{"action":"created","note":"delivery one"}"#),
+    ] {
+        assert_eq!(curl(&running, path, &[header], body).0, 409, "{path}");
+    }
+    running.wait_for_count(&format!("delivery {OTHERS}"), 6);
     running.wait_for_count("webhook.name:code webhook.event:member action:created", 1);
     // What is refused is in the account, and nobody's secret is in the log.
     let sources = crate::harness::run(&["sources", "-o", "json", "--data", &running.data().to_string_lossy()]);

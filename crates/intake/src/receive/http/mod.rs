@@ -6,6 +6,7 @@
 //! the spool while it arrives, and the reply waits until every document's fate is known.
 
 mod acknowledge;
+mod answering;
 mod authorize;
 mod body;
 mod bulk;
@@ -35,7 +36,7 @@ pub use otlp::{otlp, otlp_grpc};
 pub use serve::{HttpReceiver, Version, bind};
 pub use splunk::splunk;
 use vedette_spool::Spool;
-pub use webhook::{Algorithm, Check, Encoding, Secret, Signed, Webhook, webhooks};
+pub use webhook::{Algorithm, Check, Deliveries, Encoding, Secret, Signed, Webhook, webhooks};
 
 /// Every protocol over HTTP/1.1 on one router: their paths do not meet.
 pub fn every_protocol(spool: &Spool, options: &Options, webhooks: Vec<Webhook>) -> Router {
@@ -61,6 +62,8 @@ pub struct Options {
     pub authorize: Option<Arc<dyn Authorize>>,
     /// Who knows how far stored records have come; `None` acknowledges them as stored only.
     pub acknowledge: Option<Arc<dyn Acknowledge>>,
+    /// Which deliveries webhooks have taken.
+    pub deliveries: Arc<Deliveries>,
     /// The Elasticsearch version to claim. Beats refuse servers older than themselves.
     pub elasticsearch_version: String,
     /// The parser to use for all its records; otherwise parsers are chosen by content.
@@ -74,6 +77,7 @@ impl Default for Options {
             counters: Arc::default(),
             authorize: None,
             acknowledge: None,
+            deliveries: Arc::default(),
             elasticsearch_version: "8.19.0".to_owned(),
             parser: None,
         }

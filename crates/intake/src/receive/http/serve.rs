@@ -1,4 +1,5 @@
-//! Running a router on a listener that the world may reach: heads that must come in time, graceful end.
+//! Running a router on a listener that the world may reach: heads that must come and answers that must be taken in time,
+//! graceful end.
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -16,7 +17,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::Options;
+use super::{
+    Options,
+    answering::{Answering, is_unread},
+};
 use crate::receive::{
     Counters, Limits, ReceiveError,
     listen::{End, Listener, Serve},
@@ -107,6 +111,7 @@ impl Serve for Http {
             router.clone().oneshot(request.map(Body::new))
         });
         let service = TowerToHyperService::new(service);
+        let stream = Answering::new(stream, self.options.limits.message_time);
         match self.version {
             Version::Http1 => {
                 let connection = http1::Builder::new()
@@ -165,7 +170,7 @@ impl Http {
             }
         };
         match ended {
-            Err(error) if error.is_timeout() => return End::TooSlow,
+            Err(error) if error.is_timeout() || is_unread(&error) => return End::TooSlow,
             Err(error) => tracing::debug!(%peer, %error, "HTTP connection ended"),
             Ok(()) => {}
         }

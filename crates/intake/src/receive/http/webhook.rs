@@ -1,16 +1,17 @@
 //! Webhooks: `POST /webhooks/<name>`, believed by its signature.
 //!
 //! What a service sends becomes a document: its JSON as it is, and before it `webhook` with the name and what the headers say.
-//! A delivery is taken once: its id (or, without one, its signature) is remembered, and where the service signs a time, an old
-//! one is refused.
+//! A delivery is taken once: its id (or, without one, its signature) is remembered ([`Deliveries`]), and where the service signs
+//! a time, an old one is refused.
 
 mod batch;
 mod seen;
 mod signature;
+mod verification;
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -22,7 +23,7 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use seen::Seen;
+pub use seen::Deliveries;
 use serde_json::json;
 pub use signature::{Algorithm, Check, Encoding, Secret, Signed};
 use signature::{Refusal, Shown};
@@ -51,8 +52,8 @@ pub struct Webhook {
     pub check: Check,
     /// How far a signed time may be from ours, and how long ids are remembered where no time is signed.
     pub window: Duration,
-    /// Where the events are, if a delivery carries several: a path such as `data.events`. Without it the usual batches are known by
-    /// their form, and any other delivery is one event.
+    /// Where the events are, if a delivery carries several: a path such as `data.events`. Without it a list and the usual batches are
+    /// known by their form, and any other delivery is one event.
     pub events: Option<String>,
     /// The parser of its events; otherwise parsers are chosen by content.
     pub parser: Option<String>,
@@ -61,7 +62,6 @@ pub struct Webhook {
 struct Hook {
     webhook: Webhook,
     shared: Arc<Shared>,
-    seen: Mutex<Seen>,
 }
 
 type Hooks = Arc<HashMap<String, Hook>>;
@@ -71,7 +71,7 @@ pub fn webhooks(spool: &Spool, options: &Options, webhooks: Vec<Webhook>) -> Rou
     let hook = |webhook: Webhook| {
         let options = Options { parser: webhook.parser.clone(), ..options.clone() };
         let shared = Shared::new(spool.clone(), "webhook", options);
-        (webhook.name.clone(), Hook { webhook, shared, seen: Mutex::default() })
+        (webhook.name.clone(), Hook { webhook, shared })
     };
     let hooks: Hooks = Arc::new(webhooks.into_iter().map(hook).collect());
     Router::new().route("/webhooks/{name}", get(verify).post(deliver)).with_state(hooks)
@@ -127,17 +127,33 @@ async fn deliver(State(hooks): State<Hooks>, Path(name): Path<String>, request: 
         Err(failure) => return said(failure.status, &failure.reason),
     };
     if let Some(answer) = delivery.answer {
-        return Json(json!({"challenge": answer})).into_response();
+        return Json(answer).into_response();
     }
     let stored = delivery.documents.stored();
-    if stored == 0 {
-        delivery.forget();
+    match (stored, delivery.id) {
+        (0, _) => delivery.forget(),
+        (_, Some(id)) => keep(hook, id).await,
+        (_, None) => {}
     }
     match delivery.documents.first_refused().map(|(_, reason)| reason) {
         None => acknowledge::tell(Json(json!({"stored": stored})).into_response(), reached),
         Some(Reason::TooLarge) => said(StatusCode::PAYLOAD_TOO_LARGE, refusal(Reason::TooLarge)),
         Some(Reason::Malformed) => said(StatusCode::BAD_REQUEST, refusal(Reason::Malformed)),
         Some(reason) => said(StatusCode::SERVICE_UNAVAILABLE, refusal(reason)),
+    }
+}
+
+/// Remembers that a delivery was taken, also for the time after a restart.
+async fn keep(hook: &Hook, id: seen::Id) {
+    let (deliveries, webhook) = (hook.shared.options.deliveries.clone(), hook.webhook.name.clone());
+    let kept = tokio::task::spawn_blocking(move || {
+        // It is stored, and the sender shall not send it again.
+        deliveries.keep(&webhook, &id).unwrap_or_else(|error| {
+            tracing::warn!(webhook, %error, "a delivery is not remembered and could be repeated after a restart");
+        });
+    });
+    if let Err(error) = kept.await {
+        tracing::error!(%error, "remembering a delivery failed");
     }
 }
 
@@ -152,8 +168,8 @@ struct Delivery<'a> {
     /// How every record begins.
     before: Vec<u8>,
     events: VecDeque<Bytes>,
-    /// What is to be answered instead of storing anything (Slack's verification of an address).
-    answer: Option<String>,
+    /// What is to be answered instead of storing anything.
+    answer: Option<serde_json::Value>,
     id: Option<seen::Id>,
     fatal: Option<Fatal>,
 }
@@ -169,9 +185,9 @@ impl Delivery<'_> {
         {
             return Err(Refusal::Stale);
         }
-        let mut seen = self.hook.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let deliveries = &self.hook.shared.options.deliveries;
         // A time that is still in the window may be in our future by as much.
-        if !seen.is_new(shown.id, now, 2 * window) {
+        if !deliveries.is_new(&webhook.name, shown.id, now, now.saturating_add(window.saturating_mul(2))) {
             return Err(Refusal::Repeated);
         }
         self.id = Some(shown.id);
@@ -181,7 +197,7 @@ impl Delivery<'_> {
     /// It was not taken, and may come again.
     fn forget(&self) {
         if let Some(id) = &self.id {
-            self.hook.seen.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
+            self.hook.shared.options.deliveries.forget(&self.hook.webhook.name, id);
         }
     }
 
@@ -189,11 +205,11 @@ impl Delivery<'_> {
     fn open(&mut self) -> Result<(), Fatal> {
         let bytes = Bytes::from(std::mem::take(&mut self.bytes));
         let bytes = bytes.slice_ref(bytes.trim_ascii());
-        check_object(&bytes).map_err(|bad| fatal(StatusCode::BAD_REQUEST, &bad.reason(), Reason::Malformed))?;
-        if let Check::Slack(_) = self.hook.webhook.check
-            && let Ok(Verification { kind: "url_verification", challenge }) = serde_json::from_slice(&bytes)
-        {
-            self.answer = Some(challenge.into_owned());
+        if !bytes.starts_with(b"[") {
+            check_object(&bytes).map_err(|bad| fatal(StatusCode::BAD_REQUEST, &bad.reason(), Reason::Malformed))?;
+        }
+        self.answer = verification::answer(&self.hook.webhook.check, &bytes);
+        if self.answer.is_some() {
             return Ok(());
         }
         let mut before = b"{\"webhook\":{".to_vec();
@@ -219,14 +235,6 @@ impl Delivery<'_> {
 
 fn fatal(status: StatusCode, reason: &str, counted: Reason) -> Fatal {
     Fatal { status, reason: reason.to_owned(), counted }
-}
-
-#[derive(serde::Deserialize)]
-struct Verification<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    #[serde(borrow)]
-    challenge: std::borrow::Cow<'a, str>,
 }
 
 impl Sink for Delivery<'_> {

@@ -25,8 +25,38 @@ pub struct Lumberjack {
     compressed_limit: usize,
     window: Window,
     compressed: Option<Compressed>,
-    /// Bytes of an event over the limit that are still to come.
-    skipping: usize,
+    skipping: Skipping,
+}
+
+/// What is still to come of an event over the limit.
+#[derive(Default)]
+struct Skipping {
+    /// Bytes.
+    bytes: u64,
+    /// Texts after them, each with its length before it.
+    texts: u64,
+}
+
+impl Skipping {
+    fn is_over(&self) -> bool {
+        self.bytes == 0 && self.texts == 0
+    }
+
+    /// Takes off the front what is of it; true once it is over.
+    fn take(&mut self, buffer: &mut BytesMut) -> bool {
+        loop {
+            let skipped = usize::try_from(self.bytes).unwrap_or(usize::MAX).min(buffer.len());
+            buffer.advance(skipped);
+            self.bytes -= skipped as u64;
+            if self.is_over() {
+                return true;
+            }
+            if self.bytes > 0 || buffer.len() < 4 {
+                return false;
+            }
+            (self.bytes, self.texts) = (u64::from(buffer.get_u32()), self.texts - 1);
+        }
+    }
 }
 
 /// The events that are answered together.
@@ -60,7 +90,14 @@ impl Lumberjack {
     /// Events of at most `limit` bytes, compressed frames of at most `compressed_limit`.
     pub fn new(limit: usize, compressed_limit: usize) -> Self {
         let window = Window { version: b'2', size: 0, seen: 0 };
-        Lumberjack { buffer: BytesMut::new(), limit, compressed_limit, window, compressed: None, skipping: 0 }
+        Lumberjack {
+            buffer: BytesMut::new(),
+            limit,
+            compressed_limit,
+            window,
+            compressed: None,
+            skipping: Skipping::default(),
+        }
     }
 
     /// Goes on with the compressed frame; true once it is used up.
@@ -78,7 +115,7 @@ impl Lumberjack {
                 return Ok(Some(Next::Again));
             }
             if compressed.is_finished {
-                let whole = compressed.inflater.output().is_empty() && self.skipping == 0;
+                let whole = compressed.inflater.output().is_empty() && self.skipping.is_over();
                 self.compressed = None;
                 return if whole { Ok(None) } else { Err(()) };
             }
@@ -102,12 +139,9 @@ impl Lumberjack {
 }
 
 /// Cuts one frame off the front.
-fn cut(buffer: &mut BytesMut, limit: usize, window: &mut Window, skipping: &mut usize, turn: &mut Turn) -> Cut {
-    if *skipping > 0 {
-        let skipped = buffer.len().min(*skipping);
-        buffer.advance(skipped);
-        *skipping -= skipped;
-        return if *skipping > 0 { Cut::Yet } else { Cut::Done };
+fn cut(buffer: &mut BytesMut, limit: usize, window: &mut Window, skipping: &mut Skipping, turn: &mut Turn) -> Cut {
+    if !skipping.is_over() {
+        return if skipping.take(buffer) { Cut::Done } else { Cut::Yet };
     }
     let (Some(version @ (b'1' | b'2')), Some(kind)) = (buffer.first().copied(), buffer.get(1).copied()) else {
         return if buffer.is_empty() || buffer[..] == *b"1" || buffer[..] == *b"2" { Cut::Yet } else { Cut::Garbage };
@@ -130,7 +164,7 @@ fn cut(buffer: &mut BytesMut, limit: usize, window: &mut Window, skipping: &mut 
             let length = length as usize;
             if length > limit {
                 buffer.advance(10);
-                *skipping = length;
+                skipping.bytes = length as u64;
                 turn.too_large += 1;
                 window.saw(seq, turn);
                 return Cut::Done;
@@ -148,7 +182,14 @@ fn cut(buffer: &mut BytesMut, limit: usize, window: &mut Window, skipping: &mut 
         }
         b'D' => match pairs(buffer, limit) {
             Pairs::Yet => Cut::Yet,
-            Pairs::Garbage => Cut::Garbage,
+            // It counts as seen: whoever is not told so would send it again for ever.
+            Pairs::TooLarge { seq, count } => {
+                buffer.advance(10);
+                skipping.texts = 2 * u64::from(count);
+                turn.too_large += 1;
+                window.saw(seq, turn);
+                Cut::Done
+            }
             Pairs::Event { seq, record, length } => {
                 buffer.advance(length);
                 turn.push(record);
@@ -175,7 +216,7 @@ impl Window {
 /// An event of version 1.
 enum Pairs {
     Yet,
-    Garbage,
+    TooLarge { seq: u32, count: u32 },
     Event { seq: u32, record: Bytes, length: usize },
 }
 
@@ -184,7 +225,7 @@ fn pairs(buffer: &[u8], limit: usize) -> Pairs {
     let number = |at: usize| Some(u32::from_be_bytes(buffer.get(at..at + 4)?.try_into().ok()?));
     let (Some(seq), Some(count)) = (number(2), number(6)) else { return Pairs::Yet };
     if count > MAX_PAIRS {
-        return Pairs::Garbage;
+        return Pairs::TooLarge { seq, count };
     }
     let mut object = serde_json::Map::new();
     let mut at = 10;
@@ -194,7 +235,7 @@ fn pairs(buffer: &[u8], limit: usize) -> Pairs {
             let Some(length) = number(at) else { return Pairs::Yet };
             let end = at + 4 + length as usize;
             if end > limit {
-                return Pairs::Garbage;
+                return Pairs::TooLarge { seq, count };
             }
             let Some(bytes) = buffer.get(at + 4..end) else { return Pairs::Yet };
             *text = String::from_utf8_lossy(bytes).into_owned();
@@ -233,7 +274,7 @@ impl Dialogue for Lumberjack {
     }
 
     fn is_inside(&mut self) -> bool {
-        self.skipping > 0 || self.compressed.is_some() || !self.buffer.is_empty()
+        !self.skipping.is_over() || self.compressed.is_some() || !self.buffer.is_empty()
     }
 
     fn keep_alive(&self) -> Option<Vec<u8>> {
@@ -348,6 +389,36 @@ mod tests {
         let (records, reply, ..) = talk(&stream, 2);
         assert_eq!(records, ["{\\\"line\\\":\\\"hello\\\"}"]);
         assert_eq!(reply, b"1A\0\0\0\x09");
+    }
+
+    #[test]
+    fn an_event_of_version_1_that_is_too_large_is_answered_like_the_others() {
+        let event = |seq: u32, pairs: &[(&str, &str)]| {
+            let mut frame = [b"1D".as_slice(), &seq.to_be_bytes(), &(pairs.len() as u32).to_be_bytes()].concat();
+            for text in pairs.iter().flat_map(|(key, value)| [key, value]) {
+                frame.extend([&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat());
+            }
+            frame
+        };
+        let long = "x".repeat(500);
+        let small = event(2, &[("line", "hello")]);
+        // A long value, with more behind it; a long key; more pairs than are taken.
+        let many = vec![("k", ""); MAX_PAIRS as usize + 1];
+        let large: [&[(&str, &str)]; 4] =
+            [&[("line", &long), ("", "behind")], &[(&long, "")], &[("a", "b"), ("c", &long)], &many];
+        for pairs in large {
+            let frames = [event(1, pairs), small.clone()].concat();
+            let window = b"1W\0\0\0\x02";
+            let mut packed = compressed(&frames);
+            packed[0] = b'1';
+            for stream in [[&window[..], &frames].concat(), [&window[..], &packed].concat()] {
+                for size in [1, 7, 1 << 20] {
+                    let (records, reply, turn, next) = talk(&stream, size);
+                    assert_eq!((records, turn.too_large), (vec!["{\\\"line\\\":\\\"hello\\\"}".to_owned()], 1));
+                    assert_eq!((&reply[..], turn.malformed, next), (&b"1A\0\0\0\x02"[..], 0, Next::Read));
+                }
+            }
+        }
     }
 
     #[test]

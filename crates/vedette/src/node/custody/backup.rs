@@ -14,7 +14,7 @@ use vedette_server::{Action, CustodyError};
 use super::{Keeper, Result, failed};
 use crate::node::{
     ledger::{LEDGER, SEALER},
-    own_parsers, quiet, rules, settings,
+    own_parsers, quiet, receivers, rules, settings,
 };
 
 /// What is copied as it is, where it is there.
@@ -32,7 +32,7 @@ const FILES: [&str; 9] = [
 /// Folders of files that people wrote.
 const FOLDERS: [&str; 2] = [rules::OWN, own_parsers::OWN];
 /// Databases.
-const DATABASES: [&str; 4] = ["alerts.db", "notify.db", "users.db", "searches.db"];
+const DATABASES: [&str; 5] = ["alerts.db", "notify.db", "users.db", "searches.db", receivers::DELIVERIES];
 
 impl Keeper {
     pub(super) fn back_up_to(&self, to: &Path, keys: &Path, action: Action) -> Result<u64> {

@@ -11,7 +11,7 @@ use vedette_intake::{
 };
 
 pub use self::{
-    open::Senders,
+    open::{DELIVERIES, Senders},
     running::{Listening, Receiving},
 };
 use crate::config::{self, GelfTransport, Listener, Receivers, Switch, Transport, WebhookConfig};

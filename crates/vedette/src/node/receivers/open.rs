@@ -67,18 +67,23 @@ impl Open {
     }
 }
 
+/// The file in the data folder with what webhooks have taken.
+pub const DELIVERIES: &str = "deliveries.db";
+
 /// Opens receivers.
 pub(super) struct Opener {
     pub dir: PathBuf,
     pub spool: Spool,
     pub senders: Senders,
+    /// What webhooks have taken, once one is asked for.
+    deliveries: Option<Arc<http::Deliveries>>,
     /// What HTTP listeners share, so that a limit is one limit, and a delivery is taken once wherever it comes.
     routers: HashMap<(bool, String), axum::Router>,
 }
 
 impl Opener {
     pub fn new(dir: PathBuf, spool: Spool, senders: Senders) -> Opener {
-        Opener { dir, spool, senders, routers: HashMap::new() }
+        Opener { dir, spool, senders, deliveries: None, routers: HashMap::new() }
     }
 
     /// Listeners that are opened from now on may answer otherwise than those before.
@@ -152,9 +157,22 @@ impl Opener {
         }
         let webhooks = webhooks.iter().map(WebhookConfig::open).collect::<Result<Vec<_>, _>>();
         let webhooks = webhooks.map_err(|error| anyhow::anyhow!(error))?;
+        let options = match webhooks.is_empty() {
+            true => options,
+            false => http::Options { deliveries: self.deliveries()?, ..options },
+        };
         let router = http::every_protocol(&self.spool, &options, webhooks);
         self.routers.insert(alike, router.clone());
         Ok((router, options))
+    }
+
+    fn deliveries(&mut self) -> Result<Arc<http::Deliveries>, ReceiveError> {
+        if let Some(deliveries) = &self.deliveries {
+            return Ok(deliveries.clone());
+        }
+        let deliveries = Arc::new(http::Deliveries::open(&self.dir.join(DELIVERIES))?);
+        self.deliveries = Some(deliveries.clone());
+        Ok(deliveries)
     }
 
     fn files(&self, configured: &[config::Files], local: bool, has_journal: bool) -> anyhow::Result<Open> {

@@ -14,8 +14,8 @@ const MAX_EVENTS: usize = 10_000;
 
 type Members<'a> = HashMap<String, &'a RawValue>;
 
-/// The events of a delivery: those in the list at `path`. Without one, those of a batch that shows by its form to be one, or the
-/// delivery itself.
+/// The events of a delivery: those in the list at `path`. Without one, those of a list or of a batch that shows by its form to be
+/// one, or the delivery itself.
 pub(super) fn events(delivery: &Bytes, path: Option<&str>) -> Result<VecDeque<Bytes>, Fatal> {
     // What is not ASCII is within strings. With other bytes in its place everything stays where it is, and text that is not UTF-8
     // can be taken apart as well.
@@ -25,15 +25,18 @@ pub(super) fn events(delivery: &Bytes, path: Option<&str>) -> Result<VecDeque<By
             let members: Members<'_> = serde_json::from_str(here).ok()?;
             members.get(name).map(|member| member.get())
         }),
+        None if text.starts_with('[') => Some(text.as_str()),
         None => usual_list(&text),
     };
     let Some(events) = list.and_then(objects) else {
-        let no_list = |path| Fatal {
-            status: StatusCode::BAD_REQUEST,
-            reason: format!("there is no list of objects at `{path}`"),
-            counted: Reason::Malformed,
+        let malformed = |reason| Err(Fatal { status: StatusCode::BAD_REQUEST, reason, counted: Reason::Malformed });
+        return match path {
+            Some(path) => malformed(format!("there is no list of objects at `{path}`")),
+            None if text.starts_with('[') => {
+                malformed("the delivery is a list, but not one of JSON objects".to_owned())
+            }
+            None => Ok([delivery.clone()].into()),
         };
-        return path.map_or_else(|| Ok([delivery.clone()].into()), |path| Err(no_list(path)));
     };
     if events.len() > MAX_EVENTS {
         return Err(Fatal {

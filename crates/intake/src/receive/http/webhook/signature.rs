@@ -37,6 +37,8 @@ pub enum Check {
     Okta(Secret),
     /// [Standard Webhooks](https://www.standardwebhooks.com/): `webhook-signature` over `<id>.<time>.<body>`.
     Standard(Secret),
+    /// The secret as a bearer token (RFC 6750): Kubernetes' audit backend, and services that can send a header of one's choice.
+    Bearer(Secret),
     /// Any other service that signs with HMAC.
     Generic(Secret, Signed),
 }
@@ -133,6 +135,17 @@ impl Check {
             Check::Okta(secret) => {
                 let shown = header("authorization").ok_or(Refusal::Unsigned)?;
                 match bool::from(shown.as_bytes().ct_eq(secret.0.as_bytes())) {
+                    true => Ok(Shown { time: None, id: known_by(&[body]) }),
+                    false => Err(Refusal::WrongSignature),
+                }
+            }
+            Check::Bearer(secret) => {
+                let (scheme, shown) =
+                    header("authorization").and_then(|it| it.split_once(' ')).ok_or(Refusal::Unsigned)?;
+                if !scheme.eq_ignore_ascii_case("bearer") {
+                    return Err(Refusal::Unsigned);
+                }
+                match bool::from(shown.trim().as_bytes().ct_eq(secret.0.as_bytes())) {
                     true => Ok(Shown { time: None, id: known_by(&[body]) }),
                     false => Err(Refusal::WrongSignature),
                 }
@@ -242,6 +255,18 @@ mod tests {
         assert_eq!(okta.shown(&headers(&[("authorization", "guess")]), b"x"), Err(Refusal::WrongSignature));
         assert!(okta.shown(&headers(&[("authorization", "secret")]), b"x").is_ok());
         assert_eq!(format!("{okta:?}"), "Okta(Secret(…))");
+        let bearer = Check::Bearer("secret".to_owned().into());
+        for right in ["Bearer secret", "bearer  secret"] {
+            assert!(bearer.shown(&headers(&[("authorization", right)]), b"x").is_ok(), "{right}");
+        }
+        for (wrong, refusal) in [
+            ("Bearer guess", Refusal::WrongSignature),
+            ("Bearer ", Refusal::WrongSignature),
+            ("secret", Refusal::Unsigned),
+            ("Basic secret", Refusal::Unsigned),
+        ] {
+            assert_eq!(bearer.shown(&headers(&[("authorization", wrong)]), b"x"), Err(refusal), "{wrong}");
+        }
     }
 
     #[test]
