@@ -7,10 +7,10 @@ DATA ?= target/vedette-data
 # Most of what the binary's tests do is wait: one more than there are cores go well together.
 TEST_THREADS ?= $(shell echo $$((1 + $$(nproc))))
 
-.PHONY: help up build console console-test deb deb-test test test-long lint deny bench fuzz clean
+.PHONY: help up build console console-test deb deb-test test test-long lint deny bench bench-sigma fuzz clean
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 console: ## build the console into console/dist, which the binary embeds (needs Node; without it there are plain pages)
 	@scripts/needs console
@@ -57,6 +57,10 @@ bench: ## the documented figures, beside their peers in the same run
 	@scripts/needs bench
 	$(CARGO) build --release --bin vedette
 	scripts/bench
+
+bench-sigma: ## the Sigma engine beside rsigma-eval, on the same events (needs the public data)
+	@scripts/needs build
+	scripts/bench-sigma $(ARGS)
 
 fuzz: ## every fuzz target for SECONDS seconds each (needs nightly Rust and cargo-fuzz)
 	scripts/fuzz $(or $(SECONDS_EACH),300)

@@ -206,6 +206,33 @@ impl<'a> Event<'a> {
         })
     }
 
+    /// The numbers of its fields' names, in the order of [`fields`](Event::fields).
+    pub fn names(&self) -> impl ExactSizeIterator<Item = NameId> + use<'a> {
+        self.slots().iter().map(|slot| slot.name)
+    }
+
+    /// The value of the field at this place among its [`names`](Event::names).
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn value_at(&self, place: usize) -> Value<'a> {
+        self.batch.value(self.slots()[place].cell)
+    }
+
+    /// All texts among its values one after the other, with nothing between them: what is nowhere in it is in none.
+    pub fn texts(&self) -> &'a str {
+        let text = |slot: &Slot| match slot.cell {
+            Cell::Str { start, len } => Some((start as usize, len as usize)),
+            _ => None,
+        };
+        let slots = self.slots();
+        let (first, last) = (slots.iter().find_map(text), slots.iter().rev().find_map(text));
+        match (first, last) {
+            (Some((start, _)), Some((end, len))) => &self.batch.text[start..end + len],
+            _ => "",
+        }
+    }
+
     /// The event as the flat JSON object that the API and `-o json` show: `event.id`, `@timestamp`, every
     /// field (several values become an array), and `event.original`.
     pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {

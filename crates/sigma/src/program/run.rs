@@ -27,12 +27,12 @@ impl Program {
         scratch.begin(self, batch);
         for event in batch.events() {
             scratch.next(self, event);
-            let Scratch { routes, truths, .. } = &mut *scratch;
+            let Scratch { routes, truths, .. } = &mut scratch;
             let partitions = routes.find(|| self.partitions_of(&View::new(self, &names, event, truths)));
             for &partition in partitions.iter() {
                 scratch.read(self, partition, (event, &names), &mut items);
             }
-            let Scratch { candidates, truths, states, .. } = &mut *scratch;
+            let Scratch { candidates, truths, states, .. } = &mut scratch;
             candidates.sort_unstable();
             truths.read();
             let view = View::new(self, &names, event, truths);
@@ -59,7 +59,7 @@ impl Program {
         let mut scratch = self.scratches.take();
         scratch.begin(self, event.batch());
         scratch.next(self, event);
-        let Scratch { routes, truths, .. } = &mut *scratch;
+        let Scratch { routes, truths, .. } = &mut scratch;
         let partitions = routes.find(|| self.partitions_of(&View::new(self, &Names::new(), event, truths)));
         self.scratches.give(scratch);
         let rules = partitions.iter().flat_map(|number| self.partition(*number).rules.to_vec());

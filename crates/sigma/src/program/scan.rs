@@ -102,6 +102,17 @@ impl Scanner {
         self.plain
     }
 
+    /// False if none of the texts is in values whose texts follow each other in this one; for scanners that are
+    /// [plain](Scanner::is_plain).
+    pub(super) fn may_be_in(&self, texts: &str) -> bool {
+        !texts.is_ascii() || self.contains.may_be_in(texts.as_bytes())
+    }
+
+    /// False if it finds nothing in numbers and truth values; for scanners that are [plain](Scanner::is_plain).
+    pub(super) fn may_be_in_numbers(&self) -> bool {
+        self.contains.in_numbers
+    }
+
     /// False if the value, in ASCII and looked up whole, cannot be any that is looked for.
     pub(super) fn may_be(&self, value: &str) -> bool {
         self.lengths & length_bit(value.len()) != 0 || !value.is_ascii()
@@ -210,6 +221,8 @@ struct Contains {
     /// Of shorter ones, as far as there are any.
     pairs: Filter<2>,
     singles: Filter<1>,
+    /// One of them could be in a number, or in `true` or `false`.
+    in_numbers: bool,
 }
 
 #[derive(Debug)]
@@ -235,6 +248,9 @@ impl Contains {
         let texts: Vec<(usize, Box<str>, Vec<Behind>)> =
             texts.iter().map(|(text, behind)| (rarest(text.as_bytes()), text.clone(), behind.clone())).collect();
         for (offset, text, behind) in texts {
+            contains.in_numbers |= "true".contains(&*text)
+                || "false".contains(&*text)
+                || text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e'));
             let number = contains.texts.len() as u32;
             let bytes: Box<[u8]> = text.as_bytes().into();
             match *bytes {
@@ -250,6 +266,16 @@ impl Contains {
             contains.texts.push(Text { bytes, offset, behind });
         }
         contains
+    }
+
+    /// False if no text is in the value, which is ASCII.
+    fn may_be_in(&self, value: &[u8]) -> bool {
+        let mut may = self.texts.first().is_some_and(|text| text.bytes.is_empty());
+        let mut found = |_: &[u32], _| may = true;
+        self.grams.scan(value, &mut found);
+        self.pairs.scan(value, &mut found);
+        self.singles.scan(value, &mut found);
+        may
     }
 
     /// Calls `found` with what is behind each text that the value contains, perhaps several times. The value is

@@ -149,11 +149,12 @@ impl Routes {
     }
 
     /// Takes an event's field into account.
-    fn add(&mut self, name: NameId, value: Value<'_>) {
+    fn add<'b>(&mut self, name: NameId, value: impl FnOnce() -> Value<'b>) {
         let number = self.numbers[name.index()];
         if number == NO_ROUTE {
             return;
         }
+        let value = value();
         self.key.extend_from_slice(&number.to_le_bytes());
         self.key.push(u8::from(value == Value::Null));
         let text = value.to_text();
@@ -288,7 +289,9 @@ impl Scratch {
         }
         self.candidates.clear();
         self.routes.key.clear();
-        event.fields().for_each(|field| self.routes.add(field.id, field.value));
+        for (place, name) in event.names().enumerate() {
+            self.routes.add(name, || event.value_at(place));
+        }
     }
 
     /// Puts an event to all checks of values of a partition; adds the rules that may match to the candidates.
@@ -308,7 +311,7 @@ impl Scratch {
         let part = &mut **part;
         let now = self.truths.now;
         part.event(program, view.event().batch(), self.batch);
-        part.collect(view, now, items);
+        part.collect(event, now, items);
 
         let partition = &*part.partition;
         let mut candidate = |rules: &[u32]| {
@@ -346,11 +349,17 @@ impl Scratch {
                 Given::Implied(what) => read(number, &column.scanner, state, view.implied(what)),
             }
         }
+        let plain = partition.keywords.is_plain();
         if !partition.keywords.is_empty() {
             let number = partition.columns.len();
-            for field in view.event().fields() {
-                if part.searched[field.id.index()] && field.value != Value::Null {
-                    read(number, &partition.keywords, &mut part.keywords, &field.value.to_text());
+            let texts = !plain || partition.keywords.may_be_in(event.texts());
+            let numbers = !plain || partition.keywords.may_be_in_numbers();
+            let fields = if texts || numbers { event.names().len() } else { 0 };
+            for (place, name) in event.names().take(fields).enumerate() {
+                let value = event.value_at(place);
+                let asked = if value.as_str().is_some() { texts } else { numbers && value != Value::Null };
+                if asked && part.searched[name.index()] {
+                    read(number, &partition.keywords, &mut part.keywords, &value.to_text());
                 }
             }
             if let Some(original) = view.searched_original() {
@@ -413,16 +422,17 @@ impl Part {
     }
 
     /// The values that columns may read, and for each column the lowest rank that has one.
-    fn collect<'b>(&mut self, view: &View<'_, 'b>, now: u32, items: &mut Vec<Item<'b>>) {
+    fn collect<'b>(&mut self, event: Event<'b>, now: u32, items: &mut Vec<Item<'b>>) {
         items.clear();
-        for field in view.event().fields() {
-            let name = field.id.index();
+        for (at, name) in event.names().enumerate() {
+            let name = name.index();
             for &place in &self.uses[self.starts[name] as usize..self.starts[name + 1] as usize] {
+                let value = event.value_at(at);
                 let best = &mut self.columns[place.column as usize].best;
-                if field.value != Value::Null && (best.0 != now || place.rank < best.1) {
+                if value != Value::Null && (best.0 != now || place.rank < best.1) {
                     *best = (now, place.rank);
                 }
-                items.push(Item { place, value: Given::Field(field.value) });
+                items.push(Item { place, value: Given::Field(value) });
             }
         }
         for &(place, what) in &self.partition.implied {
@@ -492,15 +502,15 @@ impl Reader {
 
 /// The working memories that no thread uses at present.
 #[derive(Debug, Default)]
-pub(super) struct Scratches(Mutex<Vec<Box<Scratch>>>);
+pub(super) struct Scratches(Mutex<Vec<Scratch>>);
 
 impl Scratches {
-    pub(super) fn take(&self) -> Box<Scratch> {
+    pub(super) fn take(&self) -> Scratch {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| Box::new(Scratch::new()))
+        free.unwrap_or_else(Scratch::new)
     }
 
-    pub(super) fn give(&self, scratch: Box<Scratch>) {
+    pub(super) fn give(&self, scratch: Scratch) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
     }
 }
