@@ -2,8 +2,8 @@
 //!
 //! Groups that are over are taken out first. If that is not enough, groups whose last hit is the longest ago are
 //! given up, each counted, until an eighth of the budget is free. Which they are depends on the hits alone, not on
-//! the order in which they came. Hits that wait have a quarter as much room; when there are more, the earliest are
-//! looked at before their time.
+//! the order in which they came. Hits that wait have a room of their own; when there are more, the earliest are looked
+//! at before their time.
 
 use super::{Correlations, compile::Plan, groups::GroupId};
 
@@ -90,7 +90,7 @@ impl Correlations {
     /// With too many hits that wait, the watermark moves to the earliest ones: they are looked at next, and what comes
     /// before them is late.
     pub(super) fn hurry(&mut self) {
-        let room = self.options.budget / 4;
+        let room = self.options.waiting;
         if self.pending_bytes <= room {
             return;
         }

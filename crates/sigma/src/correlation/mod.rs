@@ -41,18 +41,28 @@ pub struct Options {
     /// How far ahead of the present, in microseconds, a time is still believed; `i64::MAX` where the present is not
     /// known, but guessed from the events.
     pub ahead: i64,
-    /// Bytes for all groups, and a quarter as many for hits that wait.
+    /// Bytes for all groups.
     pub budget: usize,
+    /// Bytes for hits that wait. A room of their own, because how many wait depends on how they arrive, and what
+    /// groups are given up must not.
+    pub waiting: usize,
     /// Key of the hashes that groups are told apart by. With one that others do not know, nobody can make values
     /// collide; state can only be restored with the key it was made with.
     pub key: [u8; 32],
 }
 
 impl Default for Options {
-    /// 5 minutes of lateness and idleness, an hour ahead, 512 MiB, a key of zeros.
+    /// 5 minutes of lateness and idleness, an hour ahead, 512 MiB and 128 MiB, a key of zeros.
     fn default() -> Self {
         const MINUTE: i64 = 60_000_000;
-        Options { lateness: 5 * MINUTE, idle: 5 * MINUTE, ahead: 60 * MINUTE, budget: 512 << 20, key: [0; 32] }
+        Options {
+            lateness: 5 * MINUTE,
+            idle: 5 * MINUTE,
+            ahead: 60 * MINUTE,
+            budget: 512 << 20,
+            waiting: 128 << 20,
+            key: [0; 32],
+        }
     }
 }
 

@@ -148,7 +148,8 @@ fn check(case: &Single) -> Result<(), String> {
         }
         if let Some(want) = case.titles.get(number) {
             let mut want = want.clone();
-            (want.sort(), found.sort());
+            want.sort();
+            found.sort();
             if want != found {
                 return Err(format!("{found:?} match {event}"));
             }
