@@ -39,7 +39,9 @@
 //! assert_eq!(findings[0].entities[0].value, "ws1");
 //! ```
 //!
-//! Specification: Sigma 2.1.0 (2025-08-02), rules and modifiers; correlation rules and filters are refused by name.
+//! [`Correlations`] find what several matches mean together, in event time.
+//!
+//! Specification: Sigma 2.1.0 (2025-08-02): rules, modifiers, filters, correlations; see `docs/sigma.md`.
 //! What it leaves open is settled so: a field of several values passes a test if any of them does; `neq` is the
 //! negation of the item, so it holds where the field is missing; keywords are found anywhere in any value, and in
 //! the original line where the event is no JSON object; `*` alone needs a value that is not null; a rule without a
@@ -49,6 +51,7 @@
 
 mod check;
 mod cidr;
+mod correlation;
 mod fold;
 mod instant;
 mod mapping;
@@ -58,7 +61,8 @@ mod rule;
 mod rule_tests;
 mod yaml;
 
+pub use correlation::{Correlations, Counts, Hit, Options, Report, RestoreError, Restored};
 pub use mapping::Mapping;
 pub use program::Program;
-pub use rule::{Loaded, Logsource, Refused, Rule, load, load_str};
+pub use rule::{Correlation, Documents, Filter, Loaded, Logsource, Refused, Rule, load, load_str};
 pub use rule_tests::{Expect, RuleTest, test_file, tests, tests_str};

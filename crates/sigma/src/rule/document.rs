@@ -1,10 +1,13 @@
-//! From a YAML document to a [`Rule`].
+//! From a YAML document to a [`Rule`], a [`Correlation`] or a [`Filter`].
 
 use std::sync::Arc;
 
 use vedette_event::{Level, RuleRef};
 
-use super::{Body, Detection, Logsource, Refused, Rule, condition, item::read_selection, lower::Placeholders};
+use super::{
+    Body, Correlation, Detection, Filter, Logsource, Refused, Rule, condition, correlation, filter,
+    item::read_selection, lower::Placeholders,
+};
 use crate::{
     check::Tree,
     yaml::{Node, Problem, Scalar},
@@ -15,9 +18,16 @@ const MAX_SELECTIONS: usize = 1_000;
 /// Most checks of one rule, selections counted as often as the condition names them.
 const MAX_CHECKS: usize = 200_000;
 
-/// Reads a rule's document, or refuses it with all the names that can be read from it.
-pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Rule, Refused> {
-    rule(file, node).map_err(|problem| {
+/// What a document is.
+pub(super) enum Document {
+    Rule(Rule),
+    Correlation(Correlation),
+    Filter(Filter),
+}
+
+/// Reads a document, or refuses it with all the names that can be read from it.
+pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Document, Refused> {
+    document(file, node).map_err(|problem| {
         let named = |key| node.get(key).and_then(Node::text);
         Refused {
             file: file.clone(),
@@ -30,14 +40,14 @@ pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Rule, Refused> {
     })
 }
 
-fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
+fn document(file: &Arc<str>, node: &Node) -> Result<Document, Problem> {
     if node.map().is_none() {
         return Err(Problem::new(node.place, format!("a rule is a map, not {}", node.kind())));
     }
-    for (key, what) in [("correlation", "correlation rules"), ("filter", "filters")] {
-        if let Some(found) = node.get(key) {
-            return Err(Problem::new(found.place, format!("{what} are not yet supported")));
-        }
+    let kinds: Vec<&str> =
+        ["detection", "correlation", "filter"].into_iter().filter(|kind| node.get(kind).is_some()).collect();
+    if let [first, second, ..] = kinds.as_slice() {
+        return Err(at(node, second, format!("a document is one thing; this one has `{first}` and `{second}`")));
     }
     if let Some(taxonomy) = node.get("taxonomy")
         && taxonomy.text().as_deref() != Some("sigma")
@@ -49,6 +59,25 @@ fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
     {
         return Err(Problem::new(version.place, "only Sigma versions 1 and 2 are supported"));
     }
+    match kinds.first() {
+        Some(&"correlation") => correlation::read(file, node).map(Document::Correlation),
+        Some(&"filter") => filter::read(file, node).map(Document::Filter),
+        _ => rule(file, node).map(Document::Rule),
+    }
+}
+
+/// What every document may say of itself.
+pub(super) struct Head {
+    pub(super) reference: RuleRef,
+    pub(super) name: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) false_positives: Vec<String>,
+    pub(super) links: Vec<String>,
+    pub(super) tags: Vec<String>,
+}
+
+pub(super) fn head(node: &Node) -> Result<Head, Problem> {
     let title = required_text(node, "title")?;
     let id = optional_text(node, "id")?.unwrap_or_else(|| title.clone());
     let level = match optional_text(node, "level")? {
@@ -56,15 +85,7 @@ fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
         None => Level::Medium,
     };
     let tags = texts(node, "tags")?;
-    let detection = detection(node)?;
-    let body = if detection.has_placeholders() {
-        Body::Pending(Arc::new(detection))
-    } else {
-        Body::Ready(detection.lower(&Placeholders::new())?)
-    };
-    Ok(Rule {
-        file: file.clone(),
-        line: node.place.line,
+    Ok(Head {
         reference: RuleRef {
             id,
             title,
@@ -73,17 +94,43 @@ fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
             techniques: techniques(&tags),
             tactics: tactics(&tags),
         },
+        name: optional_text(node, "name")?.filter(|name| !name.is_empty()),
         status: optional_text(node, "status")?,
         description: optional_text(node, "description")?,
         false_positives: texts(node, "falsepositives")?,
         links: texts(node, "references")?,
         tags,
+    })
+}
+
+fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
+    let Head { reference, name, status, description, false_positives, links, tags } = head(node)?;
+    let Some(part) = node.get("detection") else {
+        return Err(Problem::new(node.place, "`detection` is missing"));
+    };
+    let detection = detection(part, "detection", &["condition"])?;
+    let body = if detection.has_placeholders() {
+        Body::Pending(Arc::new(detection))
+    } else {
+        Body::Ready(detection.lower(&Placeholders::new())?)
+    };
+    Ok(Rule {
+        file: file.clone(),
+        line: node.place.line,
+        reference,
+        name,
+        status,
+        description,
+        false_positives,
+        links,
+        tags,
+        filters: Vec::new(),
         logsource: logsource(node)?,
         body,
     })
 }
 
-fn at(node: &Node, key: &str, reason: impl Into<String>) -> Problem {
+pub(super) fn at(node: &Node, key: &str, reason: impl Into<String>) -> Problem {
     Problem::new(node.get(key).map_or(node.place, |value| value.place), reason)
 }
 
@@ -139,7 +186,7 @@ fn is_attack_id(name: &str, kind: char) -> bool {
     })
 }
 
-fn logsource(node: &Node) -> Result<Logsource, Problem> {
+pub(super) fn logsource(node: &Node) -> Result<Logsource, Problem> {
     let Some(source) = node.get("logsource") else {
         return Err(Problem::new(node.place, "`logsource` is missing"));
     };
@@ -165,12 +212,10 @@ pub(crate) fn read_logsource(node: &Node, further: &[&str]) -> Result<Logsource,
     Ok(logsource)
 }
 
-fn detection(node: &Node) -> Result<Detection, Problem> {
-    let Some(part) = node.get("detection") else {
-        return Err(Problem::new(node.place, "`detection` is missing"));
-    };
+/// Reads selections and their condition; `keys` are those of the map that name no selection.
+pub(super) fn detection(part: &Node, what: &str, keys: &[&str]) -> Result<Detection, Problem> {
     let Some(entries) = part.map() else {
-        return Err(Problem::new(part.place, format!("`detection` has {} where a map is expected", part.kind())));
+        return Err(Problem::new(part.place, format!("`{what}` has {} where a map is expected", part.kind())));
     };
     if let Some(timeframe) = part.get("timeframe") {
         return Err(Problem::new(timeframe.place, "`timeframe` is not supported; write a correlation rule"));
@@ -179,7 +224,7 @@ fn detection(node: &Node) -> Result<Detection, Problem> {
         return Err(Problem::new(part.place, "`condition` is missing"));
     };
     let mut selections = Vec::new();
-    for (key, value) in entries.iter().filter(|(key, _)| key.text != "condition") {
+    for (key, value) in entries.iter().filter(|(key, _)| !keys.contains(&key.text.as_str())) {
         selections.push((key.text.clone(), read_selection(value)?));
     }
     if selections.len() > MAX_SELECTIONS {
@@ -196,13 +241,20 @@ fn detection(node: &Node) -> Result<Detection, Problem> {
     if alternatives.is_empty() {
         return Err(Problem::new(conditions.place, "`condition` is empty"));
     }
-    let sizes: Vec<usize> =
-        selections.iter().map(|(_, selection)| selection.items().map(|item| item.values.len()).sum()).collect();
-    let condition = Tree::any(alternatives);
-    if weight(&condition, &sizes) > MAX_CHECKS {
+    let detection = Detection { selections, condition: Tree::any(alternatives), further: Vec::new() };
+    if detection.weight() > MAX_CHECKS {
         return Err(Problem::new(conditions.place, format!("a condition over more than {MAX_CHECKS} values")));
     }
-    Ok(Detection { selections, condition })
+    Ok(detection)
+}
+
+impl Detection {
+    /// How many values the condition is over, selections counted as often as it names them.
+    pub(super) fn weight(&self) -> usize {
+        let values =
+            |(_, selection): &(String, super::Selection)| selection.items().map(|item| item.values.len()).sum();
+        weight(&self.condition, &self.selections.iter().map(values).collect::<Vec<_>>())
+    }
 }
 
 fn weight(condition: &Tree<usize>, sizes: &[usize]) -> usize {

@@ -1,4 +1,4 @@
-//! From files and folders to rules.
+//! From files and folders to documents.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{Refused, Rule, document};
+use super::{
+    Correlation, Filter, Loaded, Refused, Rule,
+    document::{self, Document},
+};
 use crate::yaml::{self, Node, Place, Problem};
 
 /// Largest rule file.
@@ -17,42 +20,62 @@ const MAX_DEPTH: usize = 32;
 /// Most files of one load.
 const MAX_FILES: usize = 200_000;
 
-/// What was found: every document is in one of the two lists.
+/// What files hold, before filters and correlations are linked with the rules they name.
+///
+/// ```
+/// use vedette_sigma::Documents;
+///
+/// let mut documents = Documents::default();
+/// documents.text("filter.yml", "title: f\nlogsource: {product: p}\nfilter: {rules: [r], s: {G: 1}, condition: not s}");
+/// documents.text("rule.yml", "title: t\nid: r\nlogsource: {product: p}\ndetection: {s: {F: a}, condition: s}");
+/// let loaded = documents.link();
+/// assert!(loaded.refused.is_empty());
+/// assert_eq!(&*loaded.rules[0].filters[0], "f");
+/// ```
 #[derive(Clone, Debug, Default)]
-pub struct Loaded {
+pub struct Documents {
     /// Rules that were understood.
     pub rules: Vec<Rule>,
+    /// Correlations that were understood.
+    pub correlations: Vec<Correlation>,
+    /// Filters that were understood.
+    pub filters: Vec<Filter>,
     /// Documents and files that were not.
     pub refused: Vec<Refused>,
+    ids: HashMap<String, (Arc<str>, u32)>,
+    seen: HashSet<PathBuf>,
 }
 
 /// Loads rules from files, and from folders with all below them (`*.yml`, `*.yaml`; not `*.test.yml`, not hidden
 /// ones), in the order of their names. A rule whose id was taken before is refused.
 pub fn load<P: AsRef<Path>>(paths: &[P]) -> Loaded {
-    let mut loader = Loader::default();
+    let mut documents = Documents::default();
     for path in paths {
-        loader.path(path.as_ref(), 0);
+        documents.path(path.as_ref());
     }
-    loader.loaded
+    documents.link()
 }
 
 /// Loads the rules of one text, as if it were the file `file`.
 pub fn load_str(file: &str, text: &str) -> Loaded {
-    let mut loader = Loader::default();
-    loader.text(&Arc::from(file), text);
-    loader.loaded
+    let mut documents = Documents::default();
+    documents.text(file, text);
+    documents.link()
 }
 
-#[derive(Default)]
-struct Loader {
-    loaded: Loaded,
-    ids: HashMap<String, (Arc<str>, u32)>,
-    seen: HashSet<PathBuf>,
-}
+impl Documents {
+    /// Reads a file, or a folder with all below it, as [`load`] does.
+    pub fn path(&mut self, path: &Path) {
+        self.file_or_folder(path, 0);
+    }
 
-impl Loader {
+    /// Reads a text as if it were the file `file`.
+    pub fn text(&mut self, file: &str, text: &str) {
+        self.read(&Arc::from(file), text);
+    }
+
     fn refuse(&mut self, file: &Path, reason: impl Into<String>) {
-        self.loaded.refused.push(Refused {
+        self.refused.push(Refused {
             file: file.to_string_lossy().into(),
             line: 0,
             column: 0,
@@ -62,7 +85,7 @@ impl Loader {
         });
     }
 
-    fn path(&mut self, path: &Path, depth: usize) {
+    fn file_or_folder(&mut self, path: &Path, depth: usize) {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => self.folder(path, depth),
             Ok(metadata) if metadata.len() > MAX_FILE_BYTES => {
@@ -91,7 +114,7 @@ impl Loader {
                 && !name.ends_with(".test.yml")
                 && !name.ends_with(".test.yaml");
             if !name.starts_with('.') && (is_folder || is_rule) {
-                self.path(&entry.path(), depth + 1);
+                self.file_or_folder(&entry.path(), depth + 1);
             }
         }
     }
@@ -105,44 +128,53 @@ impl Loader {
             return self.refuse(path, format!("more than {MAX_FILES} files"));
         }
         match fs::read(path).map(String::from_utf8) {
-            Ok(Ok(text)) => self.text(&path.to_string_lossy().into(), &text),
+            Ok(Ok(text)) => self.read(&path.to_string_lossy().into(), &text),
             Ok(Err(_)) => self.refuse(path, "is not UTF-8"),
             Err(error) => self.refuse(path, format!("cannot be read: {error}")),
         }
     }
 
-    fn text(&mut self, file: &Arc<str>, text: &str) {
+    fn read(&mut self, file: &Arc<str>, text: &str) {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let documents = yaml::documents(text);
         if documents.is_empty() {
             let place = Place { line: 1, column: 1 };
-            self.loaded.refused.push(unreadable(file, text, Problem::new(place, "holds no rule")));
+            self.refused.push(unreadable(file, text, Problem::new(place, "holds no rule")));
         }
         let mut collection = Collection::default();
         for document in documents {
             match document {
-                Err(problem) => self.loaded.refused.push(unreadable(file, text, problem)),
+                Err(problem) => self.refused.push(unreadable(file, text, problem)),
                 Ok(node) => match collection.next(node) {
                     Ok(Some(node)) => self.document(file, &node),
                     Ok(None) => {}
-                    Err(problem) => self.loaded.refused.push(unreadable(file, text, problem)),
+                    Err(problem) => self.refused.push(unreadable(file, text, problem)),
                 },
             }
         }
     }
 
     fn document(&mut self, file: &Arc<str>, node: &Node) {
-        let rule = match document::read(file, node) {
-            Ok(rule) => rule,
-            Err(refused) => return self.loaded.refused.push(refused),
+        let document = match document::read(file, node) {
+            Ok(document) => document,
+            Err(refused) => return self.refused.push(refused),
         };
-        if let Some((file, line)) = self.ids.get(&rule.reference.id) {
+        let (line, reference) = match &document {
+            Document::Rule(rule) => (rule.line, &rule.reference),
+            Document::Correlation(correlation) => (correlation.line, &correlation.reference),
+            Document::Filter(filter) => return self.filters.push(filter.clone()),
+        };
+        if let Some((before, line)) = self.ids.get(&reference.id) {
             let place = node.get("id").map_or(node.place, |id| id.place);
-            let reason = format!("its id is already taken by {file}:{line}");
-            return self.loaded.refused.push(Refused::of(&rule, place, reason));
+            let reason = format!("its id is already taken by {before}:{line}");
+            return self.refused.push(Refused::named(file, reference, place, reason));
         }
-        self.ids.insert(rule.reference.id.clone(), (file.clone(), rule.line));
-        self.loaded.rules.push(rule);
+        self.ids.insert(reference.id.clone(), (file.clone(), line));
+        match document {
+            Document::Rule(rule) => self.rules.push(rule),
+            Document::Correlation(correlation) => self.correlations.push(correlation),
+            Document::Filter(_) => {}
+        }
     }
 }
 

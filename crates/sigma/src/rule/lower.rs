@@ -42,7 +42,8 @@ impl Detection {
             .iter()
             .map(|(_, selection)| lower_selection(selection, placeholders))
             .collect::<Result<_, _>>()?;
-        Ok(replace(&self.condition, &selections))
+        let own = replace(&self.condition, &selections);
+        Ok(Tree::all([own].into_iter().chain(self.further.iter().cloned()).collect()))
     }
 }
 

@@ -1,20 +1,30 @@
 //! Rules as they are written: from files to [`Rule`]s.
 //!
-//! [`files`] finds and reads, [`document`] turns a YAML document into a rule, [`item`] reads a field with its
-//! modifiers, [`condition`] the condition; [`lower`] makes of both a tree of [`Check`](crate::check::Check)s.
+//! [`files`] finds and reads, [`document`] turns a YAML document into a rule, a [`correlation`] or a [`filter`];
+//! [`item`] reads a field with its modifiers, [`condition`] the condition; [`lower`] makes of both a tree of
+//! [`Check`](crate::check::Check)s. When all files are read, [`link`] puts filters into the rules they name.
 
 mod condition;
+mod correlation;
 mod document;
 mod files;
+mod filter;
 mod item;
+mod link;
 mod lower;
 
 use std::{fmt, sync::Arc};
 
 use vedette_event::RuleRef;
 
-pub use files::{Loaded, load, load_str};
+pub use {
+    correlation::Correlation,
+    files::{Documents, load, load_str},
+    filter::Filter,
+    link::Loaded,
+};
 pub(crate) use {
+    correlation::{Bounds, Kind},
     document::read_logsource,
     item::{Item, read_selection},
     lower::{Placeholders, lower_selection},
@@ -83,6 +93,8 @@ pub struct Rule {
     pub line: u32,
     /// Id, title, level, author and ATT&CK references, as findings carry them.
     pub reference: RuleRef,
+    /// What correlations and filters may call it beside its id.
+    pub name: Option<String>,
     /// `stable`, `test`, `experimental` …
     pub status: Option<String>,
     /// What it is about.
@@ -93,6 +105,8 @@ pub struct Rule {
     pub links: Vec<String>,
     /// All its tags.
     pub tags: Vec<String>,
+    /// The titles of the filters that were put into it.
+    pub filters: Vec<Arc<str>>,
     /// Which log it reads.
     pub logsource: Logsource,
     pub(crate) body: Body,
@@ -112,6 +126,8 @@ pub(crate) enum Body {
 pub(crate) struct Detection {
     pub(crate) selections: Vec<(String, Selection)>,
     pub(crate) condition: condition::Condition,
+    /// What must hold beside the condition: the rule that a filter with placeholders was put into, or filters.
+    pub(crate) further: Vec<Tree<Check>>,
 }
 
 /// One named search.
@@ -142,12 +158,16 @@ pub struct Refused {
 
 impl Refused {
     pub(crate) fn of(rule: &Rule, place: Place, reason: impl Into<String>) -> Self {
+        Refused::named(&rule.file, &rule.reference, place, reason)
+    }
+
+    pub(crate) fn named(file: &Arc<str>, reference: &RuleRef, place: Place, reason: impl Into<String>) -> Self {
         Refused {
-            file: rule.file.clone(),
+            file: file.clone(),
             line: place.line,
             column: place.column,
-            id: Some(rule.reference.id.clone()),
-            title: Some(rule.reference.title.clone()),
+            id: Some(reference.id.clone()),
+            title: Some(reference.title.clone()),
             reason: reason.into(),
         }
     }

@@ -353,10 +353,9 @@ fn documents_are_refused_by_name() {
         ("[1]", "d.yml:1:1: a rule is a map, not a list"),
         ("title: [", "d.yml:2:1: not valid YAML: while parsing a node, did not find expected node content ([)"),
         (
-            "title: t\nid: i\ncorrelation: {type: event_count}",
-            "d.yml:3:14: correlation rules are not yet supported (t, i)",
+            "title: t\nid: i\ndetection: {}\nfilter: {}",
+            "d.yml:4:9: a document is one thing; this one has `detection` and `filter` (t, i)",
         ),
-        ("title: t\nid: i\nfilter: {rules: any}", "d.yml:3:9: filters are not yet supported (t, i)"),
         ("id: i\nlogsource: {product: p}", "d.yml:1:1: `title` is missing (i)"),
         ("title: t\nid: i", "d.yml:1:1: `detection` is missing (t, i)"),
         (

@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod cases;
+mod conformance;
+mod correlation_oracle;
+mod correlation_size;
+mod correlations;
 mod data;
 mod hostile;
 mod mapping;
