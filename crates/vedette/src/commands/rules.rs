@@ -17,7 +17,7 @@ use crate::{
     commands::detect::files_below,
     node::{
         content,
-        rules::{compile, mapping},
+        rules::{compile, found_alone, mapping},
     },
     output::Printer,
 };
@@ -38,7 +38,7 @@ pub fn load(paths: &[PathBuf]) -> anyhow::Result<Loaded> {
     if let Some(missing) = paths.iter().find(|path| !path.exists()) {
         return Err(Usage(format!("no rules at {}: no such file or folder", missing.display())).into());
     }
-    Ok(vedette_sigma::load(paths))
+    Ok(found_alone(vedette_sigma::load(paths)))
 }
 
 fn check(paths: &[PathBuf], placeholders: Option<&Path>, output: Format) -> anyhow::Result<Outcome> {
@@ -156,7 +156,7 @@ fn test_rule(
     let Some(rule) = rule else {
         return report.add(name, 1, "has a rule", Err(format!("there is no rule file {rule_name}")));
     };
-    let loaded = vedette_sigma::load_str(rule_name, rule);
+    let loaded = found_alone(vedette_sigma::load_str(rule_name, rule));
     let (program, refused) = Program::compile(loaded.rules, &Mapping::builtin());
     for refused in loaded.refused.iter().chain(&refused) {
         report.add(&refused.file, refused.line, "loads", Err(refused.reason.clone()))?;

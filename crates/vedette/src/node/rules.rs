@@ -154,7 +154,8 @@ impl State {
     fn load(detection: &Detection, own: &OwnFiles, mapping: &Mapping, disabled: &DisabledRules) -> State {
         // The stamp is taken first: a file that changes while it is read is read again.
         let stamp = stamp(detection, own);
-        let (mut loaded, mut replaced) = with_own(load(detection), vedette_sigma::load(own.folder().as_slice()));
+        let (mut loaded, mut replaced) =
+            with_own(load(detection), found_alone(vedette_sigma::load(own.folder().as_slice())));
         let mut about = |rule: &Rule| About {
             file: rule.file.clone(),
             status: rule.status.clone(),
@@ -209,9 +210,24 @@ fn with_own(others: Loaded, own: Loaded) -> (Loaded, HashMap<String, Arc<str>>) 
 /// Loads the configured rules.
 pub fn load(detection: &Detection) -> Loaded {
     let mut loaded = if detection.builtin_rules { super::content::rules() } else { Loaded::default() };
-    let own = vedette_sigma::load(&detection.rules);
+    let own = found_alone(vedette_sigma::load(&detection.rules));
     loaded.rules.extend(own.rules);
     loaded.refused.extend(own.refused);
+    loaded
+}
+
+/// Without the correlations, which are understood but not run yet: each is refused, so that nobody waits for it. The rules
+/// that it is made of make findings of their own.
+pub fn found_alone(mut loaded: Loaded) -> Loaded {
+    let refused = std::mem::take(&mut loaded.correlations).into_iter().map(|correlation| Refused {
+        file: correlation.file,
+        line: correlation.line,
+        column: 1,
+        id: Some(correlation.reference.id),
+        title: Some(correlation.reference.title),
+        reason: "correlations are not run yet; the rules it is made of make findings of their own".into(),
+    });
+    loaded.refused.extend(refused);
     loaded
 }
 

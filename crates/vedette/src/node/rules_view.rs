@@ -13,7 +13,7 @@ use vedette_sigma::{Loaded, Refused};
 
 use super::{
     content,
-    rules::{DISABLED, Rules, compile},
+    rules::{DISABLED, Rules, compile, found_alone},
 };
 
 const BUILTIN: &str = "builtin:";
@@ -75,7 +75,7 @@ impl RulesView for Rules {
     }
 
     fn check(&self, text: &str) -> CheckedRules {
-        let (program, refused) = compile(vedette_sigma::load_str("", text), &self.mapping);
+        let (program, refused) = compile(found_alone(vedette_sigma::load_str("", text)), &self.mapping);
         CheckedRules {
             rules: program.rules().map(|(rule, _)| rule.clone()).collect(),
             diagnostics: refused.iter().map(diagnostic).collect(),
