@@ -34,8 +34,8 @@ impl Clock {
     }
 
     /// True for a time that lies too far ahead of the present to be believed.
-    pub(super) fn is_ahead(&self, time: i64, ahead: i64) -> bool {
-        self.now != NEVER && time > self.now.saturating_add(ahead)
+    pub(super) fn is_ahead(&self, time: i64, skew: i64) -> bool {
+        self.now != NEVER && time > self.now.saturating_add(skew)
     }
 
     pub(super) fn observe(&mut self, source: SourceId, time: i64) {
@@ -45,11 +45,14 @@ impl Clock {
     }
 
     /// Moves the present and with it the watermark; neither ever goes back.
-    pub(super) fn advance(&mut self, now: i64, lateness: i64, idle: i64) {
+    pub(super) fn advance(&mut self, now: i64, lateness: i64, idle: i64, skew: i64) {
         self.now = self.now.max(now);
         let now = self.now;
         self.sources.retain(|_, source| now.saturating_sub(*source.heard.get_or_insert(now)) <= idle);
-        let slowest = self.sources.values().map(|source| source.greatest).min().unwrap_or(now);
+        // A host whose clock is hours behind, or an import, must not hold up everybody else.
+        let waited_for =
+            self.sources.values().map(|source| source.greatest).filter(|time| *time >= now.saturating_sub(skew));
+        let slowest = waited_for.min().unwrap_or(now);
         if slowest != NEVER {
             self.watermark = self.watermark.max(slowest.saturating_sub(lateness));
         }
@@ -90,21 +93,26 @@ mod tests {
         let mut clock = Clock::new();
         clock.observe(a, 1_000);
         clock.observe(b, 500);
-        clock.advance(1_000, 10, 100);
+        clock.advance(1_000, 10, 100, 1_000);
         assert_eq!(clock.watermark, 490);
         // B says nothing more: it holds A up for as long as it may be idle, and no longer.
         for (now, want) in [(1_050, 490), (1_100, 490), (1_101, 1_091), (1_150, 1_140)] {
             clock.observe(a, now);
-            clock.advance(now, 10, 100);
+            clock.advance(now, 10, 100, 1_000);
             assert_eq!(clock.watermark, want, "at {now}");
         }
         // It comes back; the watermark waits for it, but never goes back.
         clock.observe(b, 600);
-        clock.advance(1_160, 10, 100);
+        clock.advance(1_160, 10, 100, 1_000);
         assert_eq!(clock.watermark, 1_140);
         // All are idle: the present itself decides.
-        clock.advance(2_000, 10, 100);
+        clock.advance(2_000, 10, 100, 1_000);
         assert_eq!(clock.watermark, 1_990);
+        // One whose clock is far behind is not waited for.
+        clock.observe(a, 2_100);
+        clock.observe(b, 1_099);
+        clock.advance(2_100, 10, 100, 1_000);
+        assert_eq!(clock.watermark, 2_090);
     }
 
     #[test]
@@ -112,8 +120,8 @@ mod tests {
         let mut clock = Clock::new();
         clock.observe(SourceId(1), i64::MIN);
         clock.observe(SourceId(2), i64::MAX);
-        clock.advance(i64::MAX, i64::MAX, i64::MAX);
-        clock.advance(i64::MIN, 0, 0);
+        clock.advance(i64::MAX, i64::MAX, i64::MAX, i64::MAX);
+        clock.advance(i64::MIN, 0, 0, 0);
         assert!(!clock.is_ahead(i64::MAX, i64::MAX));
     }
 }

@@ -38,9 +38,10 @@ pub struct Options {
     pub lateness: i64,
     /// How long a source may say nothing, in microseconds, before the others no longer wait for it.
     pub idle: i64,
-    /// How far ahead of the present, in microseconds, a time is still believed; `i64::MAX` where the present is not
-    /// known, but guessed from the events.
-    pub ahead: i64,
+    /// How far from the present, in microseconds, times are still believed: hits from further ahead are left out, and a
+    /// source whose newest event is further behind is not waited for. `i64::MAX` where the present is not known, but
+    /// guessed from the events.
+    pub skew: i64,
     /// Bytes for all groups.
     pub budget: usize,
     /// Bytes for hits that wait. A room of their own, because how many wait depends on how they arrive, and what
@@ -52,13 +53,13 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 5 minutes of lateness and idleness, an hour ahead, 512 MiB and 128 MiB, a key of zeros.
+    /// 5 minutes of lateness and idleness, an hour of skew, 512 MiB and 128 MiB, a key of zeros.
     fn default() -> Self {
         const MINUTE: i64 = 60_000_000;
         Options {
             lateness: 5 * MINUTE,
             idle: 5 * MINUTE,
-            ahead: 60 * MINUTE,
+            skew: 60 * MINUTE,
             budget: 512 << 20,
             waiting: 128 << 20,
             key: [0; 32],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vedette_event::{Entity, EventId, Finding, FindingId, Matched, SourceId, Time};
 
 use super::{
-    Correlations, Hit,
+    Correlations, Hit, Options,
     compile::Compiled,
     groups::GroupId,
     hit::{Carried, MAX_COMBINATIONS},
@@ -17,7 +17,7 @@ impl Correlations {
     pub fn push(&mut self, hit: Hit) {
         let time = hit.time.micros();
         let late = time < self.clock.watermark;
-        if late || self.clock.is_ahead(time, self.options.ahead) {
+        if late || self.clock.is_ahead(time, self.options.skew) {
             for (number, _) in &self.rules[hit.rule as usize].above {
                 let counts = &mut self.counts[*number as usize];
                 *(if late { &mut counts.late } else { &mut counts.ahead }) += 1;
@@ -33,17 +33,18 @@ impl Correlations {
     /// Says that events of a source have come up to this time. Before hits of that time are pushed, it is too early
     /// to say so.
     pub fn observe(&mut self, source: SourceId, time: Time) {
-        if !self.clock.is_ahead(time.micros(), self.options.ahead) {
+        if !self.clock.is_ahead(time.micros(), self.options.skew) {
             self.clock.observe(source, time.micros());
         }
     }
 
     /// Says what time it is, looks at all hits that the watermark has passed, and appends what they come to, in the
-    /// order of time. `now` decides which sources are idle and which times are too far ahead, and nothing else: it is
+    /// order of time. `now` decides which sources are idle and which times are too far off, and nothing else: it is
     /// when the events handed in last were received, so that a replay of them says the same. As long as no hit is
     /// late, what is found does not depend on how often this is called.
     pub fn advance(&mut self, now: Time, out: &mut Vec<Finding>) {
-        self.clock.advance(now.micros(), self.options.lateness, self.options.idle);
+        let Options { lateness, idle, skew, .. } = self.options;
+        self.clock.advance(now.micros(), lateness, idle, skew);
         self.hurry();
         self.release(self.clock.watermark, out);
     }

@@ -173,7 +173,7 @@ fn line(rule: &str, at: i64, events: Option<Vec<u64>>, group: &BTreeMap<String, 
 
 fn check_several(case: &Several) -> Result<(), String> {
     let (loaded, program, mapping, mut refused) = compile(&case.rules, &BTreeMap::new());
-    let mut options = Options { ahead: i64::MAX, ..Options::default() };
+    let mut options = Options { skew: i64::MAX, ..Options::default() };
     if let Some(lateness) = case.lateness {
         options.lateness = lateness * 1_000_000;
     }

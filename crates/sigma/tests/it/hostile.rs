@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vedette_event::Value;
-use vedette_sigma::{Mapping, Program, load, load_str};
+use vedette_sigma::{Correlations, Mapping, Options, Program, load, load_str};
 
 use crate::cases::batch;
 
@@ -78,6 +78,35 @@ proptest! {
         let (full, bare) = (load_str("x", &rule(&text)), load_str("x", &text));
         prop_assert!(full.rules.len() + full.refused.len() > 0);
         prop_assert!(bare.rules.len() + bare.refused.len() > 0);
+    }
+
+    #[test]
+    fn no_correlation_or_filter_makes_the_loader_panic(
+        kind in prop::sample::select(vec![
+            "event_count", "value_count", "temporal", "temporal_ordered", "value_sum", "value_percentile", "x",
+        ]),
+        condition in prop_oneof![
+            "(a|b|c|x|not|and|or|of|1|all|\\(|\\)| ){0,12}",
+            "\\{(gt|gte|lt|lte|eq|neq|field|percentile): -?[0-9.e]{1,22}(, (gt|lte|field|percentile): [a-z0-9]{1,3})?\\}",
+        ],
+        rules in "\\[?[abcx, ]{0,9}\\]?",
+        timespan in "[0-9]{0,20}[smhdwMy]?",
+        rest in "[a-z:{}\\[\\], -]{0,40}",
+    ) {
+        let text = format!(
+            "title: A\nname: a\nlogsource: {{product: p}}\ndetection: {{s: {{F: a}}, condition: s}}\n---\n\
+             title: X\nname: x\ncorrelation:\n  type: {kind}\n  rules: {rules}\n  timespan: {timespan}\n  \
+             condition: {condition}\n  aliases: {rest}\n---\n\
+             title: F\nlogsource: {{product: p}}\nfilter:\n  rules: {rules}\n  s: {rest}\n  condition: {condition}\n"
+        );
+        for text in [text.replace("  aliases: ", "  # "), text] {
+            let loaded = load_str("x", &text);
+            let (program, _) = Program::compile(loaded.rules, &Mapping::default());
+            let count = loaded.correlations.len();
+            let (correlations, refused) =
+                Correlations::compile(loaded.correlations, &program, &Mapping::default(), Options::default());
+            prop_assert_eq!(correlations.len() + refused.len(), count);
+        }
     }
 
     #[test]
