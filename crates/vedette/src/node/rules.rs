@@ -277,3 +277,19 @@ fn visit(path: &Path, depth: usize, files: &mut Vec<(PathBuf, Option<SystemTime>
         files.push((path.to_owned(), metadata.modified().ok(), metadata.len()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correlation_is_refused_by_name_and_its_rule_is_kept() {
+        let text = "title: One\nname: one\nlogsource: {product: p}\ndetection: {s: {a: 1}, condition: s}\n---\n\
+            title: Many\ncorrelation: {type: event_count, rules: [one], group-by: [a], timespan: 1m, condition: {gte: 3}}\n";
+        let loaded = found_alone(vedette_sigma::load_str("many.yml", text));
+        assert_eq!(loaded.rules.len(), 1);
+        assert_eq!(loaded.correlations.len(), 0);
+        assert_eq!(loaded.refused[0].title.as_deref(), Some("Many"));
+        assert!(loaded.refused[0].to_string().starts_with("many.yml:6:1: correlations are not run yet"));
+    }
+}
