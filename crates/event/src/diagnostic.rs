@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// The file, as the user named it; empty for text without a file.
+    #[serde(default)]
     pub file: String,
     /// Line from 1; 0 where there is no line.
     pub line: u32,
