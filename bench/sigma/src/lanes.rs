@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// Events of one kind of load.
 pub struct Lane {
     pub name: &'static str,
-    /// Flat objects with the names that Sigma's rules use, and `product`, `category` and `service`.
+    /// Flat objects as Winlogbeat ships them.
     pub events: Vec<Map<String, Value>>,
 }
 
@@ -62,10 +62,13 @@ pub fn read(folder: &Path, count: usize) -> anyhow::Result<Vec<Lane>> {
     for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "json")) {
         for line in fs::read_to_string(file)?.lines().filter(|line| !line.is_empty()) {
             let Value::Object(event) = serde_json::from_str(line)? else { continue };
-            let event = hinted(event);
-            if event.get("category").and_then(Value::as_str) == Some("process_creation") {
+            let mut event = event;
+            // The rendered message says everything once more.
+            event.remove("Message");
+            if category(&event).1 == Some("process_creation") {
+                let named = hinted(event.clone());
                 let distinct =
-                    ["CommandLine", "Image", "ParentImage", "ParentCommandLine"].map(|name| event.get(name).cloned());
+                    ["CommandLine", "Image", "ParentImage", "ParentCommandLine"].map(|name| named.get(name).cloned());
                 if seen.insert(format!("{distinct:?}")) {
                     processes.push(event.clone());
                 }
@@ -81,20 +84,52 @@ pub fn read(folder: &Path, count: usize) -> anyhow::Result<Vec<Lane>> {
     Ok(vec![Lane { name: "mix", events: mix }, Lane { name: "process", events: process }])
 }
 
-/// Without the rendered message (it says everything once more), and with its log source.
-fn hinted(mut event: Map<String, Value>) -> Map<String, Value> {
-    event.remove("Message");
-    let channel = event.get("Channel").and_then(Value::as_str).unwrap_or_default().to_owned();
+/// The service and the category that SigmaHQ's rules know an event by.
+fn category(event: &Map<String, Value>) -> (&'static str, Option<&'static str>) {
+    let channel = event.get("Channel").and_then(Value::as_str).unwrap_or_default();
     let service = SERVICES.iter().find(|(known, _)| *known == channel).map_or("other", |(_, service)| service);
     let id = event.get("EventID").and_then(Value::as_i64).unwrap_or_default();
     let category = match (service, id) {
         ("sysmon", id) => SYSMON.iter().find(|(known, _)| *known == id).map(|(_, category)| *category),
         ("security", 4688) => Some("process_creation"),
+        ("security", 4689) => Some("process_termination"),
         ("powershell", 4103) => Some("ps_module"),
         ("powershell", 4104) => Some("ps_script"),
         ("powershell-classic", 400) => Some("ps_classic_start"),
         _ => None,
     };
+    (service, category)
+}
+
+/// What SigmaHQ's mapping calls the fields of these events beside their own names.
+const NAMES: &[(&str, i64, &[(&str, &str)])] = &[
+    (
+        "security",
+        4688,
+        &[
+            ("ParentProcessId", "ProcessId"),
+            ("Image", "NewProcessName"),
+            ("ParentImage", "ParentProcessName"),
+            ("User", "SubjectUserName"),
+            ("LogonId", "SubjectLogonId"),
+            ("ProcessId", "NewProcessId"),
+            ("IntegrityLevel", "MandatoryLabel"),
+        ],
+    ),
+    ("security", 4689, &[("Image", "ProcessName"), ("User", "SubjectUserName")]),
+];
+
+/// An event with its log source and the names that SigmaHQ's mapping has for its fields, for an engine that knows
+/// neither of itself.
+pub fn hinted(mut event: Map<String, Value>) -> Map<String, Value> {
+    let (service, category) = category(&event);
+    let id = event.get("EventID").and_then(Value::as_i64).unwrap_or_default();
+    let own = NAMES.iter().filter(|(of, number, _)| *of == service && *number == id).flat_map(|(.., names)| *names);
+    for (name, from) in own.chain(&[("Provider_Name", "SourceName"), ("Computer", "Hostname")]) {
+        if let Some(value) = event.get(*from).cloned() {
+            event.insert((*name).into(), value);
+        }
+    }
     event.insert("product".into(), "windows".into());
     event.insert("service".into(), service.into());
     event.insert("category".into(), category.unwrap_or("other").into());

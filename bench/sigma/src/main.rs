@@ -31,22 +31,21 @@ const FOLDERS: [&str; 3] = ["rules", "rules-emerging-threats", "rules-threat-hun
 fn main() -> anyhow::Result<()> {
     let options = Options::read()?;
     let rules: Vec<PathBuf> = FOLDERS.iter().map(|folder| options.rules.join(folder)).collect();
+    let before = memory();
+    let measured = Vedette::load(&rules);
+    let loaded = memory().saturating_sub(before);
+    drop(measured);
     let mut lanes = lanes::read(&options.events, options.count)?;
     lanes.retain(|lane| options.lane.as_deref().is_none_or(|wanted| wanted == lane.name));
-    let idle = memory();
     if options.only.as_deref() != Some("rsigma") {
         let vedette = Vedette::load(&rules);
-        println!("vedette: {} rules in {:.2} s", vedette.len(), vedette.load.as_secs_f64());
+        println!("vedette: {} rules in {:.2} s, {} MB", vedette.len(), vedette.load.as_secs_f64(), loaded >> 20);
         for lane in &lanes {
             let events = vedette.events(lane);
             let (best, found) = best_of(options.rounds, || vedette.run(&events));
             report("vedette", lane, best, found);
             println!("  p99 of an event {:.1} µs", vedette.p99(&events).as_secs_f64() * 1e6);
         }
-        println!(
-            "vedette: {} MB more than before it (batches of events included)",
-            memory().saturating_sub(idle) >> 20
-        );
     }
     if options.only.as_deref() != Some("vedette") {
         let rsigma = Rsigma::load(&rules)?;

@@ -10,7 +10,10 @@ use vedette_event::{Batch, BatchBuilder, Derive, Source, SourceId, Time};
 use vedette_intake::parse::Parsers;
 use vedette_sigma::{Mapping, Program, load};
 
-use crate::{cpu_time, lanes::Lane};
+use crate::{
+    cpu_time,
+    lanes::{Lane, hinted},
+};
 
 /// Vedette's engine.
 pub struct Vedette {
@@ -67,9 +70,7 @@ fn batches(lane: &Lane) -> Vec<Batch> {
     let (parsers, source) = (Parsers::builtin(), Source::new(SourceId(1), "bench:1", "bench"));
     let (mut done, mut batch) = (Vec::new(), BatchBuilder::new(source.clone()));
     for (seq, event) in lane.events.iter().enumerate() {
-        let mut event = event.clone();
-        ["product", "category", "service"].iter().for_each(|hint| drop(event.remove(*hint)));
-        let line = Value::Object(event).to_string();
+        let line = Value::Object(event.clone()).to_string();
         parsers.derive(&source, seq as u64, Time::from_secs(1_793_491_200), line.as_bytes(), &mut batch);
         if batch.is_full() {
             done.push(std::mem::replace(&mut batch, BatchBuilder::new(source.clone())).finish());
@@ -104,7 +105,7 @@ impl Rsigma {
     }
 
     pub fn events(&self, lane: &Lane) -> Vec<Value> {
-        lane.events.iter().map(|event| Value::Object(event.clone())).collect()
+        lane.events.iter().map(|event| Value::Object(hinted(event.clone()))).collect()
     }
 
     pub fn run(&self, events: &[Value]) -> usize {
@@ -129,7 +130,7 @@ pub fn differences(vedette: &Vedette, rsigma: &mut Rsigma, lane: &Lane) -> Vec<S
                 .map(|finding| finding.rule.id.as_str())
                 .collect();
             let readers: BTreeSet<&str> = vedette.program.readers(event).into_iter().map(|rule| ids[rule]).collect();
-            let value = Value::Object(lane.events[seq].clone());
+            let value = Value::Object(hinted(lane.events[seq].clone()));
             let found = rsigma.engine.evaluate(&JsonEvent::borrow(&value));
             let theirs: BTreeSet<&str> = found
                 .iter()
