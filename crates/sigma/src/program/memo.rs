@@ -11,6 +11,9 @@ use hashbrown::HashTable;
 /// Longest value that is remembered: encoded commands recur up to what Windows takes as a command line.
 pub(super) const MAX_VALUE_BYTES: usize = 32 << 10;
 
+/// The number of a partition, and of a column there.
+pub(super) type ColumnKey = (u32, u32);
+
 /// A bounded memory of values. Its hashes are seeded, and values are compared in full.
 #[derive(Debug)]
 pub(super) struct Memo {
@@ -31,7 +34,7 @@ struct Generation {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     hash: u64,
-    column: u32,
+    column: ColumnKey,
     value: (u32, u32),
     checks: (u32, u32),
 }
@@ -41,7 +44,7 @@ fn slice<T>(all: &[T], (start, len): (u32, u32)) -> &[T] {
 }
 
 impl Generation {
-    fn find(&self, hash: u64, column: u32, value: &[u8]) -> Option<&[u32]> {
+    fn find(&self, hash: u64, column: ColumnKey, value: &[u8]) -> Option<&[u32]> {
         let same =
             |entry: &Entry| entry.hash == hash && entry.column == column && slice(&self.values, entry.value) == value;
         self.table.find(hash, same).map(|entry| slice(&self.checks, entry.checks))
@@ -51,7 +54,7 @@ impl Generation {
         self.values.len() + self.checks.len() * size_of::<u32>() + self.table.len() * size_of::<Entry>()
     }
 
-    fn add(&mut self, hash: u64, column: u32, value: &[u8], checks: &[u32]) {
+    fn add(&mut self, hash: u64, column: ColumnKey, value: &[u8], checks: &[u32]) {
         let entry = Entry {
             hash,
             column,
@@ -78,7 +81,7 @@ impl Memo {
     }
 
     /// Appends the checks that are true of a column's value; false if it is not known.
-    pub(super) fn get(&mut self, column: u32, value: &[u8], checks: &mut Vec<u32>) -> bool {
+    pub(super) fn get(&mut self, column: ColumnKey, value: &[u8], checks: &mut Vec<u32>) -> bool {
         let hash = self.seed.hash_one((column, value));
         if let Some(known) = self.young.find(hash, column, value) {
             checks.extend_from_slice(known);
@@ -92,11 +95,11 @@ impl Memo {
     }
 
     /// Remembers a value that [`get`](Memo::get) did not know.
-    pub(super) fn put(&mut self, column: u32, value: &[u8], checks: &[u32]) {
+    pub(super) fn put(&mut self, column: ColumnKey, value: &[u8], checks: &[u32]) {
         self.keep(self.seed.hash_one((column, value)), column, value, checks);
     }
 
-    fn keep(&mut self, hash: u64, column: u32, value: &[u8], checks: &[u32]) {
+    fn keep(&mut self, hash: u64, column: ColumnKey, value: &[u8], checks: &[u32]) {
         let needed = value.len() + size_of_val(checks) + size_of::<Entry>();
         if needed > self.limit / 16 {
             return;
@@ -116,21 +119,22 @@ mod tests {
     #[test]
     fn what_recurs_stays_and_the_rest_is_forgotten() {
         let mut memo = Memo::new(64 << 10);
-        memo.put(1, b"often", &[7, 8]);
+        memo.put((0, 1), b"often", &[7, 8]);
         let mut checks = Vec::new();
         for number in 0..100_000_u32 {
-            memo.put(2, &number.to_le_bytes(), &[number]);
+            memo.put((0, 2), &number.to_le_bytes(), &[number]);
             if number % 100 == 0 {
                 checks.clear();
-                assert!(memo.get(1, b"often", &mut checks), "after {number}");
+                assert!(memo.get((0, 1), b"often", &mut checks), "after {number}");
                 assert_eq!(checks, [7, 8]);
             }
         }
         checks.clear();
-        assert!(!memo.get(2, &5_u32.to_le_bytes(), &mut checks));
-        assert!(memo.get(2, &99_999_u32.to_le_bytes(), &mut checks));
+        assert!(!memo.get((0, 2), &5_u32.to_le_bytes(), &mut checks));
+        assert!(memo.get((0, 2), &99_999_u32.to_le_bytes(), &mut checks));
         assert_eq!(checks, [99_999]);
-        assert!(!memo.get(1, &99_999_u32.to_le_bytes(), &mut checks), "another column's value");
+        assert!(!memo.get((0, 1), &99_999_u32.to_le_bytes(), &mut checks), "another column's value");
+        assert!(!memo.get((1, 2), &99_999_u32.to_le_bytes(), &mut checks), "another partition's value");
         assert!(memo.young.bytes() + memo.old.bytes() <= 64 << 10);
     }
 }

@@ -11,7 +11,7 @@ use vedette_event::{Batch, Event, NameId, Value};
 use super::{
     CheckId, Program, SlotId,
     gate::Gate,
-    memo::{MAX_VALUE_BYTES, Memo},
+    memo::{ColumnKey, MAX_VALUE_BYTES, Memo},
     partition::{Implied, Partition, Use, Witnesses},
     scan::{Local, Scanner, Seen, Spelled},
     view::{self, Names, View},
@@ -333,7 +333,7 @@ impl Scratch {
             }
         };
         let mut read = |number: usize, scanner: &Scanner, state: &mut ColumnState, text: &str| {
-            let key = partition.number << 12 | number as u32;
+            let key = (partition.number, number as u32);
             found(self.reader.read(program, partition, (key, scanner), state, text));
         };
         for Item { place, value } in items.drain(..) {
@@ -451,7 +451,7 @@ impl Reader {
         &mut self,
         program: &Program,
         partition: &Partition,
-        (key, scanner): (u32, &Scanner),
+        (key, scanner): (ColumnKey, &Scanner),
         state: &mut ColumnState,
         text: &str,
     ) -> &[Local] {
