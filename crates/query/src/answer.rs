@@ -9,11 +9,10 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::StreamExt;
 use serde_json::{Map, Value};
 use vedette_event::{Batch, Time, ecs};
-use vedette_store as store;
 
 use crate::{
     Cancel, QueryError, Request,
-    table::{Deriver, Stored, time_type},
+    table::{Deriver, time_type},
 };
 
 /// What the columns of whole events are in a table or CSV, before those that `extend` added.
@@ -179,33 +178,14 @@ impl Answer {
     pub fn batches(&self, batch: &RecordBatch) -> Vec<Batch> {
         let mut batches = Vec::new();
         if self.is_events() {
-            self.derived(batch, |events| batches.push(events));
+            self.deriver.rows(batch, |events| batches.push(events));
         }
         batches
     }
 
-    /// Hands over the events that rows are made of; false if these rows are none.
-    fn derived(&self, batch: &RecordBatch, use_batch: impl FnMut(Batch)) -> bool {
-        let column = |name: &str| batch.column_by_name(name).cloned();
-        let (Some(source), Some(seq), Some(received), Some(source_name), Some(original)) = (
-            column(store::SOURCE),
-            column(store::SEQ),
-            column(store::RECEIVED),
-            column(store::SOURCE_NAME),
-            column(ecs::ORIGINAL),
-        ) else {
-            return false;
-        };
-        let original = arrow::compute::cast(&original, &DataType::Binary).unwrap_or(original);
-        let stored =
-            Stored { source: &source, seq: &seq, received: &received, source_name: &source_name, original: &original };
-        self.deriver.batches(&stored, use_batch);
-        true
-    }
-
     fn events(&self, batch: &RecordBatch, extended: &[String]) -> Vec<Map<String, Value>> {
         let mut all = Vec::with_capacity(batch.num_rows());
-        if !self.derived(batch, |events| all.extend(events.events().map(|event| event.to_json()))) {
+        if !self.deriver.rows(batch, |events| all.extend(events.events().map(|event| event.to_json()))) {
             return rows(batch);
         }
         for name in extended {

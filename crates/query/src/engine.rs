@@ -226,8 +226,8 @@ impl Request {
 /// Answers queries over one store. Cheap to clone. It owns no threads of its own: call it within a tokio runtime.
 #[derive(Clone)]
 pub struct Engine {
-    store: Store,
-    deriver: Deriver,
+    pub(crate) store: Store,
+    pub(crate) deriver: Deriver,
     misses: Arc<Misses>,
     runtime: Arc<RuntimeEnv>,
     threads: usize,

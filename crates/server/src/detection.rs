@@ -104,6 +104,10 @@ pub struct LoadedRule {
     pub references: Vec<String>,
     /// Which log it reads.
     pub logsource: Logsource,
+    /// What it correlates, and how that is going; none for a rule over single events.
+    pub correlation: Option<LoadedCorrelation>,
+    /// Its findings are only for the correlations over it.
+    pub silent: bool,
     /// It comes with the binary.
     pub builtin: bool,
     /// Its file's name if it was written here, so that it can be written again and removed.
@@ -114,6 +118,27 @@ pub struct LoadedRule {
     pub disabled: Option<Disabled>,
     /// Events since start that its condition was asked of: what it costs.
     pub tried: u64,
+}
+
+/// A correlation that runs, and what it did not see as it should have since its state was begun.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct LoadedCorrelation {
+    /// The ids of the rules and correlations it is made of.
+    pub rules: Vec<String>,
+    /// Groups that something is kept of.
+    pub groups: u64,
+    /// Matches that came after their time had been looked at.
+    pub late: u64,
+    /// Matches from too far in the future.
+    pub ahead: u64,
+    /// Matches without a value to group by or to compute with.
+    pub unusable: u64,
+    /// Groups that were given up for want of memory.
+    pub evicted: u64,
+    /// Matches that were looked at before their time, for want of memory.
+    pub hurried: u64,
+    /// Times that a limit within one group was reached.
+    pub cut: u64,
 }
 
 /// Which log a rule reads.

@@ -32,6 +32,10 @@ pub enum Command {
     Hunt(QueryArgs),
     /// Search with SQL over the table `events`.
     Sql(QueryArgs),
+    /// Stored history through the rules again: those in force must find what was found when it happened; with others, what
+    /// they would have found.
+    #[command(after_help = REPLAY_HELP)]
+    Replay(ReplayArgs),
     /// The inbox: list, show, acknowledge and close alerts.
     Alerts(AlertsArgs),
     /// The loss ledger: received = stored + refused + shed, for every source.
@@ -88,6 +92,11 @@ const HUNT_HELP: &str = "Examples:
   vedette hunt 'source.ip:192.0.2.0/24 and event.outcome:failure' --from -24h
   vedette hunt 'event.dataset:linux.sshd | summarize n=count() by source.ip | sort n desc | take 10'
 The language is described in docs/query.md.";
+
+const REPLAY_HELP: &str = "Examples:
+  vedette replay                              are findings as they were recorded?
+  vedette replay -r new-rule.yml --from -7d   what would this rule have found?
+Exit code 1: the rules in force and the records do not agree. See docs/sigma.md.";
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -387,6 +396,25 @@ pub struct QueryArgs {
     /// At most this many results; 0: no limit.
     #[arg(long, short = 'n', default_value = "1000")]
     pub limit: usize,
+    /// Output format.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Format,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// `vedette replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Rule files or folders to replay with, instead of the rules in force.
+    #[arg(long, short, value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+    /// Only what was received from this time on: RFC 3339, a date, or back from now (`-24h`, `-30m`, `-7d`).
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub from: Option<String>,
+    /// Only what was received before this time.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<String>,
     /// Output format.
     #[arg(long, short, value_enum, default_value = "table")]
     pub output: Format,

@@ -110,8 +110,43 @@ pub struct Detection {
     pub parsers: Vec<PathBuf>,
     /// Value table for `expand` placeholders.
     pub placeholders: Option<PathBuf>,
+    /// Rules over several matches.
+    pub correlations: CorrelationOptions,
     /// Sources that stop sending.
     pub quiet_sources: QuietSources,
+}
+
+/// How correlations wait, and what they may take.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CorrelationOptions {
+    /// How much later than a later event of its source an event may come and still be correlated. So long findings wait.
+    pub lateness_seconds: u32,
+    /// How long a source may say nothing before the others no longer wait for it.
+    pub idle_seconds: u32,
+    /// For the groups of all correlations; matches that wait may take a quarter of it beside.
+    pub memory_bytes: u64,
+}
+
+impl Default for CorrelationOptions {
+    fn default() -> Self {
+        CorrelationOptions { lateness_seconds: 300, idle_seconds: 30, memory_bytes: 128 << 20 }
+    }
+}
+
+impl CorrelationOptions {
+    /// As the engine wants them.
+    pub fn engine(&self) -> vedette_sigma::Options {
+        let micros = |seconds: u32| i64::from(seconds) * 1_000_000;
+        let budget = usize::try_from(self.memory_bytes).unwrap_or(usize::MAX);
+        vedette_sigma::Options {
+            lateness: micros(self.lateness_seconds),
+            idle: micros(self.idle_seconds),
+            budget,
+            waiting: budget / 4,
+            ..Default::default()
+        }
+    }
 }
 
 /// When a source that stops sending is missed.
@@ -153,6 +188,7 @@ impl Default for Detection {
             rules: Vec::new(),
             parsers: Vec::new(),
             placeholders: None,
+            correlations: CorrelationOptions::default(),
             quiet_sources: QuietSources::default(),
         }
     }

@@ -87,6 +87,15 @@ pub fn byte_bar(total: u64) -> ProgressBar {
     bar
 }
 
+/// A bar over steps with remaining time; invisible unless standard error is a terminal.
+pub fn step_bar() -> ProgressBar {
+    let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template("{bar:30} {percent} % {eta}")
+        .expect("the template is a constant that tests parse");
+    bar.set_style(style);
+    bar
+}
+
 /// Prints rows of named values in the wanted format.
 pub struct Printer {
     format: Format,

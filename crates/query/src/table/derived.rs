@@ -3,10 +3,12 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, ListBuilder, StringArray, StringBuilder},
-    datatypes::{TimestampMicrosecondType, UInt32Type, UInt64Type},
+    array::{Array, ArrayRef, AsArray, ListBuilder, RecordBatch, StringArray, StringBuilder},
+    compute::cast,
+    datatypes::{DataType, TimestampMicrosecondType, UInt32Type, UInt64Type},
 };
-use vedette_event::{Batch, BatchBuilder, Derive, Source, SourceId, Time, Value};
+use vedette_event::{Batch, BatchBuilder, Derive, Source, SourceId, Time, Value, ecs};
+use vedette_store as store;
 
 /// Finds a source's description by number and name, where the caller knows more than the store does (the parser
 /// that the configuration names for it).
@@ -38,6 +40,23 @@ impl Deriver {
     fn source(&self, id: SourceId, name: &str) -> Arc<Source> {
         let found = self.sources.as_ref().and_then(|lookup| lookup(id, name));
         found.unwrap_or_else(|| Source::new(id, name, name.split(':').next().unwrap_or(name)))
+    }
+
+    /// Derives rows that have all columns this takes, as [`batches`](Self::batches) does; false if they have not.
+    pub(crate) fn rows(&self, rows: &RecordBatch, use_batch: impl FnMut(Batch)) -> bool {
+        let column = |name: &str| rows.column_by_name(name);
+        let (Some(source), Some(seq), Some(received), Some(source_name), Some(original)) = (
+            column(store::SOURCE),
+            column(store::SEQ),
+            column(store::RECEIVED),
+            column(store::SOURCE_NAME),
+            column(ecs::ORIGINAL),
+        ) else {
+            return false;
+        };
+        let original = cast(original, &DataType::Binary).unwrap_or_else(|_| original.clone());
+        self.batches(&Stored { source, seq, received, source_name, original: &original }, use_batch);
+        true
     }
 
     /// Derives the rows in order and hands over batches of one source each.

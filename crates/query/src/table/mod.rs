@@ -16,6 +16,6 @@ mod unit;
 
 pub(crate) use cache::Misses;
 pub(crate) use columns::{Kind, TableColumns, is_derived, kind, time_type};
+pub(crate) use derived::Deriver;
 pub use derived::SourceLookup;
-pub(crate) use derived::{Deriver, Stored};
 pub(crate) use provider::{EventsTable, time_literal};

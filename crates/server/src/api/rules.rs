@@ -10,7 +10,7 @@ use vedette_event::{Diagnostic, RuleRef, Time};
 
 use super::model::{DiagnosticModel, RuleModel, rfc3339, rfc3339_or_null};
 use crate::{
-    App, Disabled, FileName, LoadedRule, Logsource, Problem, RefusedRule, SaveError,
+    App, Disabled, FileName, LoadedCorrelation, LoadedRule, Logsource, Problem, RefusedRule, SaveError,
     auth::{Principal, act, blocking},
     problem::{Body, Id},
 };
@@ -31,6 +31,10 @@ pub(crate) struct LoadedRuleModel {
     description: Option<String>,
     /// Which log it reads.
     logsource: Logsource,
+    /// What it correlates, and how that is going; none for a rule over single events.
+    correlation: Option<LoadedCorrelation>,
+    /// Its findings are only for the correlations over it.
+    silent: bool,
     /// Its file; `builtin:` and a name if it comes with Vedette.
     file: String,
     /// It comes with Vedette.
@@ -82,6 +86,8 @@ impl LoadedRuleModel {
             status: rule.status,
             description: rule.description,
             logsource: rule.logsource,
+            correlation: rule.correlation,
+            silent: rule.silent,
             file: rule.file,
             builtin: rule.builtin,
             enabled: rule.disabled.is_none(),

@@ -197,6 +197,8 @@ impl RulesView for FakeRules {
             false_positives: vec!["backups".into()],
             references: vec!["https://rule.example".into()],
             logsource: Logsource { product: Some("linux".into()), ..Logsource::default() },
+            correlation: None,
+            silent: false,
             builtin: true,
             own_file: None,
             replaces: None,

@@ -3,6 +3,7 @@
 //! ```text
 //! "VdtCorr\0", version u16, hash of the key, clock
 //! slots: (correlation, field)…   rules: id…   hits that wait: (rule, time, event, carried)…
+//! arrivals: (second, (source, greatest time)…, hits)…
 //! correlations: (id, digest, counts, sweep_at, number of groups, bytes of them, (group, state)…)…
 //! ```
 //! Numbers are little-endian; carried fields name slots by their place in the list. A correlation that is not the same
@@ -14,6 +15,7 @@ use vedette_event::{Entity, Time};
 
 use super::{
     Correlations, Counts, Hit,
+    arrivals::Arrivals,
     clock::Clock,
     groups::{Group, Groups},
     hit::Carried,
@@ -55,12 +57,8 @@ impl Correlations {
         out.count(self.rules.len());
         self.rules.iter().for_each(|rule| out.text(&rule.id));
         out.count(self.pending.len());
-        for hit in self.pending.values() {
-            out.u32(hit.rule);
-            out.i64(hit.time.micros());
-            out.event(hit.event);
-            write_carried(&mut out, &hit.carried);
-        }
+        self.pending.values().for_each(|hit| write_hit(&mut out, hit));
+        self.arrivals.write(&mut out);
         out.count(self.compiled.len());
         for ((compiled, groups), counts) in self.compiled.iter().zip(&self.groups).zip(&self.counts) {
             out.text(&compiled.reference.id);
@@ -106,20 +104,16 @@ impl Correlations {
         let mut restored = Restored::default();
         let (mut pending, mut pending_bytes) = (std::collections::BTreeMap::new(), 0);
         for _ in 0..from.count(40)? {
-            let rule = from.u32()?;
-            let (time, event) = (Time::from_micros(from.i64()?), from.event()?);
-            let carried = read_carried(&mut from, &slots)?;
-            let Some(known) = rules.get(rule as usize) else { return from.damaged() };
-            let Some(rule) = *known else {
+            let Some(hit) = read_hit(&mut from, &slots, &rules)? else {
                 restored.hits_forgotten += 1;
                 continue;
             };
-            let hit = Hit { rule, time, event, carried };
             let cost = hit.cost();
             if pending.insert(hit.key(), hit).is_none() {
                 pending_bytes += cost;
             }
         }
+        let arrivals = Arrivals::read(&mut from, &slots, &rules, &mut restored.hits_forgotten)?;
         let numbers: HashMap<&str, usize> =
             self.compiled.iter().enumerate().map(|(number, one)| (one.reference.id.as_str(), number)).collect();
         let mut all: Vec<Groups> = self.compiled.iter().map(|_| Groups::new()).collect();
@@ -163,6 +157,7 @@ impl Correlations {
         from.end()?;
         restored.hits = pending.len();
         self.clock = clock;
+        self.arrivals = arrivals;
         self.pending = pending;
         self.pending_bytes = pending_bytes;
         self.groups = all;
@@ -193,6 +188,22 @@ fn counts_list(counts: &Counts) -> [u64; 6] {
 
 fn counts_of([late, ahead, unusable, evicted, hurried, cut]: [u64; 6]) -> Counts {
     Counts { late, ahead, unusable, evicted, hurried, cut }
+}
+
+pub(super) fn write_hit(out: &mut Writer, hit: &Hit) {
+    out.u32(hit.rule);
+    out.i64(hit.time.micros());
+    out.event(hit.event);
+    write_carried(out, &hit.carried);
+}
+
+/// None for a hit of a rule that no correlation is made of any more.
+pub(super) fn read_hit(from: &mut Reader<'_>, slots: &[Option<u32>], rules: &[Option<u32>]) -> Snapshot<Option<Hit>> {
+    let rule = from.u32()?;
+    let (time, event) = (Time::from_micros(from.i64()?), from.event()?);
+    let carried = read_carried(from, slots)?;
+    let Some(known) = rules.get(rule as usize) else { return from.damaged() };
+    Ok(known.map(|rule| Hit { rule, time, event, carried }))
 }
 
 fn write_carried(out: &mut Writer, carried: &Arc<Carried>) {

@@ -219,6 +219,7 @@ impl Correlations {
             slots,
             silent,
             options,
+            arrivals: Default::default(),
             clock: Clock::new(),
             pending: std::collections::BTreeMap::new(),
             pending_bytes: 0,

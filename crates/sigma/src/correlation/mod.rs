@@ -1,10 +1,11 @@
 //! Correlations: matches in, findings over several of them out, in event time.
 //!
-//! [`compile`] makes rules ready. A match becomes a [`hit`], which waits until the watermark of the [`clock`] has
-//! passed it; then hits are looked at in the order of their times, whatever order they came in. Each goes to its
+//! [`compile`] makes rules ready. A match becomes a [`hit`], which waits with the other [`arrivals`] of its second, and
+//! then until the watermark of the [`clock`] has passed it; then hits are looked at in the order of their times, whatever order they came in. Each goes to its
 //! [`groups`], whose [`state`] decides at once ([`recent`]) or at the end of a window ([`window`]). [`run`] is that
 //! way; [`budget`] keeps it within its bytes, [`checkpoint`] writes all of it down and reads it again.
 
+mod arrivals;
 mod budget;
 mod checkpoint;
 mod clock;
@@ -22,13 +23,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use vedette_event::RuleRef;
 
-pub use self::{checkpoint::Restored, hit::Hit, snapshot::RestoreError};
 use self::{
+    arrivals::Arrivals,
     clock::Clock,
     compile::{Compiled, Fed, SlotName},
     groups::{GroupId, Groups},
     snapshot::Key,
 };
+pub use self::{checkpoint::Restored, hit::Hit, snapshot::RestoreError};
 
 /// How correlations are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +69,20 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// For a history that is looked at when it is whole: however late or early events come, none is left out.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Options { lateness: i64::MAX, idle: i64::MAX, skew: i64::MAX, ..self }
+    }
+}
+
 /// Compiled correlations and what they have seen. No clock, no I/O: the same hits give the same findings.
 ///
-/// A caller turns findings into hits ([`hit`](Self::hit), which may be done on any thread), hands them in
-/// ([`push`](Self::push)), says up to which time it has all events of a source ([`observe`](Self::observe)) and
-/// what time it is ([`advance`](Self::advance)).
+/// A caller hands in batches with what a program found in them ([`receive`](Self::receive)) and says up to which time he
+/// has handed in everything ([`settle`](Self::settle)); at the end of a history, that nothing more will come
+/// ([`finish`](Self::finish)). Below that, hits can be pushed one by one ([`hit`](Self::hit), [`push`](Self::push)) by
+/// whoever keeps the time himself ([`observe`](Self::observe), [`advance`](Self::advance)).
 ///
 /// ```
 /// use vedette_event::{BatchBuilder, Source, SourceId, Time, Value};
@@ -110,21 +121,14 @@ impl Default for Options {
 ///
 /// let mut found = Vec::new();
 /// program.run(&batch, &mut found);
-/// for finding in &found {
-///     let event = batch.event(finding.events[0].seq as usize);
-///     if let Some(hit) = correlations.hit(finding, event) {
-///         correlations.push(hit);
-///     }
-/// }
+/// correlations.receive(&batch, &found, 0);
 /// // The rule is only part of the correlation and makes no findings of its own.
 /// found.retain(|finding| !correlations.is_silent(&finding.rule.id));
 /// assert!(found.is_empty());
 ///
-/// correlations.observe(SourceId(1), Time::from_secs(90));
-/// correlations.advance(Time::from_secs(90), &mut found);
+/// correlations.settle(Time::from_secs(91), &mut found);
 /// assert!(found.is_empty(), "events of up to five minutes before may still come");
-/// correlations.observe(SourceId(1), Time::from_secs(600));
-/// correlations.advance(Time::from_secs(600), &mut found);
+/// correlations.settle(Time::from_secs(600), &mut found);
 /// assert_eq!(found[0].rule.title, "Brute force");
 /// assert_eq!((found[0].events.len(), found[0].time), (3, Time::from_secs(90)));
 /// assert_eq!((found[0].matched[0].field.as_str(), found[0].matched[0].value.as_str()), ("User", "alice"));
@@ -138,6 +142,7 @@ pub struct Correlations {
     slots: Vec<SlotName>,
     silent: HashSet<String>,
     options: Options,
+    arrivals: Arrivals,
     clock: Clock,
     /// Hits that the watermark has not passed.
     pending: BTreeMap<Key, Hit>,

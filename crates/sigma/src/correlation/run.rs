@@ -51,6 +51,7 @@ impl Correlations {
 
     /// Looks at all hits and closes all windows: nothing more will come. Any later hit is late.
     pub fn finish(&mut self, out: &mut Vec<Finding>) {
+        self.hand_on_all();
         self.clock.watermark = i64::MAX;
         self.release(i64::MAX, out);
         while let Some((time, number, id)) = self.timers.pop_first() {

@@ -7,6 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use vedette_event::RuleRef;
+
 use super::{
     Correlation, Filter, Loaded, Refused, Rule,
     document::{self, Document},
@@ -67,6 +69,34 @@ impl Documents {
     /// Reads a file, or a folder with all below it, as [`load`] does.
     pub fn path(&mut self, path: &Path) {
         self.file_or_folder(path, 0);
+    }
+
+    /// Adds those of `others` beside its own. Whoever has an id that is taken is left out, and told to `taken` with his file.
+    pub fn extend(&mut self, others: Documents, mut taken: impl FnMut(String, Arc<str>)) {
+        let Documents { rules, correlations, filters, refused, ids, seen } = others;
+        let known = &self.ids;
+        let mut is_new = |reference: &RuleRef, file: &Arc<str>| {
+            let is_new = !known.contains_key(&reference.id);
+            if !is_new {
+                taken(reference.id.clone(), file.clone());
+            }
+            is_new
+        };
+        self.rules.extend(rules.into_iter().filter(|rule| is_new(&rule.reference, &rule.file)));
+        let correlations = correlations.into_iter().filter(|one| is_new(&one.reference, &one.file));
+        self.correlations.extend(correlations);
+        self.filters.extend(filters);
+        self.refused.extend(refused);
+        for (id, place) in ids {
+            self.ids.entry(id).or_insert(place);
+        }
+        self.seen.extend(seen);
+    }
+
+    /// Leaves out rules and correlations.
+    pub fn retain(&mut self, mut keep: impl FnMut(&RuleRef) -> bool) {
+        self.rules.retain(|rule| keep(&rule.reference));
+        self.correlations.retain(|correlation| keep(&correlation.reference));
     }
 
     /// Reads a text as if it were the file `file`.

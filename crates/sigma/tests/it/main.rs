@@ -1,6 +1,7 @@
 //! The crate at its public face.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod arrivals;
 mod cases;
 mod conformance;
 mod correlation_oracle;

@@ -4,7 +4,12 @@ use crate::{
     Outcome,
     cli::CheckArgs,
     config::Config,
-    node::{self, anchors::Authority, receivers, rules},
+    node::{
+        self,
+        anchors::Authority,
+        receivers, rules,
+        ruleset::{Ruleset, mapping},
+    },
 };
 
 /// Runs the command. Exit code 1 if a parser or rule is refused or unknown, 2 if the configuration is wrong.
@@ -19,8 +24,8 @@ pub fn run(args: CheckArgs) -> anyhow::Result<Outcome> {
     for name in &unknown_parsers {
         eprintln!("receivers.files: there is no parser `{name}`");
     }
-    let (program, refused_rules) =
-        rules::compile(rules::load(&config.detection), &rules::mapping(config.detection.placeholders.as_deref())?);
+    let mapping = mapping(config.detection.placeholders.as_deref())?;
+    let (rules, refused_rules) = Ruleset::compile(rules::documents(&config.detection).link(), &mapping);
     for refused in &refused_rules {
         eprintln!("rule refused: {refused}");
     }
@@ -29,7 +34,7 @@ pub fn run(args: CheckArgs) -> anyhow::Result<Outcome> {
         if unknown_parsers.is_empty() { "fine" } else { "names unknown parsers" },
         parsers.names().count(),
         refused_parsers.len(),
-        program.len(),
+        rules.len(),
         refused_rules.len()
     );
     let fine = unknown_parsers.is_empty() && refused_parsers.is_empty() && refused_rules.is_empty();

@@ -1,84 +1,122 @@
 //! `vedette detect`: offline detection, one finding per line.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use serde_json::{Map, Value};
 use vedette_event::{Batch, BatchBuilder, Derive, Finding, Source, SourceId, Time};
 use vedette_intake::{import, parse::Parsers};
-use vedette_sigma::Program;
+use vedette_sigma::{Correlations, Options};
 
 use crate::{
     Outcome,
     cli::DetectArgs,
     commands::rules,
-    node::rules::{compile, mapping},
+    node::ruleset::{Ruleset, mapping},
     output::{Printer, byte_bar},
 };
 
-const COLUMNS: [&str; 5] = ["@timestamp", "rule.level", "rule.name", "matched", "log.file.path"];
+/// Of a table of findings.
+pub const COLUMNS: [&str; 5] = ["@timestamp", "rule.level", "rule.name", "matched", "event.id"];
+const FILE: &str = "log.file.path";
 
 /// Runs the command. Exit code 0 whether or not anything was found; refused rules are named on standard error.
 pub fn run(args: DetectArgs) -> anyhow::Result<Outcome> {
     let mapping = mapping(args.placeholders.as_deref())?;
-    let (program, refused) = compile(rules::load(&args.rules)?, &mapping);
+    let (rules, refused) = Ruleset::compile(rules::load(&args.rules)?, &mapping);
     for refused in &refused {
         eprintln!("refused: {refused}");
     }
-    let parsers = Parsers::builtin();
-    let mut printer = Printer::new(args.output, &COLUMNS)?;
     let files = files_below(&args.inputs)?;
+    let correlations = rules.correlate(Options::default().whole());
+    let printer = Printer::new(args.output, &[&COLUMNS[..4], &[FILE]].concat())?;
+    let mut detection =
+        Detection { files: &files, parsers: Parsers::builtin(), rules, correlations, printer, damaged: 0 };
     let bytes = files.iter().map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len())).sum();
     let bar = byte_bar(bytes);
-    let mut damaged = 0;
     for (index, file) in files.iter().enumerate() {
         bar.set_message(file.display().to_string());
         // Source numbers only tell this run's files apart.
         let source = Source::new(SourceId(index as u32 + 1), &format!("file:{}", file.display()), "file");
-        damaged += scan(file, source, &parsers, &program, &mut printer)?;
+        detection.scan(file, &source)?;
         bar.inc(std::fs::metadata(file).map_or(0, |metadata| metadata.len()));
     }
     bar.finish_and_clear();
-    printer.finish()?;
+    let damaged = detection.finish()?;
     if damaged > 0 {
         eprintln!("{damaged} damaged records were skipped, see above");
     }
     Ok(Outcome::Fine)
 }
 
-fn scan(
-    file: &Path,
-    source: std::sync::Arc<Source>,
-    parsers: &Parsers,
-    program: &Program,
-    printer: &mut Printer,
-) -> anyhow::Result<u64> {
-    let mut damaged = 0;
-    let mut batch = BatchBuilder::new(source.clone());
-    let received = modified(file);
-    let mut seq = 0;
-    let mut emit = |batch: &Batch| -> anyhow::Result<()> {
-        let mut findings = Vec::new();
-        program.run(batch, &mut findings);
-        findings.iter().try_for_each(|finding| printer.row(&row(finding, file))).map_err(Into::into)
-    };
-    for record in import::open(file, &import::Options::default())? {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                eprintln!("{}: {error}", file.display());
-                damaged += 1;
-                continue;
+struct Detection<'a> {
+    files: &'a [PathBuf],
+    parsers: Parsers,
+    rules: Ruleset,
+    /// Over all files, whatever their order.
+    correlations: Correlations,
+    printer: Printer,
+    damaged: u64,
+}
+
+impl Detection<'_> {
+    fn scan(&mut self, file: &Path, source: &Arc<Source>) -> anyhow::Result<()> {
+        let mut batch = BatchBuilder::new(source.clone());
+        let received = modified(file);
+        let mut seq = 0;
+        for record in import::open(file, &import::Options::default())? {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    eprintln!("{}: {error}", file.display());
+                    self.damaged += 1;
+                    continue;
+                }
+            };
+            self.parsers.derive(source, seq, received, &record, &mut batch);
+            seq += 1;
+            if batch.is_full() {
+                self.batch(&std::mem::replace(&mut batch, BatchBuilder::new(source.clone())).finish(), received)?;
             }
-        };
-        parsers.derive(&source, seq, received, &record, &mut batch);
-        seq += 1;
-        if batch.is_full() {
-            emit(&std::mem::replace(&mut batch, BatchBuilder::new(source.clone())).finish())?;
         }
+        self.batch(&batch.finish(), received)
     }
-    emit(&batch.finish())?;
-    Ok(damaged)
+
+    fn batch(&mut self, batch: &Batch, received: Time) -> anyhow::Result<()> {
+        let mut findings = Vec::new();
+        self.rules.program.run(batch, &mut findings);
+        self.correlations.receive(batch, &findings, 0);
+        findings.retain(|finding| !self.rules.is_silent(&finding.rule.id));
+        // Nothing is late here; it only keeps what waits within its bytes.
+        self.correlations.settle(received.plus_micros(1_000_000), &mut findings);
+        self.print(&findings)
+    }
+
+    fn print(&mut self, findings: &[Finding]) -> anyhow::Result<()> {
+        for finding in findings {
+            let source = finding.events.last().map_or(0, |event| event.source.0 as usize);
+            let Some(file) = source.checked_sub(1).and_then(|index| self.files.get(index)) else { continue };
+            let mut row = row(finding);
+            row.insert(FILE.to_owned(), file.display().to_string().into());
+            self.printer.row(&row)?;
+        }
+        Ok(())
+    }
+
+    /// How many records were damaged.
+    fn finish(mut self) -> anyhow::Result<u64> {
+        let mut findings = Vec::new();
+        self.correlations.finish(&mut findings);
+        self.print(&findings)?;
+        for report in self.correlations.reports().filter(|report| report.counts.is_degraded()) {
+            eprintln!("not all was correlated by {}: there was too much of it for the memory", report.rule.title);
+        }
+        self.printer.finish()?;
+        Ok(self.damaged)
+    }
 }
 
 /// Dates without a year are read as of the file's own time, so that a run gives the same answer tomorrow.
@@ -88,7 +126,8 @@ fn modified(file: &Path) -> Time {
     Time::from_micros(since_epoch.map_or(0, |age| age.as_micros() as i64))
 }
 
-fn row(finding: &Finding, file: &Path) -> Map<String, Value> {
+/// A finding as a row.
+pub fn row(finding: &Finding) -> Map<String, Value> {
     let mut row = Map::new();
     let mut put = |name: &str, value: Value| drop(row.insert(name.to_owned(), value));
     put("@timestamp", finding.time.to_string().into());
@@ -99,9 +138,8 @@ fn row(finding: &Finding, file: &Path) -> Map<String, Value> {
     if let Some(author) = &finding.rule.author {
         put("rule.author", author.clone().into());
     }
-    put("log.file.path", file.display().to_string().into());
-    let event = finding.events.first().map(ToString::to_string).unwrap_or_default();
-    put("event.id", event.into());
+    let events: Vec<String> = finding.events.iter().map(ToString::to_string).collect();
+    put("event.id", if let [event] = events.as_slice() { event.clone().into() } else { events.into() });
     put("vedette.finding.id", finding.id.to_string().into());
     let fields: Map<String, Value> =
         finding.matched.iter().map(|matched| (matched.field.clone(), matched.value.clone().into())).collect();

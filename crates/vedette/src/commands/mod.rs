@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod hunt;
 pub mod import;
 pub mod man;
+pub mod replay;
 pub mod restore;
 pub mod rules;
 pub mod sealer;

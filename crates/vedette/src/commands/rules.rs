@@ -3,13 +3,14 @@
 use std::{
     collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 use vedette_event::{BatchBuilder, Derive, Source, SourceId, Time};
 use vedette_intake::parse::Parsers;
-use vedette_sigma::{Expect, Loaded, Mapping, Program, RuleTest};
+use vedette_sigma::{Expect, Loaded, Mapping, Options, RuleTest};
 
 use crate::{
     Outcome, Usage,
@@ -17,7 +18,7 @@ use crate::{
     commands::detect::files_below,
     node::{
         content,
-        rules::{compile, found_alone, mapping},
+        ruleset::{Ruleset, mapping},
     },
     output::Printer,
 };
@@ -33,32 +34,34 @@ pub fn run(args: RulesArgs) -> anyhow::Result<Outcome> {
 /// The rules at these paths; the built-in ones if there are none.
 pub fn load(paths: &[PathBuf]) -> anyhow::Result<Loaded> {
     if paths.is_empty() {
-        return Ok(content::rules());
+        return Ok(content::rules().link());
     }
     if let Some(missing) = paths.iter().find(|path| !path.exists()) {
         return Err(Usage(format!("no rules at {}: no such file or folder", missing.display())).into());
     }
-    Ok(found_alone(vedette_sigma::load(paths)))
+    Ok(vedette_sigma::load(paths))
 }
 
 fn check(paths: &[PathBuf], placeholders: Option<&Path>, output: Format) -> anyhow::Result<Outcome> {
     let mapping = mapping(placeholders)?;
     let loaded = load(paths)?;
-    let understood = loaded.rules.clone();
-    let (_, refused) = compile(loaded, &mapping);
+    let rules = loaded.rules.iter().map(|rule| (rule.file.clone(), rule.line, rule.reference.clone()));
+    let correlations = loaded.correlations.iter().map(|one| (one.file.clone(), one.line, one.reference.clone()));
+    let understood: Vec<_> = rules.chain(correlations).collect();
+    let (_, refused) = Ruleset::compile(loaded, &mapping);
     let late: HashSet<(&str, u32)> = refused.iter().map(|refused| (&*refused.file, refused.line)).collect();
     let refused_ids: HashSet<&str> = refused.iter().filter_map(|refused| refused.id.as_deref()).collect();
     let mut printer = Printer::new(output, &["status", "file", "line", "title", "reason"])?;
     // People want to read what is wrong; scripts get every rule.
     let mut loaded = 0;
-    for rule in &understood {
-        let id = rule.reference.id.as_str();
-        if late.contains(&(&*rule.file, rule.line)) || refused_ids.contains(id) {
+    for (file, line, rule) in &understood {
+        let id = rule.id.as_str();
+        if late.contains(&(&**file, *line)) || refused_ids.contains(id) {
             continue;
         }
         loaded += 1;
         if output != Format::Table {
-            printer.row(&row(&rule.file, rule.line, id, &rule.reference.title, "loaded", ""))?;
+            printer.row(&row(file, *line, id, &rule.title, "loaded", ""))?;
         }
     }
     for refused in &refused {
@@ -156,9 +159,8 @@ fn test_rule(
     let Some(rule) = rule else {
         return report.add(name, 1, "has a rule", Err(format!("there is no rule file {rule_name}")));
     };
-    let loaded = found_alone(vedette_sigma::load_str(rule_name, rule));
-    let (program, refused) = Program::compile(loaded.rules, &Mapping::builtin());
-    for refused in loaded.refused.iter().chain(&refused) {
+    let (rules, refused) = Ruleset::compile(vedette_sigma::load_str(rule_name, rule), &Arc::new(Mapping::builtin()));
+    for refused in &refused {
         report.add(&refused.file, refused.line, "loads", Err(refused.reason.clone()))?;
     }
     let tests = match vedette_sigma::tests_str(name, tests) {
@@ -166,12 +168,13 @@ fn test_rule(
         Err(diagnostic) => return report.add(name, diagnostic.line, "loads", Err(diagnostic.message)),
     };
     for test in &tests {
-        report.add(name, test.line, &test.name, run_test(test, &program, parsers))?;
+        report.add(name, test.line, &test.name, run_test(test, &rules, parsers))?;
     }
     Ok(())
 }
 
-fn run_test(test: &RuleTest, program: &Program, parsers: &Parsers) -> Result<(), String> {
+/// The tests of a file with correlations are about those; the rules they are made of are only their parts there.
+fn run_test(test: &RuleTest, rules: &Ruleset, parsers: &Parsers) -> Result<(), String> {
     let name = test.source.as_str();
     let source = Source::new(SourceId(1), name, name.split(':').next().unwrap_or(name));
     let mut batch = BatchBuilder::new(source.clone());
@@ -182,7 +185,13 @@ fn run_test(test: &RuleTest, program: &Program, parsers: &Parsers) -> Result<(),
     }
     let batch = batch.finish();
     let mut findings = Vec::new();
-    program.run(&batch, &mut findings);
+    rules.program.run(&batch, &mut findings);
+    if !rules.correlations().is_empty() {
+        let mut correlations = rules.correlate(Options::default().whole());
+        correlations.receive(&batch, &findings, 0);
+        findings.clear();
+        correlations.finish(&mut findings);
+    }
     match (test.expect, findings.is_empty()) {
         (Expect::Match, true) => {
             let event = batch.events().last().map(|event| Value::Object(event.to_json()).to_string());

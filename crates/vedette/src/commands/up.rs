@@ -38,6 +38,7 @@ use crate::{
         custody::Keeper,
         journal::SelfJournal,
         local_backup, local_import,
+        local_replay::{self, Replays},
         maintenance::{Maintenance, now},
         own_parsers::OwnParsers,
         proof::{Acknowledgements, Proof},
@@ -188,7 +189,12 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     let socket = node.dir.join(client::SOCKET);
     let local = router
         .merge(local_import::router(node.spool.clone(), config.storage.max_record_bytes))
-        .merge(local_backup::router(keeper));
+        .merge(local_backup::router(keeper))
+        .merge(local_replay::router(Replays {
+            engine: node.engine.clone(),
+            rules: node.rules.clone(),
+            journal: journal.clone(),
+        }));
     // Before `ready` is said, or a command that follows it would find nobody.
     let unix = listen::unix(&socket, local, Limits::default(), shutdown.clone())
         .with_context(|| format!("cannot listen on {}", socket.display()))?;

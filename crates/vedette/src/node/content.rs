@@ -1,7 +1,7 @@
 //! What comes with the binary: rules, and the console if it was built.
 
 use vedette_server::Asset;
-use vedette_sigma::Loaded;
+use vedette_sigma::Documents;
 
 /// The console's files; none if it was not built when the binary was.
 pub const CONSOLE: &[Asset] = include!(concat!(env!("OUT_DIR"), "/console.rs"));
@@ -15,12 +15,8 @@ pub fn is_test(name: &str) -> bool {
 }
 
 /// The built-in rules.
-pub fn rules() -> Loaded {
-    let mut all = Loaded::default();
-    for (name, text) in FILES.iter().filter(|(name, _)| !is_test(name)) {
-        let loaded = vedette_sigma::load_str(&format!("builtin:{name}"), text);
-        all.rules.extend(loaded.rules);
-        all.refused.extend(loaded.refused);
-    }
+pub fn rules() -> Documents {
+    let mut all = Documents::default();
+    FILES.iter().filter(|(name, _)| !is_test(name)).for_each(|(name, text)| all.text(&format!("builtin:{name}"), text));
     all
 }

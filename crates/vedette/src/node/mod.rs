@@ -4,12 +4,14 @@ pub mod activity;
 pub mod anchors;
 pub mod attended;
 pub mod content;
+pub mod correlator;
 pub mod custody;
 pub mod findings;
 pub mod journal;
 pub mod ledger;
 pub mod local_backup;
 pub mod local_import;
+pub mod local_replay;
 pub mod maintenance;
 pub mod own_files;
 pub mod own_parsers;
@@ -18,8 +20,10 @@ pub mod post;
 pub mod proof;
 pub mod quiet;
 pub mod receivers;
+pub mod replay;
 pub mod rules;
 pub mod rules_view;
+pub mod ruleset;
 pub mod sealer;
 pub mod settings;
 pub mod views;
@@ -140,6 +144,7 @@ impl Node {
             self.alerts.clone(),
             self.parsers.clone(),
             self.rules.clone(),
+            &self.dir,
         )
     }
 
@@ -149,12 +154,14 @@ impl Node {
         move |id| Some(lookup(id, "")?.name.to_string())
     }
 
-    /// Brings everything that is durable in the spool into the store, and seals it.
+    /// Brings everything that is durable in the spool into the store, and seals it. Imports have ended.
     ///
     /// # Errors
     /// As [`Pipeline::run`].
     pub fn catch_up(&self) -> anyhow::Result<()> {
-        self.pipeline()?.run(&AtomicBool::new(true))
+        let mut pipeline = self.pipeline()?;
+        pipeline.end_imports();
+        pipeline.run(&AtomicBool::new(true))
     }
 }
 

@@ -10,6 +10,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
     ops::Range,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -20,7 +21,7 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use vedette_alert::{AlertError, Alerts, Sighting};
-use vedette_event::{Batch, BatchBuilder, Derive, Finding, FindingId, Reason, Source, SourceId};
+use vedette_event::{Batch, BatchBuilder, Derive, Finding, FindingId, Reason, Source, SourceId, Time};
 use vedette_intake::parse::Parsers;
 use vedette_ledger::{Ledger, LedgerError, SourceName};
 use vedette_query::SourceLookup;
@@ -28,7 +29,7 @@ use vedette_server::LiveTail;
 use vedette_spool::{Position, Refused, Spool, SpooledRecord, Ticket};
 use vedette_store::{Store, StoreError};
 
-use super::{activity::Activities, findings, maintenance::now, rules::Rules};
+use super::{activity::Activities, correlator::Correlator, findings, maintenance::now, rules::Rules};
 
 /// How long a batch may wait for more records.
 const BATCH_WAIT: Duration = Duration::from_millis(100);
@@ -39,6 +40,12 @@ const RETRY: Duration = Duration::from_millis(200);
 const LAST_TRIES: u32 = 10;
 /// Between two checkpoints of the ledger.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// A record is in the spool so long after it was received, in microseconds, or the seconds of then are settled without it.
+const UNDER_WAY: i64 = 2_000_000;
+/// Between two times that what correlations remember is written; longer where that takes long.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+/// One part of the time may go into writing it.
+const SAVING_SHARE: u32 = 50;
 /// How often the sealer looks whether sealing is due.
 const SEAL_CHECK: Duration = Duration::from_millis(50);
 
@@ -50,6 +57,17 @@ pub struct Pipeline {
     alerts: Alerts,
     parsers: Arc<Parsers>,
     rules: Arc<Rules>,
+    correlator: Correlator,
+    /// The data folder.
+    dir: PathBuf,
+    /// What correlations remember is written next at this time.
+    save_at: Instant,
+    /// Correlations remember what was before this position in the spool; the rest is kept for them.
+    remembered: Arc<AtomicU64>,
+    /// When the newest record was received.
+    newest: Time,
+    /// Nothing more will come: imports have ended.
+    ends: bool,
     findings: Arc<Source>,
     /// Of the sources with events that the ledger had sealed at the start and the store had not: the sequence number
     /// after the last of them.
@@ -87,13 +105,19 @@ struct Gathering {
     since: Instant,
     /// Before the frame that brought its first record.
     before: Position,
+    /// When its first record was received.
+    received: Time,
+    /// The store has it since before a crash; only correlations have not had it.
+    is_stored: bool,
     /// It ends before this sequence number, as it did when the ledger sealed it; none for a new batch.
     until: Option<u64>,
 }
 
 impl Gathering {
     fn is_whole(&self, seq: u64) -> bool {
-        self.until.map_or_else(|| self.batch.is_full(), |until| seq + 1 >= until)
+        // What the ledger has sealed ends as it did then, however large it is.
+        self.until.is_some_and(|until| seq + 1 >= until)
+            || (self.until.is_none() || self.is_stored) && self.batch.is_full()
     }
 }
 
@@ -101,7 +125,7 @@ impl Pipeline {
     /// A pipeline over an open spool and store. Reads the unsealed findings once, so that none is made twice.
     ///
     /// # Errors
-    /// The spool cannot be read, or does not have what the ledger has sealed.
+    /// The spool cannot be read, or does not have what the ledger has sealed; or the disk.
     pub fn new(
         spool: Spool,
         ledger: Ledger,
@@ -109,12 +133,22 @@ impl Pipeline {
         alerts: Alerts,
         parsers: Arc<Parsers>,
         rules: Arc<Rules>,
+        dir: &Path,
     ) -> anyhow::Result<Self> {
         let findings = spool
             .source(findings::SOURCE, findings::RECEIVER, None)
             .context("cannot register the findings' own source")?;
         let sealed = sealed_ahead(&spool, &ledger, &store)?;
+        let mut correlator = Correlator::load(rules.current(), &rules.detection().correlations, dir)?;
+        correlator.report_to(rules.reports.clone());
+        let remembered = if correlator.is_empty() { u64::MAX } else { spool.start().to_u64() };
         let mut pipeline = Pipeline {
+            correlator,
+            dir: dir.to_owned(),
+            save_at: Instant::now() + SAVE_EVERY,
+            remembered: Arc::new(AtomicU64::new(remembered)),
+            newest: Time::from_micros(i64::MIN),
+            ends: false,
             sealed,
             under_way: HashSet::new(),
             raised: Vec::new(),
@@ -146,6 +180,11 @@ impl Pipeline {
         self.live = Some(live);
     }
 
+    /// When all is read, imports have ended.
+    pub fn end_imports(&mut self) {
+        self.ends = true;
+    }
+
     /// The pipeline's figures.
     pub fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
@@ -168,17 +207,17 @@ impl Pipeline {
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
         let (spool, ledger, store) = (self.spool.clone(), self.ledger.clone(), self.store.clone());
         let counters = self.counters();
-        let drained = OnceLock::new();
+        let (drained, remembered) = (OnceLock::new(), self.remembered.clone());
         let result = std::thread::scope(|scope| {
             let sealer = std::thread::Builder::new()
                 .name("sealer".into())
-                .spawn_scoped(scope, || seal_when_due(&spool, &store, &drained))
+                .spawn_scoped(scope, || seal_when_due(&spool, &store, &remembered, &drained))
                 .context("cannot start the sealer")?;
             let checkpoints = std::thread::Builder::new()
                 .name("checkpoints".into())
                 .spawn_scoped(scope, || checkpoint_when_due(&ledger, &counters, &drained))
                 .context("cannot start the thread for checkpoints")?;
-            let followed = self.follow(stop);
+            let followed = self.follow(stop).and_then(|()| self.save_correlations());
             // Where following stopped on an error, frames behind the last batch are in no store.
             drained.get_or_init(|| followed.is_ok().then_some(self.done));
             let sealed = sealer.join().map_err(|_| anyhow::anyhow!("the sealer panicked"))?;
@@ -211,9 +250,21 @@ impl Pipeline {
                 gathering.until.is_none() && (stopping && idle || gathering.since.elapsed() >= BATCH_WAIT)
             };
             self.finish_batches(ends, stop)?;
+            self.settle(idle, stop)?;
+            if Instant::now() >= self.save_at {
+                // A full disk, usually. What is not written yet stays in the spool.
+                self.save_correlations().unwrap_or_else(|error| tracing::error!("trying again: {error:#}"));
+            }
             // Findings of the last batches are records too: it is over when nothing new came and nothing is open.
             if stopping && idle && self.open.is_empty() && self.done >= self.spool.status().end {
-                return Ok(());
+                let mut found = Vec::new();
+                if self.ends {
+                    self.correlator.end_imports(&mut found);
+                }
+                if found.is_empty() {
+                    return Ok(());
+                }
+                self.report(&found, stop)?;
             }
         }
     }
@@ -225,8 +276,13 @@ impl Pipeline {
     }
 
     fn take(&mut self, record: SpooledRecord, stop: &AtomicBool) -> anyhow::Result<()> {
-        if record.seq < self.store.next_seq(record.source.id) {
-            return Ok(()); // in the store since before a crash
+        self.newest = self.newest.max(record.received);
+        let stored = self.store.next_seq(record.source.id);
+        let is_stored = record.seq < stored; // since before a crash
+        if is_stored
+            && (record.source.id == self.findings.id || record.seq < self.correlator.next_seq(record.source.id))
+        {
+            return Ok(());
         }
         if record.source.id == self.findings.id {
             self.raised.extend(findings::decode(&record.raw));
@@ -237,7 +293,12 @@ impl Pipeline {
                 batch: BatchBuilder::new(record.source.clone()),
                 since: Instant::now(),
                 before: self.done,
-                until: batch_that_was_sealed(&mut self.sealed, &self.ledger, record.source.id, record.seq)?,
+                received: record.received,
+                is_stored,
+                until: match is_stored {
+                    true => Some(stored),
+                    false => batch_that_was_sealed(&mut self.sealed, &self.ledger, record.source.id, record.seq)?,
+                },
             }),
         };
         self.parsers.derive(&record.source, record.seq, record.received, &record.raw, &mut gathering.batch);
@@ -283,10 +344,15 @@ impl Pipeline {
             self.raise(stop)?;
         } else {
             // Findings do not feed rules: a rule that matched its own finding would never end.
-            let program = self.rules.current();
-            let mut tried = vec![0; program.len()];
-            program.run_counted(&batch, &mut found, |rule| tried[rule] += 1);
-            self.rules.count_tried(&program, &tried);
+            let rules = self.rules.current();
+            let mut tried = vec![0; rules.program.len()];
+            rules.program.run_counted(&batch, &mut found, |rule| tried[rule] += 1);
+            self.rules.count_tried(&rules.program, &tried);
+            self.correlator.go_on_with(&rules);
+            self.correlator.take(&batch, &mut found);
+        }
+        if gathering.is_stored {
+            return self.report(&found, stop);
         }
         if let (Some(activities), Some(last)) = (&self.activities, batch.events().last()) {
             activities.saw(id, batch.len() as u64, last.received());
@@ -300,6 +366,39 @@ impl Pipeline {
             live.send(Arc::new(batch));
         }
         Ok(())
+    }
+
+    /// Lets correlations know how far everything has come: up to the oldest record that is still being gathered. When
+    /// nothing comes, time passes all the same.
+    fn settle(&mut self, idle: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+        if self.correlator.is_empty() {
+            return Ok(());
+        }
+        let open = self.open.values().map(|gathering| gathering.received).min();
+        let newest = if idle { self.newest.max(now()) } else { self.newest };
+        let mut found = Vec::new();
+        self.correlator.settle(open.unwrap_or(newest).min(newest).plus_micros(-UNDER_WAY), &mut found);
+        self.report(&found, stop)
+    }
+
+    /// Writes what correlations remember, and lets go of what they had before in the spool.
+    fn save_correlations(&mut self) -> anyhow::Result<()> {
+        self.save_at = Instant::now() + SAVE_EVERY;
+        let mut remembered = u64::MAX;
+        if !self.correlator.is_empty() {
+            let started = Instant::now();
+            self.correlator.save(&self.dir)?;
+            self.correlator.tell();
+            self.save_at += started.elapsed() * SAVING_SHARE;
+            remembered = self.covered().to_u64();
+        }
+        self.remembered.store(remembered, Ordering::Release);
+        Ok(())
+    }
+
+    /// Only frames whose every record was taken lie before it: the oldest record that is still being gathered does not.
+    fn covered(&self) -> Position {
+        self.open.values().map(|gathering| gathering.before).min().unwrap_or(self.done).min(self.done)
     }
 
     /// Makes new findings durable before their events may be sealed.
@@ -328,9 +427,8 @@ impl Pipeline {
         for events in self.store.cuts(batch).context("cannot append to the store")? {
             self.commit(batch, events).context("cannot enter a batch into the ledger")?;
         }
-        // Sealing may release only frames whose every record is in the store: those before the oldest record that
-        // is still being gathered.
-        let covered = self.open.values().map(|gathering| gathering.before).min().unwrap_or(self.done).min(self.done);
+        // Sealing may release only frames whose every record is in the store.
+        let covered = self.covered();
         loop {
             match self.store.append(batch, covered.to_u64()) {
                 Ok(()) => return Ok(()),
@@ -443,8 +541,14 @@ fn checkpoint_when_due(ledger: &Ledger, counters: &Counters, drained: &OnceLock<
 }
 
 /// Seals whenever it is due, and at last when the pipeline has ended; frees what the spool no longer needs.
-/// `drained` says, once it has ended, up to where every record is in the store, if that is the whole spool.
-fn seal_when_due(spool: &Spool, store: &Store, drained: &OnceLock<Option<Position>>) -> anyhow::Result<()> {
+/// `drained` says, once it has ended, up to where every record is in the store, if that is the whole spool. What is not
+/// `remembered` by correlations stays.
+fn seal_when_due(
+    spool: &Spool,
+    store: &Store,
+    remembered: &AtomicU64,
+    drained: &OnceLock<Option<Position>>,
+) -> anyhow::Result<()> {
     let mut complaint = String::new();
     loop {
         let last = drained.get();
@@ -452,6 +556,7 @@ fn seal_when_due(spool: &Spool, store: &Store, drained: &OnceLock<Option<Positio
         match sealed {
             Ok(Some(sealed)) => {
                 let position = last.copied().flatten().unwrap_or(Position::from_u64(sealed.spool_position));
+                let position = position.min(Position::from_u64(remembered.load(Ordering::Acquire)));
                 spool.release(position).context("cannot release sealed spool segments")?;
                 tracing::debug!(segments = sealed.segments.len(), "sealed");
                 complaint.clear();

@@ -1,18 +1,22 @@
 //! The loaded rules, and their hot reload.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::SystemTime,
 };
 
-use anyhow::Context;
-use vedette_event::{Diagnostic, RuleRef};
+use vedette_event::RuleRef;
 use vedette_server::Disabled;
-use vedette_sigma::{Loaded, Logsource, Mapping, Program, Refused, Rule};
+use vedette_sigma::{Documents, Logsource, Mapping, Program, Refused};
 
-use super::{own_files::OwnFiles, whole_file};
+use super::{
+    correlator::Reports,
+    own_files::OwnFiles,
+    ruleset::{Ruleset, mapping},
+    whole_file,
+};
 use crate::config::Detection;
 
 /// The folder in the data folder with the rules that are written through the API.
@@ -24,20 +28,22 @@ pub const DISABLED: &str = "disabled_rules.json";
 pub struct Rules {
     detection: Detection,
     pub(super) own: OwnFiles,
-    pub(super) mapping: Mapping,
+    pub(super) mapping: Arc<Mapping>,
     state: RwLock<State>,
     disabled_file: PathBuf,
     /// Loading and writing go one at a time, or an older state could replace a newer one. Here is what is turned off.
     pub(super) changing: Mutex<DisabledRules>,
     /// By the rule's id.
     tried: Mutex<HashMap<String, u64>>,
+    /// How correlations are doing, as the pipeline says.
+    pub(super) reports: Reports,
 }
 
 /// Rules that somebody turned off, by id; also such as are not loaded any more.
 pub type DisabledRules = BTreeMap<String, Disabled>;
 
 struct State {
-    program: Arc<Program>,
+    rules: Arc<Ruleset>,
     /// What is loaded, but turned off.
     disabled: Arc<Vec<(RuleRef, Disabled)>>,
     abouts: Arc<HashMap<String, About>>,
@@ -58,7 +64,7 @@ pub struct About {
     pub false_positives: Vec<String>,
     /// Further reading.
     pub links: Vec<String>,
-    /// Which log it reads.
+    /// Which log it reads; nothing for a correlation.
     pub logsource: Logsource,
     /// The file of the rule of the same id whose place it takes.
     pub replaces: Option<Arc<str>>,
@@ -84,18 +90,24 @@ impl Rules {
             disabled_file,
             changing: Mutex::new(disabled),
             tried: Mutex::default(),
+            reports: Reports::default(),
         })
     }
 
-    /// The program in force.
-    pub fn current(&self) -> Arc<Program> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).program.clone()
+    /// What is configured.
+    pub fn detection(&self) -> &Detection {
+        &self.detection
     }
 
-    /// The program in force, and what its rules say of themselves, by id.
-    pub fn described(&self) -> (Arc<Program>, Arc<HashMap<String, About>>) {
+    /// What is in force.
+    pub fn current(&self) -> Arc<Ruleset> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).rules.clone()
+    }
+
+    /// What is in force, and what its rules say of themselves, by id.
+    pub fn described(&self) -> (Arc<Ruleset>, Arc<HashMap<String, About>>) {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        (state.program.clone(), state.abouts.clone())
+        (state.rules.clone(), state.abouts.clone())
     }
 
     /// Loaded rules that are turned off.
@@ -150,38 +162,68 @@ impl Rules {
     }
 }
 
+impl About {
+    /// By id.
+    fn of_all(documents: &Documents, mut replaced: HashMap<String, Arc<str>>) -> HashMap<String, About> {
+        let rules = documents.rules.iter().map(|rule| {
+            let about = About {
+                file: rule.file.clone(),
+                status: rule.status.clone(),
+                description: rule.description.clone(),
+                false_positives: rule.false_positives.clone(),
+                links: rule.links.clone(),
+                logsource: rule.logsource.clone(),
+                replaces: None,
+            };
+            (&rule.reference, about)
+        });
+        let correlations = documents.correlations.iter().map(|correlation| {
+            let about = About {
+                file: correlation.file.clone(),
+                status: correlation.status.clone(),
+                description: correlation.description.clone(),
+                false_positives: correlation.false_positives.clone(),
+                links: correlation.links.clone(),
+                logsource: Logsource::default(),
+                replaces: None,
+            };
+            (&correlation.reference, about)
+        });
+        let all = rules.chain(correlations);
+        all.map(|(reference, about)| {
+            let replaces = replaced.remove(&reference.id);
+            (reference.id.clone(), About { replaces, ..about })
+        })
+        .collect()
+    }
+}
+
 impl State {
-    fn load(detection: &Detection, own: &OwnFiles, mapping: &Mapping, disabled: &DisabledRules) -> State {
+    fn load(detection: &Detection, own: &OwnFiles, mapping: &Arc<Mapping>, disabled: &DisabledRules) -> State {
         // The stamp is taken first: a file that changes while it is read is read again.
         let stamp = stamp(detection, own);
-        let (mut loaded, mut replaced) =
-            with_own(load(detection), found_alone(vedette_sigma::load(own.folder().as_slice())));
-        let mut about = |rule: &Rule| About {
-            file: rule.file.clone(),
-            status: rule.status.clone(),
-            description: rule.description.clone(),
-            false_positives: rule.false_positives.clone(),
-            links: rule.links.clone(),
-            logsource: rule.logsource.clone(),
-            replaces: replaced.remove(&rule.reference.id),
-        };
-        // The first rule of an id is the one that is compiled.
-        let mut abouts = HashMap::new();
-        for rule in &loaded.rules {
-            if !abouts.contains_key(&rule.reference.id) {
-                abouts.insert(rule.reference.id.clone(), about(rule));
-            }
-        }
-        let mut off: BTreeMap<String, (RuleRef, Disabled)> = BTreeMap::new();
-        loaded.rules.retain(|rule| {
-            let id = &rule.reference.id;
-            let Some(disabled) = disabled.get(id) else { return true };
-            off.entry(id.clone()).or_insert_with(|| (rule.reference.clone(), disabled.clone()));
-            false
+        let mut own = own.folder().map_or_else(Documents::default, |folder| {
+            let mut documents = Documents::default();
+            documents.path(&folder);
+            documents
         });
-        let (program, refused) = compile(loaded, mapping);
+        let mut replaced: HashMap<String, Arc<str>> = HashMap::new();
+        own.extend(documents(detection), |id, file| {
+            replaced.entry(id).or_insert(file);
+        });
+        let mut documents = own;
+        let mut off: BTreeMap<String, (RuleRef, Disabled)> = BTreeMap::new();
+        let abouts = About::of_all(&documents, replaced);
+        documents.retain(|reference| match disabled.get(&reference.id) {
+            Some(disabled) => {
+                off.insert(reference.id.clone(), (reference.clone(), disabled.clone()));
+                false
+            }
+            None => true,
+        });
+        let (rules, refused) = Ruleset::compile(documents.link(), mapping);
         State {
-            program: Arc::new(program),
+            rules: Arc::new(rules),
             disabled: Arc::new(off.into_values().collect()),
             abouts: Arc::new(abouts),
             refused: Arc::new(refused),
@@ -190,72 +232,11 @@ impl State {
     }
 }
 
-/// Puts the data folder's own rules before the others. They take the places of those with their ids, whose files are in
-/// the answer.
-fn with_own(others: Loaded, own: Loaded) -> (Loaded, HashMap<String, Arc<str>>) {
-    let ids: HashSet<String> = own.rules.iter().map(|rule| rule.reference.id.clone()).collect();
-    let mut all = own;
-    let mut replaced = HashMap::new();
-    for rule in others.rules {
-        if ids.contains(&rule.reference.id) {
-            replaced.entry(rule.reference.id).or_insert(rule.file);
-        } else {
-            all.rules.push(rule);
-        }
-    }
-    all.refused.extend(others.refused);
-    (all, replaced)
-}
-
-/// Loads the configured rules.
-pub fn load(detection: &Detection) -> Loaded {
-    let mut loaded = if detection.builtin_rules { super::content::rules() } else { Loaded::default() };
-    let own = found_alone(vedette_sigma::load(&detection.rules));
-    loaded.rules.extend(own.rules);
-    loaded.refused.extend(own.refused);
-    loaded
-}
-
-/// Without the correlations, which are understood but not run yet: each is refused, so that nobody waits for it. The rules
-/// that it is made of make findings of their own.
-pub fn found_alone(mut loaded: Loaded) -> Loaded {
-    let refused = std::mem::take(&mut loaded.correlations).into_iter().map(|correlation| Refused {
-        file: correlation.file,
-        line: correlation.line,
-        column: 1,
-        id: Some(correlation.reference.id),
-        title: Some(correlation.reference.title),
-        reason: "correlations are not run yet; the rules it is made of make findings of their own".into(),
-    });
-    loaded.refused.extend(refused);
-    loaded
-}
-
-/// Compiles rules; what is refused then joins what was refused before.
-pub fn compile(loaded: Loaded, mapping: &Mapping) -> (Program, Vec<Refused>) {
-    let (program, late) = Program::compile(loaded.rules, mapping);
-    let mut refused = loaded.refused;
-    refused.extend(late);
-    (program, refused)
-}
-
-/// The built-in mapping with the user's value table for `expand`: YAML, `name: [value, …]`.
-///
-/// # Errors
-/// The table cannot be read, or is not of that form.
-pub fn mapping(placeholders: Option<&Path>) -> anyhow::Result<Mapping> {
-    let mut mapping = Mapping::builtin();
-    let Some(path) = placeholders else { return Ok(mapping) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let table: BTreeMap<String, Vec<String>> = serde_norway::from_str(&text).map_err(|error| {
-        let (line, column) = error.location().map_or((0, 0), |at| (at.line() as u32, at.column() as u32));
-        Diagnostic::new(path.display().to_string(), line, column, error.to_string())
-            .hint("a value table is YAML of the form `name: [value, …]`")
-    })?;
-    for (name, values) in table {
-        mapping.placeholder(&name, values);
-    }
-    Ok(mapping)
+/// What the configuration names.
+pub fn documents(detection: &Detection) -> Documents {
+    let mut documents = if detection.builtin_rules { super::content::rules() } else { Documents::default() };
+    detection.rules.iter().for_each(|path| documents.path(path));
+    documents
 }
 
 fn stamp(detection: &Detection, own: &OwnFiles) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
@@ -275,21 +256,5 @@ fn visit(path: &Path, depth: usize, files: &mut Vec<(PathBuf, Option<SystemTime>
         entries.flatten().for_each(|entry| visit(&entry.path(), depth + 1, files));
     } else if metadata.is_file() {
         files.push((path.to_owned(), metadata.modified().ok(), metadata.len()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_correlation_is_refused_by_name_and_its_rule_is_kept() {
-        let text = "title: One\nname: one\nlogsource: {product: p}\ndetection: {s: {a: 1}, condition: s}\n---\n\
-            title: Many\ncorrelation: {type: event_count, rules: [one], group-by: [a], timespan: 1m, condition: {gte: 3}}\n";
-        let loaded = found_alone(vedette_sigma::load_str("many.yml", text));
-        assert_eq!(loaded.rules.len(), 1);
-        assert_eq!(loaded.correlations.len(), 0);
-        assert_eq!(loaded.refused[0].title.as_deref(), Some("Many"));
-        assert!(loaded.refused[0].to_string().starts_with("many.yml:6:1: correlations are not run yet"));
     }
 }

@@ -1,6 +1,7 @@
 //! The rules as the server sees them: what is loaded, and what people write.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{self, Read},
     path::Path,
@@ -8,12 +9,16 @@ use std::{
 };
 
 use vedette_event::{Diagnostic, RuleRef};
-use vedette_server::{CheckedRules, Disabled, FileName, LoadedRule, Logsource, RefusedRule, RulesView, SaveError};
-use vedette_sigma::{Loaded, Refused};
+use vedette_server::{
+    CheckedRules, Disabled, FileName, LoadedCorrelation, LoadedRule, Logsource, RefusedRule, RulesView, SaveError,
+};
+use vedette_sigma::{Correlation, Loaded, Refused};
 
 use super::{
     content,
-    rules::{DISABLED, Rules, compile, found_alone},
+    correlator::Report,
+    rules::{DISABLED, Rules},
+    ruleset::Ruleset,
 };
 
 const BUILTIN: &str = "builtin:";
@@ -22,10 +27,13 @@ const MAX_FILE_BYTES: u64 = 2 << 20;
 
 impl RulesView for Rules {
     fn loaded(&self) -> Vec<LoadedRule> {
-        let (program, abouts) = self.described();
+        let (rules, abouts) = self.described();
         let disabled = self.disabled();
         let disabled = disabled.iter().map(|(rule, disabled)| (rule, Some(disabled)));
-        let loaded = program.rules().map(|(rule, _)| (rule, None)).chain(disabled).filter_map(|(rule, disabled)| {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let correlations: HashMap<&str, LoadedCorrelation> =
+            rules.correlations().iter().map(|one| (one.reference.id.as_str(), correlation(one, &reports))).collect();
+        let loaded = rules.references().map(|rule| (rule, None)).chain(disabled).filter_map(|(rule, disabled)| {
             let about = abouts.get(&rule.id)?;
             let logsource = about.logsource.clone();
             Some(LoadedRule {
@@ -40,6 +48,8 @@ impl RulesView for Rules {
                     category: logsource.category,
                     service: logsource.service,
                 },
+                correlation: correlations.get(rule.id.as_str()).cloned(),
+                silent: rules.is_silent(&rule.id),
                 builtin: about.file.starts_with(BUILTIN),
                 own_file: self.own.name_of(Path::new(&*about.file)),
                 replaces: about.replaces.as_ref().map(ToString::to_string),
@@ -75,11 +85,11 @@ impl RulesView for Rules {
     }
 
     fn check(&self, text: &str) -> CheckedRules {
-        let (program, refused) = compile(found_alone(vedette_sigma::load_str("", text)), &self.mapping);
+        let (rules, refused) = Ruleset::compile(vedette_sigma::load_str("", text), &self.mapping);
         CheckedRules {
-            rules: program.rules().map(|(rule, _)| rule.clone()).collect(),
+            rules: rules.references().cloned().collect(),
             diagnostics: refused.iter().map(diagnostic).collect(),
-            matches: Arc::new(move |batch, found| program.run(batch, found)),
+            matches: Arc::new(move |batch, found| rules.program.run(batch, found)),
         }
     }
 
@@ -137,6 +147,20 @@ impl Rules {
             Diagnostic::new("", 0, 0, message).hint("give it an id of its own, or save it under that name")
         });
         taken.collect()
+    }
+}
+
+fn correlation(correlation: &Correlation, reports: &BTreeMap<String, Report>) -> LoadedCorrelation {
+    let Report { groups, counts } = reports.get(&correlation.reference.id).copied().unwrap_or_default();
+    LoadedCorrelation {
+        rules: correlation.members().map(ToOwned::to_owned).collect(),
+        groups: groups as u64,
+        late: counts.late,
+        ahead: counts.ahead,
+        unusable: counts.unusable,
+        evicted: counts.evicted,
+        hurried: counts.hurried,
+        cut: counts.cut,
     }
 }
 

@@ -8,6 +8,7 @@ mod clock;
 mod commands;
 mod console;
 mod corpora;
+mod correlations;
 mod custody;
 mod durability;
 mod full_disk;

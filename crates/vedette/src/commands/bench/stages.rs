@@ -16,7 +16,14 @@ use vedette_ledger::{Ledger, Sealer, SourceName};
 use vedette_spool::Spool;
 use vedette_store::Store;
 
-use crate::{Outcome, config::Detection, node::rules};
+use crate::{
+    Outcome,
+    config::Detection,
+    node::{
+        rules,
+        ruleset::{Ruleset, mapping},
+    },
+};
 
 /// Records of one append, as a receiver would bring them.
 const APPEND: usize = 1000;
@@ -26,7 +33,8 @@ const AHEAD: usize = 16;
 /// Measures and prints one JSON object per stage. Works in a folder of its own inside `scratch`.
 pub fn run(corpus: &Path, scratch: &Path, rules: &[PathBuf]) -> anyhow::Result<Outcome> {
     let detection = Detection { builtin_rules: rules.is_empty(), rules: rules.to_vec(), ..Detection::default() };
-    let (program, _) = rules::compile(rules::load(&detection), &rules::mapping(None)?);
+    let (rules, _) = Ruleset::compile(rules::documents(&detection).link(), &mapping(None)?);
+    let program = &rules.program;
     let dir = scratch.join(format!("stages-{}", std::process::id()));
     let spool = Spool::open(&dir.join("spool"), vedette_spool::Options::default())?;
     let store = Store::open(&dir.join("store"), vedette_store::Options::default())?;

@@ -1,0 +1,82 @@
+//! Rules and the correlations over them, ready to run.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::Context;
+use vedette_event::{Diagnostic, RuleRef};
+use vedette_sigma::{Correlation, Correlations, Loaded, Mapping, Options, Program, Refused};
+
+/// A program and the correlations over its rules.
+pub struct Ruleset {
+    /// Finds in a batch what rules match.
+    pub program: Program,
+    correlations: Vec<Correlation>,
+    silent: HashSet<String>,
+    mapping: Arc<Mapping>,
+}
+
+impl Ruleset {
+    /// Compiles rules; what is refused then joins what was refused before.
+    pub fn compile(loaded: Loaded, mapping: &Arc<Mapping>) -> (Ruleset, Vec<Refused>) {
+        let Loaded { rules, mut correlations, mut refused } = loaded;
+        let (program, late) = Program::compile(rules, mapping);
+        refused.extend(late);
+        let (compiled, late) = Correlations::compile(correlations.clone(), &program, mapping, Options::default());
+        let running: HashSet<&str> = compiled.reports().map(|report| report.rule.id.as_str()).collect();
+        correlations.retain(|correlation| running.contains(correlation.reference.id.as_str()));
+        refused.extend(late);
+        let parts = correlations.iter().flat_map(Correlation::members);
+        let silent = parts.filter(|part| compiled.is_silent(part)).map(ToOwned::to_owned).collect();
+        (Ruleset { program, correlations, silent, mapping: mapping.clone() }, refused)
+    }
+
+    /// The correlations, each after those it is made of.
+    pub fn correlations(&self) -> &[Correlation] {
+        &self.correlations
+    }
+
+    /// Every rule and correlation in force.
+    pub fn references(&self) -> impl Iterator<Item = &RuleRef> {
+        let correlations = self.correlations.iter().map(|correlation| &correlation.reference);
+        self.program.rules().map(|(rule, _)| rule).chain(correlations)
+    }
+
+    /// Number of rules and correlations.
+    pub fn len(&self) -> usize {
+        self.program.len() + self.correlations.len()
+    }
+
+    /// True for a rule or correlation, by its id, whose findings are only for the correlations over it.
+    pub fn is_silent(&self, rule: &str) -> bool {
+        self.silent.contains(rule)
+    }
+
+    /// The correlations, having seen nothing yet.
+    pub fn correlate(&self, options: Options) -> Correlations {
+        // What is refused was left out when the set was made.
+        Correlations::compile(self.correlations.clone(), &self.program, &self.mapping, options).0
+    }
+}
+
+/// The built-in mapping with the user's value table for `expand`: YAML, `name: [value, …]`.
+///
+/// # Errors
+/// The table cannot be read, or is not of that form.
+pub fn mapping(placeholders: Option<&Path>) -> anyhow::Result<Arc<Mapping>> {
+    let mut mapping = Mapping::builtin();
+    let Some(path) = placeholders else { return Ok(Arc::new(mapping)) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let table: BTreeMap<String, Vec<String>> = serde_norway::from_str(&text).map_err(|error| {
+        let (line, column) = error.location().map_or((0, 0), |at| (at.line() as u32, at.column() as u32));
+        Diagnostic::new(path.display().to_string(), line, column, error.to_string())
+            .hint("a value table is YAML of the form `name: [value, …]`")
+    })?;
+    for (name, values) in table {
+        mapping.placeholder(&name, values);
+    }
+    Ok(Arc::new(mapping))
+}

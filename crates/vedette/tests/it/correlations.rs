@@ -1,0 +1,238 @@
+//! Correlations in the running monitor: in event time, over kill -9 and reloads, and the same in a replay.
+
+use std::{
+    fs,
+    io::Write,
+    net::TcpStream,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+use vedette_event::Time;
+
+use crate::harness::{RECEIVERS, Running, folder, hunt, json_lines, run, stdout, unpacked};
+
+/// One rule over single events, one over ten of them from one address, one over that and a success.
+const RULES: &str = "title: Failed log-in
+id: 0a0a0a0a-0000-4000-8000-000000000001
+name: failed_log_in
+logsource: {product: linux, service: sshd}
+detection:
+  selection: {event.outcome: failure}
+  condition: selection
+---
+title: Successful log-in
+id: 0a0a0a0a-0000-4000-8000-000000000002
+name: log_in
+logsource: {product: linux, service: sshd}
+detection:
+  selection: {event.outcome: success}
+  condition: selection
+---
+title: Password guessing
+id: 0a0a0a0a-0000-4000-8000-000000000003
+name: guessing
+level: high
+tags: [attack.credential-access, attack.t1110]
+correlation:
+  type: event_count
+  rules: [failed_log_in]
+  group-by: [source.ip]
+  timespan: 10m
+  condition: {gte: 10}
+---
+title: Guessed
+id: 0a0a0a0a-0000-4000-8000-000000000004
+level: critical
+correlation:
+  type: temporal_ordered
+  rules: [guessing, log_in]
+  group-by: [source.ip]
+  timespan: 10m
+  generate: true
+";
+const GUESSING: &str = "event.dataset:vedette.findings rule.id:0a0a0a0a-0000-4000-8000-000000000003";
+const GUESSED: &str = "event.dataset:vedette.findings rule.id:0a0a0a0a-0000-4000-8000-000000000004";
+
+fn config(folder: &Path) -> String {
+    let rules = folder.join("correlations.yml");
+    fs::write(&rules, RULES).expect("writable");
+    let waiting = "correlations: {lateness_seconds: 2, idle_seconds: 1}";
+    let detection = format!("detection: {{rules: [{:?}], builtin_rules: false, {waiting}}}\n", rules.display());
+    format!("{RECEIVERS}storage: {{seal_after_seconds: 1}}\n{detection}")
+}
+
+fn line(outcome: &str, address: &str, back: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_micros() as i64;
+    let time = Time::from_micros(now - back * 1_000_000);
+    format!("<38>1 {time} web1 sshd 811 - - {outcome} password for root from {address} port 4711 ssh2")
+}
+
+fn send(running: &Running, lines: &[String]) {
+    let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+    lines.iter().for_each(|line| writeln!(stream, "{line}").expect("sent"));
+}
+
+/// `vedette replay` of a folder: everything as recorded.
+fn replays(data: &Path) -> String {
+    let output = run(&["replay", "--data", &data.to_string_lossy()]);
+    assert_eq!(stdout(&output, 0), "");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn guessing_is_found_once_over_kill_9_and_reloads_and_again_in_a_replay() {
+    let folder = folder();
+    let config = config(folder.path());
+    let other =
+        RULES.split("---").next().expect("a rule").replace("000000000001", "00000000000a").replace("name:", "#");
+    let mut sent = 0;
+    // No part is enough alone; the last is spread over a reload, and the success comes last.
+    for part in 0..4 {
+        let running = Running::start(folder.path(), &config);
+        send(
+            &running,
+            &[line("Failed", "192.0.2.7", 0), line("Failed", "192.0.2.7", 0), line("Failed", "192.0.2.8", 0)],
+        );
+        sent += 3;
+        running.wait_for_count("event.dataset:linux.sshd", sent);
+        // Some kills come before what was sent is written down as seen, some after.
+        std::thread::sleep(Duration::from_millis(part * 1_500));
+        running.kill();
+    }
+    let running = Running::start(folder.path(), &config);
+    send(&running, &[line("Failed", "192.0.2.7", 1)]);
+    let text = json!({ "text": other }).to_string();
+    let (status, saved) = running.api("PUT", "/api/v1/rules/files/other", &text);
+    assert_eq!(status, 200, "{saved}");
+    running.wait_for_count("event.dataset:linux.sshd", sent + 1);
+    assert_eq!(running.api("DELETE", "/api/v1/rules/files/other", "").0, 200);
+    send(&running, &[line("Failed", "192.0.2.7", 0)]);
+    running.wait_for_count("event.dataset:linux.sshd", sent + 2);
+    send(&running, &[line("Accepted", "192.0.2.7", -1), line("Accepted", "192.0.2.8", 0)]);
+    running.wait_for_count(GUESSING, 1);
+    running.wait_for_count(GUESSED, 1);
+
+    let found = running.hunt(GUESSING);
+    let finding = &found[0]["vedette.finding"];
+    assert_eq!(finding["events"].as_array().map(Vec::len), Some(10), "{finding}");
+    assert_eq!(finding["matched"], json!([{"field": "source.ip", "value": "192.0.2.7"}]));
+    let (_, inbox) = running.api("GET", "/api/v1/alerts", "");
+    let titles: Vec<&Value> =
+        inbox["alerts"].as_array().expect("alerts").iter().map(|alert| &alert["rule"]["title"]).collect();
+    assert!(titles.contains(&&json!("Guessed")) && !titles.contains(&&json!("Failed log-in")), "{inbox}");
+
+    // Both are in the list of rules, with what they are made of.
+    let (_, rules) = running.api("GET", "/api/v1/rules", "");
+    let rule = |id: &str| {
+        let all = rules["rules"].as_array().expect("rules");
+        all.iter()
+            .find(|rule| rule["id"] == format!("0a0a0a0a-0000-4000-8000-00000000000{id}"))
+            .expect("it is loaded")
+            .clone()
+    };
+    assert_eq!((&rule("1")["silent"], &rule("1")["correlation"]), (&json!(true), &Value::Null));
+    assert_eq!(rule("4")["correlation"]["rules"].as_array().map(Vec::len), Some(2), "{}", rule("4"));
+    assert_eq!((&rule("3")["silent"], &rule("4")["hits"]), (&json!(false), &json!(1)));
+
+    let through_server = replays(&running.data());
+    assert!(through_server.contains("2 as recorded, 0 only recorded, 0 only replayed"), "{through_server}");
+    assert!(running.stop().success());
+    let data = folder.path().join("data");
+    let offline = replays(&data);
+    assert!(offline.contains("2 as recorded, 0 only recorded, 0 only replayed"), "{offline}");
+
+    // Other rules over the same history find what they would have found, and make no alert of it.
+    let trial = folder.path().join("trial.yml");
+    fs::write(&trial, RULES.split("---").nth(1).expect("a rule")).expect("writable");
+    let trial = trial.to_string_lossy();
+    let output = run(&["replay", "-r", &trial, "-o", "json", "--data", &data.to_string_lossy()]);
+    let found = json_lines(&stdout(&output, 0));
+    assert_eq!((found.len(), &found[0]["rule.name"]), (2, &json!("Successful log-in")), "{found:?}");
+    assert_eq!(hunt(&data, "event.dataset:vedette.findings").len(), 2);
+}
+
+#[test]
+fn a_replay_that_differs_says_where() {
+    let folder = folder();
+    let config = config(folder.path());
+    let running = Running::start(folder.path(), &config);
+    let storm: Vec<String> = (0..12).map(|_| line("Failed", "192.0.2.7", 0)).collect();
+    send(&running, &storm);
+    running.wait_for_count(GUESSING, 1);
+    assert!(running.stop().success());
+    // A rule that is stricter now does not come to what is recorded.
+    let data = folder.path().join("data");
+    fs::write(folder.path().join("correlations.yml"), RULES.replace("gte: 10", "gte: 11")).expect("writable");
+    let file = folder.path().join("vedette.yml");
+    let output = run(&["replay", "-o", "json", "--config", &file.to_string_lossy(), "--data", &data.to_string_lossy()]);
+    let differences = json_lines(&stdout(&output, 1));
+    let kinds: Vec<&Value> = differences.iter().map(|difference| &difference["difference"]).collect();
+    assert_eq!(kinds, [&json!("only recorded"), &json!("only replayed")], "{differences:?}");
+    assert_eq!(differences[0]["rule.name"], "Password guessing");
+}
+
+#[test]
+fn an_import_is_correlated_whole_whatever_its_order() {
+    let folder = folder();
+    let mut lines: Vec<String> = (10..30)
+        .map(|minute| {
+            let second = minute % 7;
+            format!(
+                "2021-03-04T05:{minute}:0{second}Z web1 sshd[8]: Failed password for root from 192.0.2.7 port 1 ssh2"
+            )
+        })
+        .collect();
+    lines.push("2021-03-04T05:31:00Z web1 sshd[8]: Accepted password for root from 192.0.2.7 port 1 ssh2".to_owned());
+    lines.reverse();
+    lines.swap(3, 17);
+    let file = folder.path().join("auth.log");
+    fs::write(&file, lines.join("\n") + "\n").expect("writable");
+    let rules = folder.path().join("rules.yml");
+    fs::write(&rules, RULES.replace("timespan: 10m", "timespan: 1h")).expect("writable");
+    let config = folder.path().join("vedette.yml");
+    fs::write(&config, format!("detection: {{rules: [{:?}]}}\n", rules.display())).expect("writable");
+    let (config, data) = (config.to_string_lossy().into_owned(), folder.path().join("data"));
+    let data_name = data.to_string_lossy();
+
+    let output = run(&["detect", "-r", &rules.to_string_lossy(), &file.to_string_lossy(), "-o", "json"]);
+    let detected = json_lines(&stdout(&output, 0));
+    let names: Vec<&Value> = detected.iter().map(|finding| &finding["rule.name"]).collect();
+    let expected = ["Password guessing", "Successful log-in", "Guessed"].map(|name| json!(name));
+    assert!(expected.iter().all(|name| names.contains(&name)), "{names:?}");
+
+    stdout(&run(&["import", "--config", &config, "--data", &data_name, &file.to_string_lossy()]), 0);
+    let count = |rule: &str| hunt(&data, rule).len();
+    let detected = |name: &str| names.iter().filter(|other| **other == name).count();
+    assert_eq!(count(GUESSED), detected("Guessed"));
+    assert_eq!(count(GUESSING), detected("Password guessing"));
+    let output = run(&["replay", "--config", &config, "--data", &data_name]);
+    stdout(&output, 0);
+    assert!(String::from_utf8_lossy(&output.stderr).contains(" 0 only recorded, 0 only replayed"));
+}
+
+/// Everything that the built-in rules and these correlations find in a real incident, found again.
+#[test]
+fn a_real_incident_replays_as_it_was_recorded() {
+    let Some(otrf) = unpacked("otrf/events.tar.xz") else { return };
+    let folder = folder();
+    let data = folder.path().join("data");
+    let data_name = data.to_string_lossy();
+    let mut files: Vec<_> = walk(&otrf);
+    files.sort();
+    let names: Vec<String> = files.iter().take(12).map(|file| file.to_string_lossy().into_owned()).collect();
+    let mut arguments = vec!["import", "--data", &data_name];
+    arguments.extend(names.iter().map(String::as_str));
+    let output = run(&arguments);
+    assert!(output.status.code().is_some_and(|code| code < 2), "{}", String::from_utf8_lossy(&output.stderr));
+    let recorded = hunt(&data, "event.dataset:vedette.findings | summarize n=count()")[0]["n"].as_u64().unwrap_or(0);
+    assert!(recorded > 0, "nothing was found at all");
+    let said = replays(&data);
+    assert!(said.contains(&format!(" {recorded} as recorded, 0 only recorded, 0 only replayed")), "{recorded}: {said}");
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
