@@ -1,6 +1,7 @@
 //! Rules with their parents: which chains lead to a rule, and what such a chain asks of an event.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, HashMap, HashSet},
     rc::Rc,
 };
@@ -19,6 +20,11 @@ const MAX_CHAINS: usize = 64;
 /// Longest chain.
 const MAX_LENGTH: usize = 16;
 
+/// Most bytes of expressions that are read in one conversion, each as often as a chain asks it, and what an expression
+/// costs besides.
+const MAX_WORK: usize = 512 << 20;
+const EXPRESSION_COST: usize = 2_000;
+
 /// Most rules that one `<if_group>` or `<if_level>` means.
 const MAX_MEMBERS: usize = 2_000;
 
@@ -33,6 +39,8 @@ pub(super) struct Ruleset<'a> {
     by_group: HashMap<String, Vec<usize>>,
     /// For each rule that was followed, the chains that lead to it.
     known: HashMap<usize, Result<Rc<Chains>, String>>,
+    /// How much more may be asked.
+    work: Cell<usize>,
 }
 
 /// The chains that lead to a rule.
@@ -59,7 +67,7 @@ impl<'a> Ruleset<'a> {
                 by_group.entry(group.clone()).or_default().push(at);
             }
         }
-        let mut ruleset = Ruleset { rules, lists, by_id, by_group, known: HashMap::new() };
+        let mut ruleset = Ruleset { rules, lists, by_id, by_group, known: HashMap::new(), work: Cell::new(MAX_WORK) };
         ruleset.follow();
         ruleset
     }
@@ -146,7 +154,12 @@ impl<'a> Ruleset<'a> {
         }
         let (links, all) = self.links(at)?;
         if rule.has_parents() {
-            return self.joined(&links, Some(at), all);
+            let named = |reason: String| match (&rule.if_group, rule.if_level) {
+                (Some(group), _) if !all => format!("`<if_group>` {group}: {reason}"),
+                (None, Some(level)) if !all => format!("`<if_level>` {level}: {reason}"),
+                _ => reason,
+            };
+            return self.joined(&links, Some(at), all).map_err(named);
         }
         Ok(Chains { chains: vec![vec![at as u32]], notes: Vec::new() })
     }
@@ -224,6 +237,9 @@ impl<'a> Ruleset<'a> {
         let mut all = Vec::new();
         for rule in &rules {
             for test in &rule.tests {
+                let cost = EXPRESSION_COST + test.len();
+                let left = self.work.get().checked_sub(cost).ok_or("the rules together ask too much")?;
+                self.work.set(left);
                 let expr = self.test(&log, kind, test, notes);
                 all.extend(expr.map_err(|reason| format!("{}:{}: {reason}", rule.file, test.line))?);
             }

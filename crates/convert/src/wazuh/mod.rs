@@ -108,12 +108,12 @@ fn read_file(file: &Arc<str>, text: &str) -> (Vec<Rule>, Vec<(u32, String)>) {
         Ok(top) => top,
         Err((line, reason)) => return (rules, vec![(line, reason)]),
     };
-    let mut variables = Variables::new();
+    let mut variables = Variables::default();
     for element in top.iter().filter(|element| element.name == "var") {
         match element.attribute("name").map(str::trim).filter(|name| !name.is_empty()) {
             Some(name) => {
                 let value = rule::expand(element.text.trim(), &variables);
-                variables.insert(name.to_owned(), value);
+                variables.values.insert(name.to_owned(), value);
             }
             None => wrong.push((element.line, "`<var>` has no name".into())),
         }
@@ -124,6 +124,10 @@ fn read_file(file: &Arc<str>, text: &str) -> (Vec<Rule>, Vec<(u32, String)>) {
         } else {
             wrong.push((element.line, format!("`<{}>` where a group of rules is expected", element.name)));
         }
+    }
+    if variables.exhausted() {
+        let reason = format!("its variables make more than {} bytes of text", rule::MAX_EXPANSION);
+        return (Vec::new(), vec![(0, reason)]);
     }
     (rules, wrong)
 }

@@ -9,6 +9,8 @@ pub struct Conversion {
     pub files: Vec<File>,
     /// A line for each rule, and for each file that is no rule file.
     pub report: Vec<Line>,
+    /// Of all files.
+    pub(super) bytes: usize,
 }
 
 /// A file to write.

@@ -1,11 +1,15 @@
 //! A `<rule>` as it is written, read into what can be asked of it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::Cell, collections::HashMap, sync::Arc};
 
 use super::{pattern::Syntax, xml::Element};
 
+/// Longest name of a variable.
+const MAX_NAME: usize = 64;
 /// Longest text of an element once its variables are replaced.
 const MAX_TEXT: usize = 64 << 10;
+/// Most bytes that the variables of one file put into its texts.
+pub(super) const MAX_EXPANSION: usize = 16 << 20;
 /// Every element of a rule file, so that an end tag can be told from text.
 pub(super) const ELEMENTS: &[&str] = &[
     "action",
@@ -115,6 +119,19 @@ pub(super) struct Test {
     pub(super) what: What,
 }
 
+impl Test {
+    /// Bytes of its expression.
+    pub(super) fn len(&self) -> usize {
+        match &self.what {
+            What::Log(_, text) | What::Field(_, _, text) => text.len(),
+            What::Address(_, addresses) => addresses.len() * 16,
+            // A list is read anew each time.
+            What::List { .. } => 1 << 16,
+            What::Time(_) | What::Size(_) => 0,
+        }
+    }
+}
+
 /// What is asked.
 #[derive(Clone, Debug)]
 pub(super) enum What {
@@ -136,8 +153,19 @@ pub(super) enum What {
     Size(u32),
 }
 
-/// Variables of a file.
-pub(super) type Variables = HashMap<String, String>;
+/// Variables of a file, and how many bytes more they may put into texts.
+#[derive(Debug, Default)]
+pub(super) struct Variables {
+    pub(super) values: HashMap<String, String>,
+    spent: Cell<usize>,
+}
+
+impl Variables {
+    /// True if texts grew by more than a file may make them; what was read is of no use then.
+    pub(super) fn exhausted(&self) -> bool {
+        self.spent.get() > MAX_EXPANSION
+    }
+}
 
 /// The names that `same_…` and `different_…` have without a field.
 fn correlated(name: &str) -> Option<String> {
@@ -360,7 +388,7 @@ fn part(rule: &mut Rule, element: &Element, text: String) -> Result<(), String> 
 
 /// Replaces `$NAME` by the value of a variable of the file; the longest name that fits.
 pub(super) fn expand(text: &str, variables: &Variables) -> String {
-    if variables.is_empty() || !text.contains('$') {
+    if variables.values.is_empty() || !text.contains('$') {
         return text.to_owned();
     }
     let mut expanded = String::new();
@@ -369,13 +397,17 @@ pub(super) fn expand(text: &str, variables: &Variables) -> String {
         expanded.push_str(&rest[..at]);
         let after = &rest[at + 1..];
         let word = after.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).unwrap_or(after.len());
-        let fits = (1..=word).rev().find(|end| variables.contains_key(&after[..*end]));
-        match fits {
-            Some(end) if expanded.len() <= MAX_TEXT => {
-                expanded.push_str(&variables[&after[..end]]);
+        let longest = word.min(MAX_NAME);
+        match (1..=longest).rev().find_map(|end| Some((end, variables.values.get(&after[..end])?))) {
+            Some((end, value)) => {
+                variables.spent.set(variables.spent.get().saturating_add(value.len()));
+                // A file that goes beyond is refused as a whole.
+                if !variables.exhausted() {
+                    expanded.push_str(value);
+                }
                 rest = &after[end..];
             }
-            _ => {
+            None => {
                 expanded.push('$');
                 rest = after;
             }
@@ -391,8 +423,8 @@ mod tests {
 
     #[test]
     fn variables_are_replaced_by_their_longest_name() {
-        let variables: Variables =
-            [("BAD", "x"), ("BAD_WORDS", "error|failed"), ("n", "7")].map(|(k, v)| (k.into(), v.into())).into();
+        let values = [("BAD", "x"), ("BAD_WORDS", "error|failed"), ("n", "7")].map(|(k, v)| (k.into(), v.into()));
+        let variables = Variables { values: values.into(), ..Variables::default() };
         for (text, want) in [
             ("$BAD_WORDS", "error|failed"),
             ("^$BAD|$BAD_WORD$", "^x|x_WORD$"),

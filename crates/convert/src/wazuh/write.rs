@@ -13,6 +13,8 @@ use crate::yaml::Lines;
 
 /// Largest file; our engine reads two mebibytes.
 const MAX_FILE_BYTES: usize = 2 << 20;
+/// Most bytes of all files together.
+const MAX_BYTES: usize = 256 << 20;
 /// The time that Wazuh counts in where a rule says nothing.
 const DEFAULT_TIMEFRAME: u32 = 360;
 /// Most rules of one correlation.
@@ -80,7 +82,11 @@ fn finish(conversion: &mut Conversion, rule: &Rule, done: Result<Done, String>, 
         Ok((text, _)) if text.len() > MAX_FILE_BYTES => {
             refused(format!("it would be larger than {MAX_FILE_BYTES} bytes"))
         }
+        Ok((text, _)) if conversion.bytes + text.len() > MAX_BYTES => {
+            refused(format!("all files together would be larger than {MAX_BYTES} bytes"))
+        }
         Ok((text, mut notes)) => {
+            conversion.bytes += text.len();
             conversion.files.push(File { name: format!("wazuh_{}{suffix}.yml", rule.id), text });
             notes.extend(rule.notes.iter().cloned());
             notes.sort();
