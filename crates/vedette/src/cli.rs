@@ -347,6 +347,12 @@ pub enum RulesCommand {
         #[arg(long, short, value_enum, default_value = "table")]
         output: Format,
     },
+    /// Convert rules of another engine into Sigma; exit 1 if any rule could not be converted.
+    Import {
+        /// Whose rules.
+        #[command(subcommand)]
+        from: RulesImport,
+    },
     /// Run the tests that lie beside rules (`*.test.yml`) and inside parsers; exit 1 if any fails.
     Test {
         /// Rule or parser files or folders (default: the built-in ones).
@@ -354,6 +360,29 @@ pub enum RulesCommand {
         /// Output format.
         #[arg(long, short, value_enum, default_value = "table")]
         output: Format,
+    },
+}
+
+/// Subcommands of `vedette rules import`.
+#[derive(Debug, Subcommand)]
+pub enum RulesImport {
+    /// Wazuh 4 rules (XML).
+    Wazuh {
+        /// Rule files, or folders of them (`*.xml`).
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The folder for the Sigma files; it is made if it is not there.
+        #[arg(long = "out", short = 'o', value_name = "DIR")]
+        out: PathBuf,
+        /// Rules that are read only as parents of those, such as Wazuh's own ruleset.
+        #[arg(long, value_name = "PATH", num_args = 1..)]
+        parents: Vec<PathBuf>,
+        /// CDB lists in their text form, or folders of them.
+        #[arg(long, value_name = "PATH", num_args = 1..)]
+        lists: Vec<PathBuf>,
+        /// How the report is printed.
+        #[arg(long, value_enum, default_value = "table")]
+        report: Format,
     },
 }
 

@@ -11,6 +11,7 @@ pub mod import;
 pub mod man;
 pub mod restore;
 pub mod rules;
+pub mod rules_import;
 pub mod sealer;
 pub mod sources;
 pub mod tail;

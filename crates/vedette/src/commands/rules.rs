@@ -1,4 +1,4 @@
-//! `vedette rules check` and `vedette rules test`.
+//! `vedette rules check` and `vedette rules test`; `vedette rules import` is in [`rules_import`].
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -14,7 +14,7 @@ use vedette_sigma::{Expect, Loaded, Mapping, Program, RuleTest};
 use crate::{
     Outcome, Usage,
     cli::{Format, RulesArgs, RulesCommand},
-    commands::detect::files_below,
+    commands::{detect::files_below, rules_import},
     node::{
         content,
         rules::{compile, found_alone, mapping},
@@ -26,6 +26,7 @@ use crate::{
 pub fn run(args: RulesArgs) -> anyhow::Result<Outcome> {
     match args.command {
         RulesCommand::Check { rules, placeholders, output } => check(&rules, placeholders.as_deref(), output),
+        RulesCommand::Import { from } => rules_import::run(from),
         RulesCommand::Test { paths, output } => test(&paths, output),
     }
 }
