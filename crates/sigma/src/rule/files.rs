@@ -11,7 +11,10 @@ use super::{
     Correlation, Filter, Loaded, Refused, Rule,
     document::{self, Document},
 };
-use crate::yaml::{self, Node, Place, Problem};
+use crate::{
+    pipeline::Pipelines,
+    yaml::{self, Node, Place, Problem},
+};
 
 /// Largest rule file.
 const MAX_FILE_BYTES: u64 = 2 << 20;
@@ -44,6 +47,7 @@ pub struct Documents {
     pub refused: Vec<Refused>,
     ids: HashMap<String, (Arc<str>, u32)>,
     seen: HashSet<PathBuf>,
+    pub(super) pipelines: Option<Pipelines>,
 }
 
 /// Loads rules from files, and from folders with all below them (`*.yml`, `*.yaml`; not `*.test.yml`, not hidden
@@ -64,6 +68,11 @@ pub fn load_str(file: &str, text: &str) -> Loaded {
 }
 
 impl Documents {
+    /// Documents that go through pipelines when they are linked.
+    pub fn through(pipelines: Pipelines) -> Self {
+        Documents { pipelines: Some(pipelines), ..Documents::default() }
+    }
+
     /// Reads a file, or a folder with all below it, as [`load`] does.
     pub fn path(&mut self, path: &Path) {
         self.file_or_folder(path, 0);
@@ -155,7 +164,7 @@ impl Documents {
     }
 
     fn document(&mut self, file: &Arc<str>, node: &Node) {
-        let document = match document::read(file, node) {
+        let document = match document::read(file, node, self.pipelines.is_some()) {
             Ok(document) => document,
             Err(refused) => return self.refused.push(refused),
         };

@@ -11,5 +11,6 @@ mod hostile;
 mod mapping;
 mod naive;
 mod oracle;
+mod pipelines;
 mod sigmahq;
 mod windows;
