@@ -292,7 +292,7 @@ impl<'a> Ruleset<'a> {
                 if addresses.iter().any(|address| address == "any") {
                     return if test.negate { Err("no address at all".into()) } else { Ok(None) };
                 }
-                let (fields, _) = names::fields(log, kind, name);
+                let (fields, _) = own_fields(log, kind, name)?;
                 let each = fields.iter().map(|field| list::networks(field, addresses)).collect::<Result<_, _>>()?;
                 Ok(Some(polar(Expr::Any(each), &fields, test.negate)))
             }
@@ -300,7 +300,7 @@ impl<'a> Ruleset<'a> {
                 let Some(text) = list::find(self.lists, name) else {
                     return Err(format!("the list `{name}` is not among those given"));
                 };
-                let (fields, _) = names::fields(log, kind, field);
+                let (fields, _) = own_fields(log, kind, field)?;
                 let (expr, negated) = list::lookup(&fields, lookup, check.as_ref(), text)?;
                 Ok(Some(polar(expr, &fields, negated != test.negate)))
             }
@@ -311,6 +311,7 @@ impl<'a> Ruleset<'a> {
             }
             What::Size(size) => {
                 let regex = format!("(?s)^.{{{size}}}");
+                pattern::check(&regex, &[])?;
                 Ok(Some(Item::text("event.original", &["re"], vec![regex])))
             }
         }
@@ -343,7 +344,7 @@ impl<'a> Ruleset<'a> {
                 Err("only CloudTrail's records of AWS have a log source".into())
             };
         }
-        let (fields, sure) = names::fields(log, kind, name);
+        let (fields, sure) = own_fields(log, kind, name)?;
         if !sure {
             notes.push(format!("field `{name}` keeps its name; no parser here fills it"));
         }
@@ -354,6 +355,15 @@ impl<'a> Ruleset<'a> {
             None => Ok(Some(Expr::Any(fields.iter().map(|field| Item::exists(field)).collect()))),
             Some(each) => Ok(Some(polar(Expr::Any(each), &fields, negated))),
         }
+    }
+}
+
+/// What a field is called, if Sigma can say its name.
+fn own_fields(log: &Log, kind: Kind, name: &str) -> Result<(Vec<String>, bool), String> {
+    let (fields, sure) = names::fields(log, kind, name);
+    match fields.iter().any(|field| field.is_empty() || field.contains('|')) {
+        true => Err(format!("`{name}` is no name of a field in Sigma")),
+        false => Ok((fields, sure)),
     }
 }
 
@@ -421,6 +431,9 @@ fn log(rules: &[&Rule], notes: &mut Vec<String>) -> Result<(Log, Kind), String> 
     let of_fields = names().find_map(names::of_field);
     let mut decoders: Vec<&str> = rules.iter().filter_map(|rule| rule.decoded_as.as_deref()).collect();
     decoders.dedup();
+    if decoders.contains(&"") {
+        return Err("`<decoded_as>` names no decoder".into());
+    }
     if let Some(own) =
         decoders.iter().find(|name| ["ossec", "rootcheck", "ciscat"].contains(name) || name.starts_with("syscheck"))
     {

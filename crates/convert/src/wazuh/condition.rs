@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use crate::yaml::{Lines, scalar};
 
-/// Longest condition that is written.
-const MAX_CONDITION: usize = 32 << 10;
+/// What our engine reads at most: the longest condition, most selections, most values of a rule.
+const MAX_CONDITION: usize = 64 << 10;
+const MAX_SELECTIONS: usize = 1_000;
+pub(super) const MAX_VALUES: usize = 50_000;
 
 /// A logical combination of items.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,15 @@ impl Expr {
         }
     }
 
+    /// How many values it has.
+    fn values(&self) -> usize {
+        match self {
+            Expr::All(children) | Expr::Any(children) => children.iter().map(Expr::values).sum(),
+            Expr::Not(inner) => inner.values(),
+            Expr::Item(item) => item.values.len(),
+        }
+    }
+
     /// The same without needless levels; `All` of nothing is true.
     pub(super) fn simplified(self) -> Expr {
         let flat = |children: Vec<Expr>, all: bool| {
@@ -104,23 +115,33 @@ impl Expr {
 }
 
 /// Writes `expr` as the entries of a `detection` or `filter` map, or says why it cannot be.
-pub(super) fn write(lines: &mut Lines, indent: usize, expr: &Expr) -> Result<(), String> {
-    let mut selections = Selections { written: Vec::new() };
-    let condition = selections.condition(expr, 0);
-    if condition.len() > MAX_CONDITION {
-        return Err(format!("its condition would be longer than {MAX_CONDITION} bytes"));
+pub(super) fn write(lines: &mut Lines, indent: usize, expr: &Expr, most: usize) -> Result<(), String> {
+    if expr.values() > most {
+        return Err(format!("it would ask for more than {most} values"));
     }
-    for (name, selection) in selections.names().zip(&selections.written) {
+    let mut selections = Selections { written: Vec::new() };
+    let template = selections.condition(expr, 0);
+    if selections.written.len() > MAX_SELECTIONS {
+        return Err(format!("it would have more than {MAX_SELECTIONS} selections"));
+    }
+    let names: Vec<String> = selections.names().collect();
+    for (name, selection) in names.iter().zip(&selections.written) {
         lines.line(indent, &format!("{name}:"));
         match selection {
             Selection::All(items) => items.iter().for_each(|item| write_item(lines, indent + 1, "", item)),
             Selection::Any(items) => items.iter().for_each(|item| write_item(lines, indent + 1, "- ", item)),
         }
     }
-    let condition = (0..selections.written.len()).rev().zip(selections.names().collect::<Vec<_>>().into_iter().rev());
-    let text =
-        condition.fold(selections.condition(expr, 0), |text, (at, name)| text.replace(&format!("<{at}>"), &name));
-    lines.entry(indent, "condition", &text);
+    // The names were not known before all selections were.
+    let mut condition = String::new();
+    for (at, part) in template.split(['<', '>']).enumerate() {
+        let name = (at % 2 == 1).then(|| part.parse().ok().and_then(|number: usize| names.get(number))).flatten();
+        condition.push_str(name.map_or(part, String::as_str));
+    }
+    if condition.len() > MAX_CONDITION {
+        return Err(format!("its condition would be longer than {MAX_CONDITION} bytes"));
+    }
+    lines.entry(indent, "condition", &condition);
     Ok(())
 }
 
@@ -205,7 +226,7 @@ mod tests {
 
     fn shown(expr: Expr) -> String {
         let mut lines = Lines::default();
-        write(&mut lines, 0, &expr.simplified()).unwrap();
+        write(&mut lines, 0, &expr.simplified(), MAX_VALUES).unwrap();
         lines.0
     }
 

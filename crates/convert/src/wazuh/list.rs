@@ -5,8 +5,9 @@ use super::{
     pattern::{self, Match, Syntax},
 };
 
-/// Most keys of a list.
+/// Most keys of a list, and the longest one.
 const MAX_KEYS: usize = 20_000;
+const MAX_KEY_BYTES: usize = 4 << 10;
 
 /// The keys of a list with their values.
 fn entries(text: &str) -> impl Iterator<Item = (String, String)> {
@@ -58,6 +59,9 @@ pub(super) fn lookup(
         }
         if keys.len() == MAX_KEYS {
             return Err(format!("a list of more than {MAX_KEYS} keys; use indicators instead"));
+        }
+        if key.len() > MAX_KEY_BYTES {
+            return Err(format!("a list with a key longer than {MAX_KEY_BYTES} bytes"));
         }
         keys.push(key);
     }

@@ -7,8 +7,10 @@ use std::fmt::Write;
 
 use regex::RegexBuilder;
 
+/// Longest value of our engine; one is twice as long at most when all of it is escaped.
+const MAX_VALUE_BYTES: usize = 16 << 10;
 /// Longest expression.
-const MAX_BYTES: usize = 16 << 10;
+const MAX_BYTES: usize = MAX_VALUE_BYTES / 2;
 /// What our engine compiles at most.
 const MAX_REGEX_BYTES: usize = 4 << 20;
 
@@ -71,16 +73,23 @@ pub(super) fn read(syntax: Syntax, text: &str) -> Result<Pattern, String> {
     };
     for alternative in &pattern.alternatives {
         if let Match::Regex(regex, modifiers) = alternative {
-            let built = RegexBuilder::new(regex)
-                .case_insensitive(modifiers.contains(&"i"))
-                .dot_matches_new_line(modifiers.contains(&"s"))
-                .size_limit(MAX_REGEX_BYTES)
-                .nest_limit(64)
-                .build();
-            built.map_err(|error| format!("`{text}`: {}", reason(&error)))?;
+            check(regex, modifiers).map_err(|reason| format!("`{text}`: {reason}"))?;
         }
     }
     Ok(pattern)
+}
+
+/// Whether our engine compiles a regular expression.
+pub(super) fn check(regex: &str, modifiers: &[&str]) -> Result<(), String> {
+    if regex.len() > MAX_VALUE_BYTES {
+        return Err(format!("a regular expression longer than {MAX_VALUE_BYTES} bytes"));
+    }
+    let mut built = RegexBuilder::new(regex);
+    built.case_insensitive(modifiers.contains(&"i")).dot_matches_new_line(modifiers.contains(&"s"));
+    match built.size_limit(MAX_REGEX_BYTES).nest_limit(64).build() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(reason(&error)),
+    }
 }
 
 fn reason(error: &regex::Error) -> String {

@@ -17,6 +17,11 @@ const MAX_FILE_BYTES: usize = 2 << 20;
 const MAX_BYTES: usize = 256 << 20;
 /// The time that Wazuh counts in where a rule says nothing.
 const DEFAULT_TIMEFRAME: u32 = 360;
+/// Most values of a filter, and most fields of `group-by`, in our engine.
+const MAX_FILTER_VALUES: usize = 10_000;
+const MAX_FIELDS: usize = 16;
+/// Most lines of a file: each is a value at most, and our engine reads 250,000.
+const MAX_LINES: usize = 200_000;
 /// Most rules of one correlation.
 const MAX_MEMBERS: usize = 64;
 
@@ -30,10 +35,12 @@ pub(super) fn rules(ruleset: &Ruleset<'_>, conversion: &mut Conversion) {
     for at in wanted().filter(|at| ruleset.rules[*at].alerts()) {
         let rule = &ruleset.rules[at];
         let done = match rule.is_composite() {
-            true => correlation(ruleset, at, &mut standing),
-            false => single(ruleset, at, &mut standing),
+            true => correlation(ruleset, at),
+            false => single(ruleset, at),
         };
-        finish(conversion, rule, done, "");
+        for (rule, id, log) in finish(conversion, rule, done, "") {
+            standing.entry(rule).or_default().insert((id, log));
+        }
     }
     // Exceptions come last: they are put into what stands there by now.
     for at in wanted().filter(|at| !ruleset.rules[*at].alerts()) {
@@ -50,18 +57,36 @@ pub(super) fn rules(ruleset: &Ruleset<'_>, conversion: &mut Conversion) {
                 };
                 conversion.report.push(line);
             }
-            Ok(Some(done)) => finish(conversion, rule, Ok(done), "_filter"),
-            Err(reason) => finish(conversion, rule, Err(reason), ""),
+            Ok(Some(done)) => {
+                finish(conversion, rule, Ok(done), "_filter");
+            }
+            Err(reason) => {
+                finish(conversion, rule, Err(reason), "");
+            }
         }
     }
     conversion.files.sort_by(|a, b| a.name.cmp(&b.name));
     conversion.report.sort_by(|a, b| (&a.file, a.line, a.id).cmp(&(&b.file, b.line, b.id)));
 }
 
-/// A text and what differs.
-type Done = (String, Vec<String>);
+/// What was made of a rule.
+#[derive(Default)]
+struct Done {
+    text: String,
+    /// What differs.
+    notes: Vec<String>,
+    /// The rules whose events its documents stand for: by number, the document's id and log.
+    stands: Vec<(u32, String, Log)>,
+}
 
-fn finish(conversion: &mut Conversion, rule: &Rule, done: Result<Done, String>, suffix: &str) {
+/// Puts a rule into the conversion; returns what stands for which rules' events.
+fn finish(
+    conversion: &mut Conversion,
+    rule: &Rule,
+    done: Result<Done, String>,
+    suffix: &str,
+) -> Vec<(u32, String, Log)> {
+    let mut stands = Vec::new();
     let refused = |reason: String| {
         // A reason that names its place need not name it twice.
         match &rule.refused {
@@ -79,13 +104,17 @@ fn finish(conversion: &mut Conversion, rule: &Rule, done: Result<Done, String>, 
         }
     };
     let line = match done {
-        Ok((text, _)) if text.len() > MAX_FILE_BYTES => {
+        Ok(Done { text, .. }) if text.len() > MAX_FILE_BYTES => {
             refused(format!("it would be larger than {MAX_FILE_BYTES} bytes"))
         }
-        Ok((text, _)) if conversion.bytes + text.len() > MAX_BYTES => {
+        Ok(Done { text, .. }) if text.lines().count() > MAX_LINES => {
+            refused(format!("it would have more than {MAX_LINES} lines"))
+        }
+        Ok(Done { text, .. }) if conversion.bytes + text.len() > MAX_BYTES => {
             refused(format!("all files together would be larger than {MAX_BYTES} bytes"))
         }
-        Ok((text, mut notes)) => {
+        Ok(Done { text, mut notes, stands: own }) => {
+            stands = own;
             conversion.bytes += text.len();
             conversion.files.push(File { name: format!("wazuh_{}{suffix}.yml", rule.id), text });
             notes.extend(rule.notes.iter().cloned());
@@ -104,10 +133,11 @@ fn finish(conversion: &mut Conversion, rule: &Rule, done: Result<Done, String>, 
         Err(reason) => refused(reason),
     };
     conversion.report.push(line);
+    stands
 }
 
 /// A rule over single events: a document for each log that it reads.
-fn single(ruleset: &Ruleset<'_>, at: usize, standing: &mut Standing) -> Result<Done, String> {
+fn single(ruleset: &Ruleset<'_>, at: usize) -> Result<Done, String> {
     let rule = &ruleset.rules[at];
     let mut notes = Vec::new();
     if !rule.same.is_empty() || !rule.different.is_empty() {
@@ -116,6 +146,7 @@ fn single(ruleset: &Ruleset<'_>, at: usize, standing: &mut Standing) -> Result<D
     let chains = ruleset.chains(at)?;
     let asked = ruleset.asked(&chains)?;
     let mut lines = Lines::default();
+    let mut stands = Vec::new();
     for one in &asked {
         begin(&mut lines);
         let id = id(rule, &one.log, "rule");
@@ -123,20 +154,13 @@ fn single(ruleset: &Ruleset<'_>, at: usize, standing: &mut Standing) -> Result<D
         body(&mut lines, one)?;
         tail(&mut lines, rule);
         notes.extend(one.notes.iter().cloned());
-        stands(standing, &chains, &id, &one.log);
+        stands.push((at as u32, id, one.log.clone()));
     }
-    Ok((lines.0, notes))
-}
-
-/// Notes that a document stands for events of every rule on the chains.
-fn stands(standing: &mut Standing, chains: &Chains, id: &str, log: &Log) {
-    for rule in chains.chains.iter().filter_map(|chain| chain.last()) {
-        standing.entry(*rule).or_default().insert((id.to_owned(), log.clone()));
-    }
+    Ok(Done { text: lines.0, notes, stands })
 }
 
 /// A rule over several events: rules for the events, and a correlation over them.
-fn correlation(ruleset: &Ruleset<'_>, at: usize, standing: &mut Standing) -> Result<Done, String> {
+fn correlation(ruleset: &Ruleset<'_>, at: usize) -> Result<Done, String> {
     let rule = &ruleset.rules[at];
     if let Some((_, reason)) = &rule.refused {
         return Err(reason.clone());
@@ -156,6 +180,7 @@ fn correlation(ruleset: &Ruleset<'_>, at: usize, standing: &mut Standing) -> Res
         DEFAULT_TIMEFRAME
     });
     let mut lines = Lines::default();
+    let mut stands = Vec::new();
     let mut names = Vec::new();
     for (number, one) in asked.iter().enumerate() {
         begin(&mut lines);
@@ -169,9 +194,7 @@ fn correlation(ruleset: &Ruleset<'_>, at: usize, standing: &mut Standing) -> Res
         lines.entry(0, "level", "informational");
         notes.extend(one.notes.iter().cloned());
         names.push(name);
-        for member in &members {
-            standing.entry(*member).or_default().insert((id.clone(), one.log.clone()));
-        }
+        stands.extend(members.iter().map(|member| (*member, id.clone(), one.log.clone())));
     }
     begin(&mut lines);
     head(&mut lines, rule, &title(rule), &id(rule, &Log::default(), "correlation"));
@@ -183,6 +206,12 @@ fn correlation(ruleset: &Ruleset<'_>, at: usize, standing: &mut Standing) -> Res
     for fields in [&mut group_by, &mut different] {
         let mut seen = BTreeSet::new();
         fields.retain(|field| seen.insert(field.clone()));
+    }
+    if group_by.iter().chain(&different).any(String::is_empty) {
+        return Err("a field without a name is the same or different".into());
+    }
+    if group_by.len().max(different.len()) > MAX_FIELDS {
+        return Err(format!("more than {MAX_FIELDS} fields are the same or different"));
     }
     if different.iter().any(|field| group_by.contains(field)) {
         return Err("it wants the same field to be the same and different".into());
@@ -208,7 +237,7 @@ fn correlation(ruleset: &Ruleset<'_>, at: usize, standing: &mut Standing) -> Res
     }
     lines.raw(2, "gte", &frequency.to_string());
     tail(&mut lines, rule);
-    Ok((lines.0, notes))
+    Ok(Done { text: lines.0, notes, stands })
 }
 
 /// The chains of the events that are counted, and the rules that those are events of.
@@ -283,7 +312,7 @@ fn exception(ruleset: &Ruleset<'_>, at: usize, standing: &Standing) -> Result<Op
         lines.line(0, "filter:");
         lines.list(1, "rules", &ids.into_iter().cloned().collect::<Vec<_>>());
         let not = super::condition::Expr::Not(Box::new(one.expr.clone())).simplified();
-        condition::write(&mut lines, 1, &not)?;
+        condition::write(&mut lines, 1, &not, MAX_FILTER_VALUES)?;
         notes.extend(one.notes.iter().cloned());
     }
     if lines.0.is_empty() {
@@ -291,7 +320,7 @@ fn exception(ruleset: &Ruleset<'_>, at: usize, standing: &Standing) -> Result<Op
     }
     let names: Vec<String> = above.iter().map(|rule| ruleset.rules[*rule as usize].id.to_string()).collect();
     notes.push(format!("a rule without alerts under rules with alerts became a filter of {}", names.join(", ")));
-    Ok(Some((lines.0, notes)))
+    Ok(Some(Done { text: lines.0, notes, stands: Vec::new() }))
 }
 
 fn begin(lines: &mut Lines) {
@@ -342,7 +371,7 @@ fn logsource(lines: &mut Lines, log: &Log) {
 fn body(lines: &mut Lines, asked: &Asked) -> Result<(), String> {
     logsource(lines, &asked.log);
     lines.line(0, "detection:");
-    condition::write(lines, 1, &asked.expr)
+    condition::write(lines, 1, &asked.expr, condition::MAX_VALUES)
 }
 
 fn tail(lines: &mut Lines, rule: &Rule) {

@@ -286,6 +286,11 @@ fn times_of_day_and_sizes() {
 }
 
 #[test]
+fn a_rule_may_ask_only_for_its_log() {
+    check(&sshd(""), &[], &[(&[SSHD], true), (&[("event.dataset", "linux.sudo")], false)]);
+}
+
+#[test]
 fn overwriting_rules_keep_their_parents() {
     let rules = r#"
 <rule id="1" level="0"><decoded_as>sshd</decoded_as><description>p</description></rule>

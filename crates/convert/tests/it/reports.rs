@@ -32,6 +32,9 @@ fn what_has_no_counterpart_is_named() {
         ("<category>ossec</category>", "category `ossec` has no counterpart"),
         ("<match>x</match><if_sid>1</if_sid>", "rule 1 is a parent of itself"),
         ("<field>x</field>", "`<field>` has no name"),
+        ("<field name=\"a|b\">x</field>", "`a|b` is no name of a field"),
+        ("<field name=\"win.eventdata.\">x</field>", "`win.eventdata.` is no name of a field"),
+        ("<decoded_as></decoded_as>", "`<decoded_as>` names no decoder"),
     ] {
         let text = group(&format!("<rule id=\"1\" level=\"3\">\n{inside}\n<description>t</description></rule>"));
         let report = lines(&text);

@@ -142,7 +142,7 @@ impl Pipelines {
                 Some(member) => {
                     Err(Problem::new(member.place, format!("correlation `{}` is refused itself", member.name)))
                 }
-                None => self.run(&mut subject).and_then(|()| subject.into_correlation(correlation)),
+                None => self.run(&mut subject).and_then(|()| subject.give_fields(correlation)),
             };
             logsources.insert(correlation.reference.id.clone(), subject.logsources);
             if let Err(problem) = &done {

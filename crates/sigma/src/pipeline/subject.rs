@@ -254,7 +254,7 @@ impl Subject {
     }
 
     /// Puts the fields back into the correlation that they are of.
-    pub(super) fn into_correlation(&mut self, correlation: &mut Correlation) -> Result<(), Problem> {
+    pub(super) fn give_fields(&mut self, correlation: &mut Correlation) -> Result<(), Problem> {
         let mut fields = std::mem::take(&mut self.fields).into_iter();
         each_field(correlation, &mut |field| {
             if let Some(new) = fields.next() {

@@ -190,9 +190,9 @@ fn replacement(text: &str) -> String {
         out.push_str(&rest[..at]);
         let special = &rest[at..];
         let digits = special[1..].chars().take_while(char::is_ascii_digit).take(2).count();
-        if special.starts_with('$') {
+        if let Some(after) = special.strip_prefix('$') {
             out.push_str("$$");
-            rest = &special[1..];
+            rest = after;
         } else if digits > 0 {
             out.push_str(&format!("${{{}}}", &special[1..=digits]));
             rest = &special[1 + digits..];
