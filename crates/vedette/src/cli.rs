@@ -314,6 +314,9 @@ pub struct DetectArgs {
     /// Rule files or folders (default: the built-in rules).
     #[arg(long, short, value_name = "PATH", num_args = 1..)]
     pub rules: Vec<PathBuf>,
+    /// A processing pipeline of pySigma (YAML) that the rules go through first; may be given again.
+    #[arg(long = "pipeline", value_name = "FILE")]
+    pub pipelines: Vec<PathBuf>,
     /// Value table for `expand` placeholders: YAML, `name: [value, …]`.
     #[arg(long, value_name = "FILE")]
     pub placeholders: Option<PathBuf>,
@@ -340,6 +343,9 @@ pub enum RulesCommand {
     Check {
         /// Rule files or folders (default: the built-in rules).
         rules: Vec<PathBuf>,
+        /// A processing pipeline of pySigma (YAML) that the rules go through first; may be given again.
+        #[arg(long = "pipeline", value_name = "FILE")]
+        pipelines: Vec<PathBuf>,
         /// Value table for `expand` placeholders: YAML, `name: [value, …]`.
         #[arg(long, value_name = "FILE")]
         placeholders: Option<PathBuf>,

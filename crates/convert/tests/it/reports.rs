@@ -179,3 +179,17 @@ fn hostile_rules_end_soon() {
     let report = converted(&group(&all), &[]).report;
     assert!(report.iter().all(|line| line.outcome == Outcome::Refused));
 }
+
+#[test]
+fn the_book_shows_real_output() {
+    let book = include_str!("../../../../docs/convert.md");
+    let fenced = |kind: &str| {
+        let (_, after) = book.split_once(&format!("```{kind}\n")).unwrap();
+        after.split_once("\n```").unwrap().0
+    };
+    let rules = fenced("xml");
+    let conversion = convert(&Input { files: &[("local_rules.xml", rules)], ..Input::default() });
+    let files = conversion.files.iter().map(|file| format!("# {}\n{}", file.name, file.text)).collect::<Vec<_>>();
+    assert_eq!(files.join("\n").trim_end(), fenced("yaml"));
+    assert!(book.contains(&format!("and this report:\n```\n{}```", conversion)), "{conversion}");
+}

@@ -21,7 +21,7 @@ const COLUMNS: [&str; 5] = ["@timestamp", "rule.level", "rule.name", "matched", 
 /// Runs the command. Exit code 0 whether or not anything was found; refused rules are named on standard error.
 pub fn run(args: DetectArgs) -> anyhow::Result<Outcome> {
     let mapping = mapping(args.placeholders.as_deref())?;
-    let (program, refused) = compile(rules::load(&args.rules)?, &mapping);
+    let (program, refused) = compile(rules::load(&args.rules, &args.pipelines)?, &mapping);
     for refused in &refused {
         eprintln!("refused: {refused}");
     }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde_json::{Map, Value, json};
 use vedette_event::{BatchBuilder, Derive, Source, SourceId, Time};
 use vedette_intake::parse::Parsers;
-use vedette_sigma::{Expect, Loaded, Mapping, Program, RuleTest};
+use vedette_sigma::{Documents, Expect, Loaded, Mapping, Pipelines, Program, RuleTest};
 
 use crate::{
     Outcome, Usage,
@@ -25,26 +25,42 @@ use crate::{
 /// Runs the command.
 pub fn run(args: RulesArgs) -> anyhow::Result<Outcome> {
     match args.command {
-        RulesCommand::Check { rules, placeholders, output } => check(&rules, placeholders.as_deref(), output),
+        RulesCommand::Check { rules, pipelines, placeholders, output } => {
+            check(&rules, &pipelines, placeholders.as_deref(), output)
+        }
         RulesCommand::Import { from } => rules_import::run(from),
         RulesCommand::Test { paths, output } => test(&paths, output),
     }
 }
 
-/// The rules at these paths; the built-in ones if there are none.
-pub fn load(paths: &[PathBuf]) -> anyhow::Result<Loaded> {
-    if paths.is_empty() {
-        return Ok(content::rules());
+/// The rules at these paths, taken through these pipelines; the built-in ones if there are none.
+pub fn load(paths: &[PathBuf], pipelines: &[PathBuf]) -> anyhow::Result<Loaded> {
+    match (paths, pipelines) {
+        ([], []) => return Ok(content::rules()),
+        ([], _) => return Err(Usage("`--pipeline` is for rules of your own: say where they are".into()).into()),
+        _ => {}
     }
-    if let Some(missing) = paths.iter().find(|path| !path.exists()) {
-        return Err(Usage(format!("no rules at {}: no such file or folder", missing.display())).into());
+    if let Some(missing) = paths.iter().chain(pipelines).find(|path| !path.exists()) {
+        return Err(Usage(format!("nothing at {}: no such file or folder", missing.display())).into());
     }
-    Ok(found_alone(vedette_sigma::load(paths)))
+    if pipelines.is_empty() {
+        return Ok(found_alone(vedette_sigma::load(paths)));
+    }
+    let pipelines = Pipelines::load(pipelines)
+        .map_err(|wrong| Usage(wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let mut documents = Documents::through(pipelines);
+    paths.iter().for_each(|path| documents.path(path));
+    Ok(found_alone(documents.link()))
 }
 
-fn check(paths: &[PathBuf], placeholders: Option<&Path>, output: Format) -> anyhow::Result<Outcome> {
+fn check(
+    paths: &[PathBuf],
+    pipelines: &[PathBuf],
+    placeholders: Option<&Path>,
+    output: Format,
+) -> anyhow::Result<Outcome> {
     let mapping = mapping(placeholders)?;
-    let loaded = load(paths)?;
+    let loaded = load(paths, pipelines)?;
     let understood = loaded.rules.clone();
     let (_, refused) = compile(loaded, &mapping);
     let late: HashSet<(&str, u32)> = refused.iter().map(|refused| (&*refused.file, refused.line)).collect();
