@@ -30,7 +30,8 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         documents.link()
     };
     let loaded = through();
-    let shown = |loaded: &vedette_sigma::Loaded| format!("{:?}", (&loaded.rules, &loaded.correlations, &loaded.refused));
+    let shown =
+        |loaded: &vedette_sigma::Loaded| format!("{:?}", (&loaded.rules, &loaded.correlations, &loaded.refused));
     assert_eq!(shown(&through()), shown(&loaded));
     for refused in &loaded.refused {
         assert!(refused.line <= lines(rules), "{refused}");

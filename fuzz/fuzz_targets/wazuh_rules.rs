@@ -27,7 +27,11 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let mut seen: HashMap<u32, usize> = HashMap::new();
     for line in &conversion.report {
         assert!(line.line <= lines, "{line}");
-        assert_eq!(line.outcome == Outcome::Converted || line.outcome == Outcome::Parent, line.notes.is_empty(), "{line}");
+        assert_eq!(
+            line.outcome == Outcome::Converted || line.outcome == Outcome::Parent,
+            line.notes.is_empty(),
+            "{line}"
+        );
         converted += usize::from(matches!(line.outcome, Outcome::Converted | Outcome::Remarked));
         if line.outcome != Outcome::Refused {
             *seen.entry(line.id.expect("it was read")).or_default() += 1;

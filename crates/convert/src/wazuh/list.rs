@@ -126,8 +126,10 @@ fn network(text: &str) -> Result<String, String> {
         return Ok(format!("{address}/{length}"));
     }
     // The first bytes of an address with a dot behind them.
-    let bytes: Vec<&str> = address.strip_suffix('.').ok_or_else(wrong)?.split('.').collect();
-    if length.is_some() || bytes.len() > 3 || bytes.iter().any(|byte| byte.parse::<u8>().is_err()) {
+    let written = address.strip_suffix('.').ok_or_else(wrong)?;
+    let byte = |text: &str| text.parse::<u8>().map(|byte| byte.to_string());
+    let bytes: Vec<String> = written.split('.').map(byte).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    if length.is_some() || bytes.len() > 3 {
         return Err(wrong());
     }
     let zeros = ".0".repeat(4 - bytes.len());
@@ -144,6 +146,7 @@ mod tests {
             ("192.0.2.7", Some("192.0.2.7/32")),
             ("192.0.2.0/24", Some("192.0.2.0/24")),
             ("10.1.", Some("10.1.0.0/16")),
+            ("09.1.", Some("9.1.0.0/16")),
             ("10.0.0.0/255.0.0.0", Some("10.0.0.0/8")),
             ("2001:db8::/32", Some("2001:db8::/32")),
             ("10.0.0.0/255.0.255.0", None),
