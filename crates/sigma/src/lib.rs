@@ -56,6 +56,7 @@ mod fold;
 mod instant;
 mod mapping;
 mod pattern;
+mod pipeline;
 mod program;
 mod rule;
 mod rule_tests;
@@ -63,6 +64,7 @@ mod yaml;
 
 pub use correlation::{Correlations, Counts, Hit, Options, Report, RestoreError, Restored};
 pub use mapping::Mapping;
+pub use pipeline::Pipelines;
 pub use program::Program;
 pub use rule::{Correlation, Documents, Filter, Loaded, Logsource, Refused, Rule, load, load_str};
 pub use rule_tests::{Expect, RuleTest, test_file, tests, tests_str};

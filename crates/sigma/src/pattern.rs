@@ -158,6 +158,16 @@ impl Pattern {
         Pattern { tokens: self.tokens.into_iter().map(fold_token).collect() }
     }
 
+    /// Its parts as they are shown, and which of them are wildcards.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.tokens.iter().map(|token| match token {
+            Token::Text(text) => (text.as_str(), false),
+            Token::One => ("?", true),
+            Token::Many => ("*", true),
+            Token::Dash => ("-", true),
+        })
+    }
+
     pub(crate) fn form(&self) -> Form<'_> {
         match self.tokens.as_slice() {
             [] => Form::Exact(""),

@@ -323,6 +323,9 @@ pub struct DetectArgs {
     /// Rule files or folders (default: the built-in rules).
     #[arg(long, short, value_name = "PATH", num_args = 1..)]
     pub rules: Vec<PathBuf>,
+    /// A processing pipeline of pySigma (YAML) that the rules go through first; may be given again.
+    #[arg(long = "pipeline", value_name = "FILE")]
+    pub pipelines: Vec<PathBuf>,
     /// Value table for `expand` placeholders: YAML, `name: [value, …]`.
     #[arg(long, value_name = "FILE")]
     pub placeholders: Option<PathBuf>,
@@ -349,12 +352,21 @@ pub enum RulesCommand {
     Check {
         /// Rule files or folders (default: the built-in rules).
         rules: Vec<PathBuf>,
+        /// A processing pipeline of pySigma (YAML) that the rules go through first; may be given again.
+        #[arg(long = "pipeline", value_name = "FILE")]
+        pipelines: Vec<PathBuf>,
         /// Value table for `expand` placeholders: YAML, `name: [value, …]`.
         #[arg(long, value_name = "FILE")]
         placeholders: Option<PathBuf>,
         /// Output format.
         #[arg(long, short, value_enum, default_value = "table")]
         output: Format,
+    },
+    /// Convert rules of another engine into Sigma; exit 1 if any rule could not be converted.
+    Import {
+        /// Whose rules.
+        #[command(subcommand)]
+        from: RulesImport,
     },
     /// Run the tests that lie beside rules (`*.test.yml`) and inside parsers; exit 1 if any fails.
     Test {
@@ -363,6 +375,29 @@ pub enum RulesCommand {
         /// Output format.
         #[arg(long, short, value_enum, default_value = "table")]
         output: Format,
+    },
+}
+
+/// Subcommands of `vedette rules import`.
+#[derive(Debug, Subcommand)]
+pub enum RulesImport {
+    /// Wazuh 4 rules (XML).
+    Wazuh {
+        /// Rule files, or folders of them (`*.xml`).
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The folder for the Sigma files; it is made if it is not there.
+        #[arg(long = "out", short = 'o', value_name = "DIR")]
+        out: PathBuf,
+        /// Rules that are read only as parents of those, such as Wazuh's own ruleset.
+        #[arg(long, value_name = "PATH", num_args = 1..)]
+        parents: Vec<PathBuf>,
+        /// CDB lists in their text form, or folders of them.
+        #[arg(long, value_name = "PATH", num_args = 1..)]
+        lists: Vec<PathBuf>,
+        /// How the report is printed.
+        #[arg(long, value_enum, default_value = "table")]
+        report: Format,
     },
 }
 

@@ -9,6 +9,7 @@ macro_rules! files {
 }
 
 files! {
+    "any.yml",
     "applications.yml",
     "cloud.yml",
     "linux.yml",

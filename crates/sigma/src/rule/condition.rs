@@ -17,7 +17,7 @@ const MAX_DEPTH: usize = 64;
 const MAX_LENGTH: usize = 64 << 10;
 
 /// Reads a condition over selections of these names.
-pub(super) fn read(text: &str, names: &[&str], place: Place) -> Result<Condition, Problem> {
+pub(crate) fn read(text: &str, names: &[&str], place: Place) -> Result<Condition, Problem> {
     if text.len() > MAX_LENGTH {
         return Err(Problem::new(place, format!("a condition longer than {MAX_LENGTH} bytes")));
     }

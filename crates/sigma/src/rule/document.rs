@@ -25,9 +25,10 @@ pub(super) enum Document {
     Filter(Filter),
 }
 
-/// Reads a document, or refuses it with all the names that can be read from it.
-pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Document, Refused> {
-    document(file, node).map_err(|problem| {
+/// Reads a document, or refuses it with all the names that can be read from it. With `keep`, rules stay as they are
+/// written, so that pipelines can change them.
+pub(super) fn read(file: &Arc<str>, node: &Node, keep: bool) -> Result<Document, Refused> {
+    document(file, node, keep).map_err(|problem| {
         let named = |key| node.get(key).and_then(Node::text);
         Refused {
             file: file.clone(),
@@ -40,7 +41,7 @@ pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Document, Refused> {
     })
 }
 
-fn document(file: &Arc<str>, node: &Node) -> Result<Document, Problem> {
+fn document(file: &Arc<str>, node: &Node, keep: bool) -> Result<Document, Problem> {
     if node.map().is_none() {
         return Err(Problem::new(node.place, format!("a rule is a map, not {}", node.kind())));
     }
@@ -62,7 +63,7 @@ fn document(file: &Arc<str>, node: &Node) -> Result<Document, Problem> {
     match kinds.first() {
         Some(&"correlation") => correlation::read(file, node).map(Document::Correlation),
         Some(&"filter") => filter::read(file, node).map(Document::Filter),
-        _ => rule(file, node).map(Document::Rule),
+        _ => rule(file, node, keep).map(Document::Rule),
     }
 }
 
@@ -103,7 +104,7 @@ pub(super) fn head(node: &Node) -> Result<Head, Problem> {
     })
 }
 
-fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
+fn rule(file: &Arc<str>, node: &Node, keep: bool) -> Result<Rule, Problem> {
     let Head { reference, name, status, description, false_positives, links, tags } = head(node)?;
     let Some(part) = node.get("detection") else {
         return Err(Problem::new(node.place, "`detection` is missing"));
@@ -112,7 +113,8 @@ fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
     let body = if detection.has_placeholders() {
         Body::Pending(Arc::new(detection))
     } else {
-        Body::Ready(detection.lower(&Placeholders::new())?)
+        let tree = detection.lower(&Placeholders::new())?;
+        if keep { Body::Pending(Arc::new(detection)) } else { Body::Ready(tree) }
     };
     Ok(Rule {
         file: file.clone(),

@@ -13,7 +13,10 @@ use super::{
     Correlation, Filter, Loaded, Refused, Rule,
     document::{self, Document},
 };
-use crate::yaml::{self, Node, Place, Problem};
+use crate::{
+    pipeline::Pipelines,
+    yaml::{self, Node, Place, Problem},
+};
 
 /// Largest rule file.
 const MAX_FILE_BYTES: u64 = 2 << 20;
@@ -46,6 +49,7 @@ pub struct Documents {
     pub refused: Vec<Refused>,
     ids: HashMap<String, (Arc<str>, u32)>,
     seen: HashSet<PathBuf>,
+    pub(super) pipelines: Option<Pipelines>,
 }
 
 /// Loads rules from files, and from folders with all below them (`*.yml`, `*.yaml`; not `*.test.yml`, not hidden
@@ -66,14 +70,20 @@ pub fn load_str(file: &str, text: &str) -> Loaded {
 }
 
 impl Documents {
+    /// Documents that go through pipelines when they are linked.
+    pub fn through(pipelines: Pipelines) -> Self {
+        Documents { pipelines: Some(pipelines), ..Documents::default() }
+    }
+
     /// Reads a file, or a folder with all below it, as [`load`] does.
     pub fn path(&mut self, path: &Path) {
         self.file_or_folder(path, 0);
     }
 
-    /// Adds those of `others` beside its own. Whoever has an id that is taken is left out, and told to `taken` with his file.
+    /// Adds those of `others` beside its own, which go its own way through pipelines. Whoever has an id that is taken is left
+    /// out, and told to `taken` with his file.
     pub fn extend(&mut self, others: Documents, mut taken: impl FnMut(String, Arc<str>)) {
-        let Documents { rules, correlations, filters, refused, ids, seen } = others;
+        let Documents { rules, correlations, filters, refused, ids, seen, pipelines: _ } = others;
         let known = &self.ids;
         let mut is_new = |reference: &RuleRef, file: &Arc<str>| {
             let is_new = !known.contains_key(&reference.id);
@@ -185,7 +195,7 @@ impl Documents {
     }
 
     fn document(&mut self, file: &Arc<str>, node: &Node) {
-        let document = match document::read(file, node) {
+        let document = match document::read(file, node, self.pipelines.is_some()) {
             Ok(document) => document,
             Err(refused) => return self.refused.push(refused),
         };

@@ -135,9 +135,8 @@ impl Filter {
             rule.filters.push(self.title.clone());
             rule.body = match (&rule.body, &ready) {
                 (Body::Ready(own), Some(filter)) => Body::Ready(Tree::All(vec![own.clone(), filter.clone()])),
-                (Body::Pending(own), Some(filter)) => Body::Pending(Arc::new(own.with(filter.clone()))),
                 (Body::Ready(own), None) => Body::Pending(Arc::new(self.detection.with(own.clone()))),
-                (Body::Pending(own), None) => Body::Pending(Arc::new(own.joined(&self.detection))),
+                (Body::Pending(own), _) => Body::Pending(Arc::new(own.joined(&self.detection))),
             };
         }
     }

@@ -13,11 +13,13 @@ const MAX_DEPTH: usize = 8;
 /// A field, its modifiers in the order written, and its values.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
-    pub(super) place: Place,
+    pub(crate) place: Place,
     /// None searches the whole event.
-    pub(super) field: Option<Box<str>>,
-    pub(super) modifiers: Vec<Modifier>,
-    pub(super) values: Vec<(Place, Scalar)>,
+    pub(crate) field: Option<Box<str>>,
+    /// Further fields, any of which may pass in the place of the first: a pipeline's doing.
+    pub(crate) also: Vec<Box<str>>,
+    pub(crate) modifiers: Vec<Modifier>,
+    pub(crate) values: Vec<(Place, Scalar)>,
 }
 
 /// What changes how a value is compared.
@@ -119,7 +121,7 @@ fn read_nested(node: &Node, depth: usize) -> Result<Selection, Problem> {
 }
 
 fn keyword_item(place: Place, values: Vec<(Place, Scalar)>) -> Item {
-    Item { place, field: None, modifiers: Vec::new(), values }
+    Item { place, field: None, also: Vec::new(), modifiers: Vec::new(), values }
 }
 
 fn read_item(key: &Key, node: &Node) -> Result<Item, Problem> {
@@ -149,17 +151,17 @@ fn read_item(key: &Key, node: &Node) -> Result<Item, Problem> {
         return Err(Problem::new(node.place, format!("`{}` has no values", key.text)));
     }
     let field = (!field.is_empty()).then(|| field.into());
-    Ok(Item { place: key.place, field, modifiers, values })
+    Ok(Item { place: key.place, field, also: Vec::new(), modifiers, values })
 }
 
 impl Item {
-    pub(super) fn has(&self, modifier: Modifier) -> bool {
+    pub(crate) fn has(&self, modifier: Modifier) -> bool {
         self.modifiers.contains(&modifier)
     }
 }
 
 impl Selection {
-    pub(super) fn items(&self) -> Box<dyn Iterator<Item = &Item> + '_> {
+    pub(crate) fn items(&self) -> Box<dyn Iterator<Item = &Item> + '_> {
         match self {
             Selection::All(items) => Box::new(items.iter()),
             Selection::Any(alternatives) => Box::new(alternatives.iter().flat_map(Selection::items)),

@@ -23,13 +23,19 @@ impl Documents {
     /// any of them stood does not matter. Refused are filters and correlations over rules that are not there,
     /// and correlations over themselves.
     pub fn link(self) -> Loaded {
-        let Documents { mut rules, correlations, mut filters, mut refused, .. } = self;
+        let Documents { mut rules, correlations, mut filters, mut refused, pipelines, .. } = self;
         // One order, whatever the order of the files, because a rule lists its filters.
         filters.sort_by(|a, b| (&a.title, &a.file, a.line).cmp(&(&b.title, &b.file, b.line)));
         for filter in &filters {
             filter.apply(&mut rules, &mut refused);
         }
-        let correlations = resolve(&rules, correlations, &mut refused);
+        if let Some(pipelines) = &pipelines {
+            pipelines.rules(&mut rules, &mut refused);
+        }
+        let mut correlations = resolve(&rules, correlations, &mut refused);
+        if let Some(pipelines) = &pipelines {
+            pipelines.correlations(&mut correlations, &rules, &mut refused);
+        }
         Loaded { rules, correlations, refused }
     }
 }

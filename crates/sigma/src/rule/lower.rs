@@ -31,7 +31,7 @@ pub(crate) type Placeholders = HashMap<String, Vec<String>>;
 
 impl Detection {
     /// True if it needs values for placeholders.
-    pub(super) fn has_placeholders(&self) -> bool {
+    pub(crate) fn has_placeholders(&self) -> bool {
         self.selections.iter().flat_map(|(_, selection)| selection.items()).any(|item| item.has(Modifier::Expand))
     }
 
@@ -137,20 +137,24 @@ impl Kind {
 
 fn lower_item(item: &Item, placeholders: &Placeholders) -> Result<Tree<Check>, Problem> {
     let kind = Kind::of(item)?;
-    let mut checks = Vec::new();
-    for (place, value) in &item.values {
-        let check = |test| Tree::Leaf(Check { field: item.field.clone(), test });
-        let mut alternatives = Vec::new();
-        for value in expand(item, value, *place, placeholders)? {
-            let wrong = |reason: String| Problem::new(*place, reason);
-            match lower_value(item, kind, &value).map_err(wrong)? {
-                Lowered::Tests(tests) => alternatives.extend(tests.into_iter().map(check)),
-                Lowered::Not(test) => alternatives.push(check(test).not()),
+    let mut fields = Vec::new();
+    for field in [&item.field].into_iter().cloned().chain(item.also.iter().cloned().map(Some)) {
+        let mut checks = Vec::new();
+        for (place, value) in &item.values {
+            let check = |test| Tree::Leaf(Check { field: field.clone(), test });
+            let mut alternatives = Vec::new();
+            for value in expand(item, value, *place, placeholders)? {
+                let wrong = |reason: String| Problem::new(*place, reason);
+                match lower_value(item, kind, &value).map_err(wrong)? {
+                    Lowered::Tests(tests) => alternatives.extend(tests.into_iter().map(check)),
+                    Lowered::Not(test) => alternatives.push(check(test).not()),
+                }
             }
+            checks.push(Tree::any(alternatives));
         }
-        checks.push(Tree::any(alternatives));
+        fields.push(if item.has(Modifier::All) { Tree::all(checks) } else { Tree::any(checks) });
     }
-    let combined = if item.has(Modifier::All) { Tree::all(checks) } else { Tree::any(checks) };
+    let combined = Tree::any(fields);
     Ok(if item.has(Modifier::Neq) { combined.not() } else { combined })
 }
 
@@ -179,7 +183,7 @@ fn expand(item: &Item, value: &Scalar, place: Place, table: &Placeholders) -> Re
 }
 
 /// The first `%name%` with what stands before and after it.
-fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
+pub(crate) fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     while let Some(open) = text[from..].find('%').map(|at| from + at) {
         let (name, after) = text[open + 1..].split_once('%')?;

@@ -17,17 +17,18 @@ use std::{fmt, sync::Arc};
 
 use vedette_event::RuleRef;
 
+pub(crate) use {
+    condition::{Condition, read as read_condition},
+    correlation::{Bounds, Kind},
+    document::read_logsource,
+    item::{Item, Modifier, read_selection},
+    lower::{Placeholders, lower_selection, placeholder},
+};
 pub use {
     correlation::Correlation,
     files::{Documents, load, load_str},
     filter::Filter,
     link::Loaded,
-};
-pub(crate) use {
-    correlation::{Bounds, Kind},
-    document::read_logsource,
-    item::{Item, read_selection},
-    lower::{Placeholders, lower_selection},
 };
 
 use crate::{

@@ -12,5 +12,6 @@ mod hostile;
 mod mapping;
 mod naive;
 mod oracle;
+mod pipelines;
 mod sigmahq;
 mod windows;

@@ -26,7 +26,7 @@ const FILE: &str = "log.file.path";
 /// Runs the command. Exit code 0 whether or not anything was found; refused rules are named on standard error.
 pub fn run(args: DetectArgs) -> anyhow::Result<Outcome> {
     let mapping = mapping(args.placeholders.as_deref())?;
-    let (rules, refused) = Ruleset::compile(rules::load(&args.rules)?, &mapping);
+    let (rules, refused) = Ruleset::compile(rules::load(&args.rules, &args.pipelines)?, &mapping);
     for refused in &refused {
         eprintln!("refused: {refused}");
     }

@@ -12,6 +12,7 @@ pub mod man;
 pub mod replay;
 pub mod restore;
 pub mod rules;
+pub mod rules_import;
 pub mod sealer;
 pub mod sources;
 pub mod tail;

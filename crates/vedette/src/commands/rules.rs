@@ -1,4 +1,4 @@
-//! `vedette rules check` and `vedette rules test`.
+//! `vedette rules check` and `vedette rules test`; `vedette rules import` is in [`rules_import`].
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -10,12 +10,12 @@ use anyhow::Context;
 use serde_json::{Map, Value, json};
 use vedette_event::{BatchBuilder, Derive, Source, SourceId, Time};
 use vedette_intake::parse::Parsers;
-use vedette_sigma::{Expect, Loaded, Mapping, Options, RuleTest};
+use vedette_sigma::{Documents, Expect, Loaded, Mapping, Options, Pipelines, RuleTest};
 
 use crate::{
     Outcome, Usage,
     cli::{Format, RulesArgs, RulesCommand},
-    commands::detect::files_below,
+    commands::{detect::files_below, rules_import},
     node::{
         content,
         ruleset::{Ruleset, mapping},
@@ -26,25 +26,42 @@ use crate::{
 /// Runs the command.
 pub fn run(args: RulesArgs) -> anyhow::Result<Outcome> {
     match args.command {
-        RulesCommand::Check { rules, placeholders, output } => check(&rules, placeholders.as_deref(), output),
+        RulesCommand::Check { rules, pipelines, placeholders, output } => {
+            check(&rules, &pipelines, placeholders.as_deref(), output)
+        }
+        RulesCommand::Import { from } => rules_import::run(from),
         RulesCommand::Test { paths, output } => test(&paths, output),
     }
 }
 
-/// The rules at these paths; the built-in ones if there are none.
-pub fn load(paths: &[PathBuf]) -> anyhow::Result<Loaded> {
-    if paths.is_empty() {
-        return Ok(content::rules().link());
+/// The rules at these paths, taken through these pipelines; the built-in ones if there are none.
+pub fn load(paths: &[PathBuf], pipelines: &[PathBuf]) -> anyhow::Result<Loaded> {
+    match (paths, pipelines) {
+        ([], []) => return Ok(content::rules().link()),
+        ([], _) => return Err(Usage("`--pipeline` is for rules of your own: say where they are".into()).into()),
+        _ => {}
     }
-    if let Some(missing) = paths.iter().find(|path| !path.exists()) {
-        return Err(Usage(format!("no rules at {}: no such file or folder", missing.display())).into());
+    if let Some(missing) = paths.iter().chain(pipelines).find(|path| !path.exists()) {
+        return Err(Usage(format!("nothing at {}: no such file or folder", missing.display())).into());
     }
-    Ok(vedette_sigma::load(paths))
+    if pipelines.is_empty() {
+        return Ok(vedette_sigma::load(paths));
+    }
+    let pipelines = Pipelines::load(pipelines)
+        .map_err(|wrong| Usage(wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let mut documents = Documents::through(pipelines);
+    paths.iter().for_each(|path| documents.path(path));
+    Ok(documents.link())
 }
 
-fn check(paths: &[PathBuf], placeholders: Option<&Path>, output: Format) -> anyhow::Result<Outcome> {
+fn check(
+    paths: &[PathBuf],
+    pipelines: &[PathBuf],
+    placeholders: Option<&Path>,
+    output: Format,
+) -> anyhow::Result<Outcome> {
     let mapping = mapping(placeholders)?;
-    let loaded = load(paths)?;
+    let loaded = load(paths, pipelines)?;
     let rules = loaded.rules.iter().map(|rule| (rule.file.clone(), rule.line, rule.reference.clone()));
     let correlations = loaded.correlations.iter().map(|one| (one.file.clone(), one.line, one.reference.clone()));
     let understood: Vec<_> = rules.chain(correlations).collect();

@@ -115,9 +115,10 @@ fn guessing_is_found_once_over_kill_9_and_reloads_and_again_in_a_replay() {
     running.wait_for_count(GUESSED, 1);
 
     let found = running.hunt(GUESSING);
-    let finding = &found[0]["vedette.finding"];
-    assert_eq!(finding["events"].as_array().map(Vec::len), Some(10), "{finding}");
-    assert_eq!(finding["matched"], json!([{"field": "source.ip", "value": "192.0.2.7"}]));
+    let finding = &found[0];
+    assert_eq!(finding["vedette.finding.events"].as_array().map(Vec::len), Some(10), "{finding}");
+    assert_eq!(finding["vedette.finding.matched.field"], "source.ip");
+    assert_eq!(finding["vedette.finding.matched.value"], "192.0.2.7");
     let (_, inbox) = running.api("GET", "/api/v1/alerts", "");
     let titles: Vec<&Value> =
         inbox["alerts"].as_array().expect("alerts").iter().map(|alert| &alert["rule"]["title"]).collect();
@@ -196,7 +197,7 @@ fn an_import_is_correlated_whole_whatever_its_order() {
     let (config, data) = (config.to_string_lossy().into_owned(), folder.path().join("data"));
     let data_name = data.to_string_lossy();
 
-    let output = run(&["detect", "-r", &rules.to_string_lossy(), &file.to_string_lossy(), "-o", "json"]);
+    let output = run(&["detect", "-r", &rules.to_string_lossy(), "-o", "json", &file.to_string_lossy()]);
     let detected = json_lines(&stdout(&output, 0));
     let names: Vec<&Value> = detected.iter().map(|finding| &finding["rule.name"]).collect();
     let expected = ["Password guessing", "Successful log-in", "Guessed"].map(|name| json!(name));
