@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
             }
             let port = port.and_then(|id| event.get_id(id)?.as_int()).and_then(|port| u16::try_from(port).ok());
             let name = &event.batch().names()[id.index()];
-            let (look, text) = (*look, text.trim_matches(['<', '>']));
+            let look = *look;
             self.look(look, text, event, name, port);
         }
         if let Some(url) = self.parts.as_ref().and_then(|parts| parts.url(event)) {
