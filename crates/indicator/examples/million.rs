@@ -5,7 +5,7 @@
 //! ```
 #![allow(clippy::unwrap_used)]
 
-use std::{hint::black_box, time::Instant};
+use std::hint::black_box;
 
 use vedette_event::{BatchBuilder, Source, SourceId, Time, Value};
 use vedette_indicator::{Builder, Feed, Indicator, Kind, Look, Observable, Options};
@@ -85,6 +85,12 @@ fn memory() -> (f64, f64) {
     (of("VmRSS:"), of("VmHWM:"))
 }
 
+/// CPU time of this thread in nanoseconds: other programs' share of the machine does not count.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    stat.split(' ').next().unwrap().parse().unwrap()
+}
+
 fn look(kind: Kind) -> Look {
     match kind {
         Kind::Address | Kind::Network => Look::Address,
@@ -100,7 +106,7 @@ fn main() {
     let feeds = ["threatfox", "urlhaus", "bazaar", "misp.corp.example", "otx"].map(Feed::new);
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (before, _) = memory();
-    let start = Instant::now();
+    let start = cpu();
     let mut builder = Builder::new(Options::default());
     for number in 0..count {
         let Ok(observable) = Observable::read(kind(number), &value(kind(number), &mut random)) else { continue };
@@ -122,10 +128,10 @@ fn main() {
         builder.push(&indicator);
     }
     let (set, settled) = builder.finish();
-    let elapsed = start.elapsed().as_secs_f64();
+    let elapsed = (cpu() - start) / 1e9;
     let (after, most) = memory();
     println!("{settled:?}");
-    println!("compiled in {elapsed:.2} s, making the indicators included");
+    println!("compiled in {elapsed:.2} CPU seconds, making the indicators included");
     println!(
         "memory: {:.0} MB by its own count, {:.0} MB of the process; at most {:.0} MB while compiling",
         set.bytes() as f64 / 1e6,
@@ -154,18 +160,30 @@ fn main() {
                 _ => value(kind, &mut random),
             })
             .collect();
+        // Texts lie one behind the other in the order of asking, as the values of a batch do; only the set is out of the caches.
         let cost = |texts: &[String], random: &mut Random| {
-            let rounds = 1_000_000;
-            let order: Vec<usize> = (0..rounds).map(|_| random.below(texts.len() as u64) as usize).collect();
+            let mut order = String::new();
+            let ends: Vec<usize> = (0..500_000)
+                .map(|_| {
+                    order.push_str(&texts[random.below(texts.len() as u64) as usize]);
+                    order.len()
+                })
+                .collect();
             let mut found = Vec::new();
-            let mut total = 0;
-            let start = Instant::now();
-            for at in order {
-                found.clear();
-                set.look_up(look(kind), black_box(&texts[at]), &mut found);
-                total += found.len();
+            let mut best = (f64::MAX, 0.0);
+            for _ in 0..5 {
+                let (mut begin, mut total) = (0, 0);
+                let start = cpu();
+                for end in &ends {
+                    found.clear();
+                    set.look_up(look(kind), black_box(&order[begin..*end]), &mut found);
+                    total += found.len();
+                    begin = *end;
+                }
+                let each = (cpu() - start) / ends.len() as f64;
+                best = (best.0.min(each), total as f64 / ends.len() as f64);
             }
-            (start.elapsed().as_nanos() as f64 / rounds as f64, total as f64 / rounds as f64)
+            best
         };
         let (hit, found) = cost(&known, &mut random);
         let (miss, _) = cost(&unknown, &mut random);
@@ -189,12 +207,12 @@ fn main() {
     }
     let batch = batch.finish();
     let mut findings = Vec::new();
-    let start = Instant::now();
+    let start = cpu();
     let rounds = 200;
     for _ in 0..rounds {
         findings.clear();
         set.matches(black_box(&batch), &mut findings);
     }
-    let each = start.elapsed().as_nanos() as f64 / f64::from(rounds) / 1_000.0;
+    let each = (cpu() - start) / f64::from(rounds) / 1_000.0;
     println!("\nan event with five values: {each:.0} ns, {} findings of 1,000 events", findings.len());
 }

@@ -206,18 +206,21 @@ fn labels(domain: &[u8]) -> Option<u32> {
     if domain.is_empty() || domain.len() > MAX_DOMAIN {
         return None;
     }
-    let mut count = 0;
-    let mut last_is_number = false;
-    for label in domain.split(|byte| *byte == b'.') {
-        let allowed = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-        if label.is_empty() || label.len() > MAX_LABEL || !label.iter().all(allowed) {
+    let (mut count, mut length, mut is_number) = (1, 0, true);
+    for byte in domain {
+        match byte {
+            b'.' if length == 0 => return None,
+            b'.' => (count, length, is_number) = (count + 1, 0, true),
+            b'0'..=b'9' => length += 1,
+            b'a'..=b'z' | b'-' | b'_' => (length, is_number) = (length + 1, false),
+            _ => return None,
+        }
+        if length > MAX_LABEL {
             return None;
         }
-        count += 1;
-        last_is_number = label.iter().all(u8::is_ascii_digit);
     }
     // What ends in a number is an address, rightly written or not (URL standard, "ends in a number").
-    (!last_is_number).then_some(count)
+    (length > 0 && !is_number).then_some(count)
 }
 
 /// Where the parts of a normal URL are in what was written.
@@ -251,7 +254,7 @@ fn write_url(text: &str, out: &mut Vec<u8>) -> Option<UrlPlaces> {
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte))
     };
     let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme.to_ascii_lowercase()), rest),
+        Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
         _ => (None, text.strip_prefix("//").unwrap_or(text)),
     };
     let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
@@ -269,16 +272,18 @@ fn write_url(text: &str, out: &mut Vec<u8>) -> Option<UrlPlaces> {
         None | Some("") => None,
         Some(port) => Some(self::port(port)?),
     };
-    let own_port = match scheme.as_deref() {
-        Some("http" | "ws") => Some(80),
-        Some("https" | "wss") => Some(443),
-        Some("ftp") => Some(21),
+    let start = out.len();
+    if let Some(scheme) = scheme {
+        out.extend(scheme.bytes().map(|byte| byte.to_ascii_lowercase()));
+    }
+    let own_port = match &out[start..] {
+        b"http" | b"ws" => Some(80),
+        b"https" | b"wss" => Some(443),
+        b"ftp" => Some(21),
         _ => None,
     };
     let port = port.filter(|port| Some(*port) != own_port);
-
-    if let Some(scheme) = scheme {
-        out.extend_from_slice(scheme.as_bytes());
+    if scheme.is_some() {
         out.push(b':');
     }
     let slashes = out.len();

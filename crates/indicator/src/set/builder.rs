@@ -9,6 +9,7 @@ use super::{
     Entry, Indicators, NONE, Validity,
     arena::{Interner, Place},
     prefixes::Prefixes,
+    table::Table,
 };
 use crate::{Indicator, Item, Kind, Observable, Withdrawal};
 
@@ -61,6 +62,8 @@ pub struct Settled {
 pub struct Builder {
     options: Options,
     texts: Interner,
+    /// The key that is interned next.
+    key: Vec<u8>,
     entries: Vec<Entry>,
     validity: Vec<Validity>,
     /// By entry: when its version was made.
@@ -79,6 +82,7 @@ impl Builder {
         Builder {
             options,
             texts: Interner::default(),
+            key: Vec::new(),
             entries: Vec::new(),
             validity: Vec::new(),
             modified: Vec::new(),
@@ -134,6 +138,9 @@ impl Builder {
     }
 
     fn pack(&mut self, indicator: &Indicator) -> Option<Entry> {
+        self.key.clear();
+        self.key.push(indicator.observable.kind() as u8);
+        self.key.extend_from_slice(indicator.observable.key());
         let labels: Vec<String> = indicator
             .labels
             .iter()
@@ -142,7 +149,7 @@ impl Builder {
             .filter(|label| !label.trim().is_empty())
             .collect();
         Some(Entry {
-            key: self.texts.intern(indicator.observable.key())?,
+            key: self.texts.intern(&self.key)?,
             next: NONE,
             name: self.texts.intern(cut(&indicator.name, MAX_NAME).as_bytes())?,
             reference: self.texts.intern(cut(&indicator.reference, MAX_NAME).as_bytes())?,
@@ -174,32 +181,32 @@ impl Builder {
         let Interner { mut arena, .. } = texts;
         arena.shrink();
 
-        let hasher = std::hash::RandomState::new();
-        let mut table: HashTable<u32> = HashTable::new();
+        // Equal keys have one place, so places stand for observables. Which they are, no feed chooses.
+        let hasher = foldhash::fast::RandomState::default();
+        let mut firsts: HashTable<u32> = HashTable::new();
         let mut counts = [0; Kind::ALL.len()];
-        let mut depths = 0_u128;
+        let (mut depths, mut url_forms) = (0_u128, (false, false));
         let mut kept = 0;
         for at in 0..entries.len() {
             if gone.get(at).copied().unwrap_or(false) {
                 continue;
             }
             let (entry, valid) = (entries[at], validity[at]);
-            // Equal keys have one place, so the places are compared.
-            let hash_of = |entry: &Entry| hasher.hash_one((entry.kind, arena.get(entry.key)));
-            let same = |first: &u32| {
-                let first = &entries[*first as usize];
-                first.key == entry.key && first.kind == entry.kind
-            };
-            let slot = table.entry(hash_of(&entry), same, |first| hash_of(&entries[*first as usize]));
+            let hash_of = |entry: &Entry| hasher.hash_one(entry.key);
+            let same = |first: &u32| entries[*first as usize].key == entry.key;
+            let slot = firsts.entry(hash_of(&entry), same, |first| hash_of(&entries[*first as usize]));
             let mut last = None;
             match slot {
                 hash_table::Entry::Vacant(vacant) => {
                     vacant.insert(kept as u32);
                     let kind = Kind::from_number(entry.kind);
                     counts[kind as usize] += 1;
-                    if kind == Kind::Domain {
-                        let dots = arena.get(entry.key).iter().filter(|byte| **byte == b'.').count();
-                        depths |= 1 << (dots + 1).min(127);
+                    let key = arena.get(entry.key).get(1..).unwrap_or_default();
+                    match kind {
+                        Kind::Domain => depths |= 1 << (key.iter().filter(|byte| **byte == b'.').count() + 1).min(127),
+                        Kind::Url if key.starts_with(b"//") => url_forms.1 = true,
+                        Kind::Url => url_forms.0 = true,
+                        _ => {}
                     }
                 }
                 hash_table::Entry::Occupied(occupied) => {
@@ -241,22 +248,22 @@ impl Builder {
         entries.shrink_to_fit();
         validity.truncate(kept);
         validity.shrink_to_fit();
-        table.shrink_to_fit(|first| {
-            let entry = &entries[*first as usize];
-            hasher.hash_one((entry.kind, arena.get(entry.key)))
-        });
         settled.indicators = kept as u64;
 
-        let networks = table.iter().filter_map(|first| {
-            let entry = &entries[*first as usize];
-            let observable = (entry.kind == Kind::Network as u8)
-                .then(|| Observable::from_key(Kind::Network, arena.get(entry.key)))?;
-            let (address, length) = observable.network()?;
+        let networks = firsts.iter().filter_map(|first| {
+            let (kind, key) = arena.get(entries[*first as usize].key).split_first()?;
+            let (address, length) = if *kind == Kind::Network as u8 {
+                Observable::from_key(Kind::Network, key).network()?
+            } else {
+                return None;
+            };
             Some((address, length, *first))
         });
         let prefixes = Prefixes::build(networks);
+        let observables = firsts.iter().map(|first| (entries[*first as usize].key, *first));
+        let table = Table::build(&arena, firsts.len(), observables);
         let lookback = options.lookback.max(0);
-        (Indicators { arena, entries, validity, feeds, table, hasher, prefixes, counts, depths, lookback }, settled)
+        (Indicators { arena, entries, validity, feeds, table, prefixes, counts, depths, url_forms, lookback }, settled)
     }
 
     /// Which entries are older versions of a reference, or withdrawn.

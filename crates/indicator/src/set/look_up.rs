@@ -41,7 +41,7 @@ impl<'a> Known<'a> {
 
     /// Itself.
     pub fn observable(self) -> Observable {
-        Observable::from_key(self.kind(), self.set.arena.get(self.set.entries[self.first as usize].key))
+        Observable::from_key(self.kind(), self.set.key(&self.set.entries[self.first as usize]))
     }
 
     /// What each feed says of it.
@@ -99,6 +99,7 @@ impl Indicators {
         let buffer = &mut scratch.text;
         buffer.clear();
         let text = text.trim();
+        buffer.reserve(text.len() + 8);
         match look {
             Look::Address => {
                 if let Some(address) = normal::address(text) {
@@ -117,11 +118,12 @@ impl Indicators {
             },
             Look::Url => {
                 let Ok(places) = normal::url(text, buffer) else { return };
-                if self.has(Kind::Url) {
+                let (with_scheme, without) = self.url_forms;
+                if with_scheme && places.slashes > 0 {
                     self.whole(Kind::Url, buffer, found);
-                    if places.slashes > 0 {
-                        self.whole(Kind::Url, &buffer[places.slashes..], found);
-                    }
+                }
+                if without {
+                    self.whole(Kind::Url, &buffer[places.slashes..], found);
                 }
                 let host = &buffer[places.host];
                 match str::from_utf8(host).ok().and_then(normal::address) {
@@ -183,6 +185,9 @@ impl Indicators {
 
     /// A domain in its normal form, and those above it: only as deep as there are any.
     fn domain(&self, domain: &[u8], labels: u32, found: &mut impl FnMut(u32)) {
+        if self.depths == 0 {
+            return;
+        }
         let mut rest = domain;
         for depth in (1..=labels.min(127)).rev() {
             if self.depths & 1 << depth != 0 {

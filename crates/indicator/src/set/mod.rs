@@ -1,21 +1,19 @@
 //! The compiled set: a million indicators in little memory, found by what events say.
 //!
-//! [`arena`] holds every text once, [`builder`] gathers and settles what holds, [`prefixes`] finds networks, [`look_up`] everything.
+//! [`arena`] holds every text once, [`builder`] gathers and settles what holds, [`table`] finds what is there,
+//! [`prefixes`] the networks around an address, [`look_up`] everything.
 
 mod arena;
 mod builder;
 mod look_up;
 mod prefixes;
+mod table;
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use hashbrown::HashTable;
 use vedette_event::{Level, Time};
 
-use self::{arena::Arena, prefixes::Prefixes};
+use self::{arena::Arena, prefixes::Prefixes, table::Table};
 use crate::{Indicator, Kind, Observable};
 
 pub(crate) use self::look_up::Scratch;
@@ -31,6 +29,7 @@ const LEVELS: [Level; 5] = [Level::Informational, Level::Low, Level::Medium, Lev
 /// An indicator, packed: places of texts in the arena, and numbers.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
+    /// The kind as a byte, then the observable's key.
     key: u32,
     /// The next entry of the same observable.
     next: u32,
@@ -76,14 +75,14 @@ pub struct Indicators {
     entries: Vec<Entry>,
     validity: Vec<Validity>,
     feeds: Vec<Arc<str>>,
-    /// The first entry of each observable, by kind and key.
-    table: HashTable<u32>,
-    hasher: RandomState,
+    table: Table,
     prefixes: Prefixes,
     /// How many observables there are of each kind.
     counts: [u32; Kind::ALL.len()],
     /// Bit n: there are domains of n labels.
     depths: u128,
+    /// Whether there are URLs with a scheme, and without.
+    url_forms: (bool, bool),
     lookback: i64,
 }
 
@@ -115,7 +114,7 @@ impl Indicators {
         self.arena.len()
             + self.entries.capacity() * size_of::<Entry>()
             + self.validity.capacity() * size_of::<Validity>()
-            + self.table.allocation_size()
+            + self.table.bytes()
             + self.prefixes.bytes()
     }
 
@@ -127,8 +126,8 @@ impl Indicators {
     /// Every different observable, in the order in which they came.
     pub fn observables(&self) -> impl Iterator<Item = Known<'_>> {
         let is_first = |entry: &u32| {
-            let Entry { key, kind, .. } = self.entries[*entry as usize];
-            self.find(Kind::from_number(kind), self.arena.get(key)) == Some(*entry)
+            let packed = &self.entries[*entry as usize];
+            self.find(Kind::from_number(packed.kind), self.key(packed)) == Some(*entry)
         };
         (0..self.entries.len() as u32).filter(is_first).map(|first| Known { set: self, first })
     }
@@ -142,7 +141,7 @@ impl Indicators {
     /// to be looked for in history.
     pub fn new_in<'a>(&'a self, old: &'a Indicators) -> impl Iterator<Item = Known<'a>> {
         self.observables().filter(move |known| {
-            let Some(before) = old.find(known.kind(), self.arena.get(self.entries[known.first as usize].key)) else {
+            let Some(before) = old.find(known.kind(), self.key(&self.entries[known.first as usize])) else {
                 return true;
             };
             self.chain(known.first).any(|entry| {
@@ -153,11 +152,12 @@ impl Indicators {
     }
 
     fn find(&self, kind: Kind, key: &[u8]) -> Option<u32> {
-        let same = |entry: &u32| {
-            let entry = &self.entries[*entry as usize];
-            entry.kind == kind as u8 && self.arena.get(entry.key) == key
-        };
-        self.table.find(self.hasher.hash_one((kind as u8, key)), same).copied()
+        self.table.find(&self.arena, kind, key)
+    }
+
+    /// An entry's key without its kind.
+    fn key(&self, entry: &Entry) -> &[u8] {
+        self.arena.get(entry.key).get(1..).unwrap_or_default()
     }
 
     /// The entries of one observable.
@@ -172,12 +172,12 @@ impl Indicators {
     }
 
     fn indicator(&self, entry: u32) -> Indicator {
-        let Entry { key, name, reference, labels, feed, port, confidence, kind, level, .. } =
-            self.entries[entry as usize];
+        let packed = &self.entries[entry as usize];
+        let Entry { name, reference, labels, feed, port, confidence, kind, level, .. } = *packed;
         let Validity { from, until } = self.validity[entry as usize];
         let labels = self.arena.text(labels);
         Indicator {
-            observable: Observable::from_key(Kind::from_number(kind), self.arena.get(key)),
+            observable: Observable::from_key(Kind::from_number(kind), self.key(packed)),
             port: (port > 0).then_some(port),
             feed: self.feeds[usize::from(feed)].clone(),
             confidence,
