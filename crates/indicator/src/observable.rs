@@ -55,8 +55,12 @@ impl Observable {
                     return Err(Unfit::TopLevel);
                 }
             }
-            Kind::Url => drop(normal::url(text, &mut key)?),
-            Kind::Mail => drop(normal::mail(text, &mut key)?),
+            Kind::Url => {
+                normal::url(text, &mut key)?;
+            }
+            Kind::Mail => {
+                normal::mail(text, &mut key)?;
+            }
             Kind::Md5 | Kind::Sha1 | Kind::Sha256 | Kind::Sha512 => {
                 if normal::hash(text, &mut key)? != kind {
                     return Err(Unfit::Hash);

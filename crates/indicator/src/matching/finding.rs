@@ -113,7 +113,7 @@ pub(super) fn finding(event: Event<'_>, seen: Seen<'_>) -> Option<Finding> {
     }
     let mut techniques: Vec<String> = labels().filter_map(|label| technique(label)).collect();
     let mut tactics: Vec<String> =
-        labels().filter_map(|label| label.strip_prefix("mitre-attack:")).map(|phase| shortened(phase)).collect();
+        labels().filter_map(|label| label.strip_prefix("mitre-attack:")).map(shortened).collect();
     for list in [&mut techniques, &mut tactics] {
         list.sort();
         list.dedup();

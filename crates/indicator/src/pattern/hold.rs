@@ -139,9 +139,8 @@ fn together(all: &[Comparison], widened: &mut bool) -> Result<Meaning, Refusal> 
     }
     let is_address = |held: &Held| matches!(held.observable.kind(), Kind::Address | Kind::Network);
     let has_place = held.iter().all(|held| is_address(held) || held.observable.kind() == Kind::Domain);
-    if !types.is_empty() && !has_place
-        || !ports.is_empty() && !(has_place && held.iter().all(|held| held.port.is_none()))
-    {
+    let may_have_port = has_place && held.iter().all(|held| held.port.is_none());
+    if (!types.is_empty() && !has_place) || (!ports.is_empty() && !may_have_port) {
         return several();
     }
     let held = match ports.len() {
