@@ -32,6 +32,8 @@ pub enum Command {
     Hunt(QueryArgs),
     /// Search with SQL over the table `events`.
     Sql(QueryArgs),
+    /// Indicators of compromise: check feeds, or ask them for a value.
+    Indicators(IndicatorsArgs),
     /// Stored history through the rules again: those in force must find what was found when it happened; with others, what
     /// they would have found.
     #[command(after_help = REPLAY_HELP)]
@@ -436,6 +438,39 @@ pub struct QueryArgs {
     pub output: Format,
     #[command(flatten)]
     pub data: DataArgs,
+}
+
+/// `vedette indicators`.
+#[derive(Debug, Args)]
+pub struct IndicatorsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: IndicatorsCommand,
+}
+
+/// What `vedette indicators` does.
+#[derive(Debug, Subcommand)]
+pub enum IndicatorsCommand {
+    /// What becomes of every indicator in these feeds; exit 1 if one is refused.
+    Check {
+        /// Feeds (lists, CSV, STIX, MISP), or folders of them.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Output format.
+        #[arg(long, short, value_enum, default_value = "table")]
+        output: Format,
+    },
+    /// What these feeds know of an address, network, domain, URL, hash or mail address; exit 1 if nothing.
+    Find {
+        /// The value, as it is or written so that nobody clicks it (`evil[.]example`).
+        value: String,
+        /// Feeds (lists, CSV, STIX, MISP), or folders of them.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Output format.
+        #[arg(long, short, value_enum, default_value = "table")]
+        output: Format,
+    },
 }
 
 /// `vedette replay`.

@@ -112,8 +112,26 @@ pub struct Detection {
     pub placeholders: Option<PathBuf>,
     /// Rules over several matches.
     pub correlations: CorrelationOptions,
+    /// Indicators of compromise.
+    pub indicators: IndicatorOptions,
     /// Sources that stop sending.
     pub quiet_sources: QuietSources,
+}
+
+/// Which indicators of compromise are looked for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndicatorOptions {
+    /// Feeds, or folders of them; watched for changes.
+    pub files: Vec<PathBuf>,
+    /// How many days before its `valid_from` an indicator also holds: feeds mostly say when they learnt of something.
+    pub lookback_days: u32,
+}
+
+impl Default for IndicatorOptions {
+    fn default() -> Self {
+        IndicatorOptions { files: Vec::new(), lookback_days: 30 }
+    }
 }
 
 /// How correlations wait, and what they may take.
@@ -189,6 +207,7 @@ impl Default for Detection {
             parsers: Vec::new(),
             placeholders: None,
             correlations: CorrelationOptions::default(),
+            indicators: IndicatorOptions::default(),
             quiet_sources: QuietSources::default(),
         }
     }

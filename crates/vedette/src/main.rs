@@ -64,6 +64,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Detect(args) => commands::detect::run(args),
         Command::Rules(args) => commands::rules::run(args),
         Command::Import(args) => commands::import::run(args),
+        Command::Indicators(args) => commands::indicators::run(args),
         Command::Replay(args) => commands::replay::run(args),
         Command::Hunt(args) => commands::hunt::run(args, vedette_query::Language::Hunt),
         Command::Sql(args) => commands::hunt::run(args, vedette_query::Language::Sql),

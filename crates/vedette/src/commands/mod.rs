@@ -8,6 +8,7 @@ pub mod detect;
 pub mod doctor;
 pub mod hunt;
 pub mod import;
+pub mod indicators;
 pub mod man;
 pub mod replay;
 pub mod restore;

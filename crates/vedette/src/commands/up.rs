@@ -18,6 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use vedette_intake::receive::http::presented_token;
+use vedette_query::Cancel;
 use vedette_server::{
     App, Console, Counters, Gates, LiveTail, Local, Searches,
     accounts::{Accounts, Scope},
@@ -36,6 +37,8 @@ use crate::{
         anchors::Authority,
         content,
         custody::Keeper,
+        findings,
+        indicators::History,
         journal::SelfJournal,
         local_backup, local_import,
         local_replay::{self, Replays},
@@ -114,6 +117,15 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         ledger: node.ledger.clone(),
         store: node.store.clone(),
         rules: node.rules.clone(),
+        indicators: node.indicators.clone(),
+        history: Arc::new(History {
+            engine: node.engine.clone(),
+            spool: node.spool.clone(),
+            alerts: node.alerts.clone(),
+            journal: journal.clone(),
+            findings: node.spool.source(findings::SOURCE, findings::RECEIVER, None)?,
+            cancel: Cancel::default(),
+        }),
         journal: journal.clone(),
         sealer: node.sealer.clone(),
         quiet: quiet.clone(),

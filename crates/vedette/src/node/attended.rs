@@ -27,7 +27,8 @@ impl Attended {
     /// As [`Node::open`].
     pub fn open(dir: &Path, config: &Config) -> anyhow::Result<Attended> {
         let node = Node::open(dir, config)?;
-        let (pipeline, stop) = (node.pipeline()?, Arc::new(AtomicBool::new(false)));
+        let (mut pipeline, stop) = (node.pipeline()?, Arc::new(AtomicBool::new(false)));
+        pipeline.end_imports();
         let stopping = stop.clone();
         let pipeline = thread::Builder::new().name("pipeline".into()).spawn(move || pipeline.run(&stopping))?;
         Ok(Attended { node, stop, pipeline })

@@ -16,7 +16,14 @@ use vedette_ledger::Ledger;
 use vedette_spool::Spool;
 use vedette_store::Store;
 
-use super::{journal::SelfJournal, ledger, quiet::Quiet, rules::Rules, sealer::News};
+use super::{
+    indicators::{History, Watchlist},
+    journal::SelfJournal,
+    ledger,
+    quiet::Quiet,
+    rules::Rules,
+    sealer::News,
+};
 
 const RELOAD_EVERY: Duration = Duration::from_secs(2);
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
@@ -48,6 +55,10 @@ pub struct Maintenance {
     pub store: Store,
     /// To reload.
     pub rules: Arc<Rules>,
+    /// To reload.
+    pub indicators: Arc<Watchlist>,
+    /// Where new indicators are looked for.
+    pub history: Arc<History>,
     /// Where it says what it did.
     pub journal: SelfJournal,
     /// What it has to say of the sealer.
@@ -62,8 +73,16 @@ impl Maintenance {
     /// Runs until `stop` is set.
     pub fn run(self, stop: &AtomicBool) {
         let start = Instant::now();
-        let every =
-            [RELOAD_EVERY, COMPACT_EVERY, RETAIN_EVERY, REPORT_EVERY, LOOK_AT_CLOCK_EVERY, TELL_EVERY, LISTEN_EVERY];
+        let every = [
+            RELOAD_EVERY,
+            COMPACT_EVERY,
+            RETAIN_EVERY,
+            REPORT_EVERY,
+            LOOK_AT_CLOCK_EVERY,
+            TELL_EVERY,
+            LISTEN_EVERY,
+            RELOAD_EVERY,
+        ];
         let mut due = every.map(|every| start + every);
         // What became too old while it did not run goes soon.
         due[2] = start + RETAIN_FIRST;
@@ -82,6 +101,7 @@ impl Maintenance {
                     3 => self.report_losses(&mut reported),
                     4 => self.look_at_clock(&mut ahead),
                     5 => self.quiet.look(now()),
+                    7 => self.reload_indicators(),
                     _ => self.sealer.tell(|(what, details)| self.journal.write(what, None, details)),
                 };
                 if let Err(error) = result {
@@ -90,9 +110,20 @@ impl Maintenance {
                 due[task] = Instant::now() + every[task];
             }
         }
+        self.history.cancel.cancel();
         if let Err(error) = self.quiet.close() {
             tracing::error!("{error:#}");
         }
+    }
+
+    fn reload_indicators(&self) -> anyhow::Result<()> {
+        if let Some(set) = self.indicators.reload_if_changed() {
+            let (loaded, refused) = (set.settled.indicators, set.refusals());
+            tracing::info!(loaded, refused, files = set.files.len(), "indicators reloaded");
+            let details = vec![("loaded", loaded.to_string()), ("refused", refused.to_string())];
+            self.journal.write("indicators.reload", None, details)?;
+        }
+        self.indicators.search_history(&self.history)
     }
 
     fn reload(&self) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ pub mod content;
 pub mod correlator;
 pub mod custody;
 pub mod findings;
+pub mod indicators;
 pub mod journal;
 pub mod ledger;
 pub mod local_backup;
@@ -49,7 +50,8 @@ use vedette_spool::Spool;
 use vedette_store::{NewSegment, Store};
 
 use self::{
-    maintenance::Clock, own_parsers::OwnParsers, pipeline::Pipeline, rules::Rules, sealer::News, settings::Settings,
+    indicators::Watchlist, maintenance::Clock, own_parsers::OwnParsers, pipeline::Pipeline, rules::Rules, sealer::News,
+    settings::Settings,
 };
 use crate::config::{Config, Receivers};
 
@@ -72,6 +74,8 @@ pub struct Node {
     pub parsers: Arc<Parsers>,
     /// What detects.
     pub rules: Arc<Rules>,
+    /// What is looked for in events.
+    pub indicators: Arc<Watchlist>,
     /// What answers questions.
     pub engine: Engine,
     /// Parsers that did not load.
@@ -107,6 +111,7 @@ impl Node {
         let (parsers, refused_parsers) = parsers(config, Some(dir));
         let parsers = Arc::new(parsers);
         let rules = Arc::new(Rules::load(&config.detection, dir)?);
+        let indicators = Arc::new(Watchlist::load(&config.detection.indicators, dir)?);
         let derive: Arc<dyn Derive> = parsers.clone();
         let engine = Engine::new(
             store.clone(),
@@ -123,6 +128,7 @@ impl Node {
             notifier,
             parsers,
             rules,
+            indicators,
             engine,
             refused_parsers,
             settings,
@@ -144,6 +150,7 @@ impl Node {
             self.alerts.clone(),
             self.parsers.clone(),
             self.rules.clone(),
+            self.indicators.clone(),
             &self.dir,
         )
     }

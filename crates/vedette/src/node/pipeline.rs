@@ -29,7 +29,9 @@ use vedette_server::LiveTail;
 use vedette_spool::{Position, Refused, Spool, SpooledRecord, Ticket};
 use vedette_store::{Store, StoreError};
 
-use super::{activity::Activities, correlator::Correlator, findings, maintenance::now, rules::Rules};
+use super::{
+    activity::Activities, correlator::Correlator, findings, indicators::Watchlist, maintenance::now, rules::Rules,
+};
 
 /// How long a batch may wait for more records.
 const BATCH_WAIT: Duration = Duration::from_millis(100);
@@ -57,6 +59,7 @@ pub struct Pipeline {
     alerts: Alerts,
     parsers: Arc<Parsers>,
     rules: Arc<Rules>,
+    indicators: Arc<Watchlist>,
     correlator: Correlator,
     /// The data folder.
     dir: PathBuf,
@@ -94,6 +97,8 @@ pub struct Counters {
     pub unparsed: AtomicU64,
     /// Findings made.
     pub findings: AtomicU64,
+    /// Values that were too long or too many to be looked up among the indicators.
+    pub unlooked: AtomicU64,
     /// Set when the pipeline stopped on an error.
     pub failed: AtomicBool,
     /// Why the ledger cannot be sealed for now.
@@ -133,6 +138,7 @@ impl Pipeline {
         alerts: Alerts,
         parsers: Arc<Parsers>,
         rules: Arc<Rules>,
+        indicators: Arc<Watchlist>,
         dir: &Path,
     ) -> anyhow::Result<Self> {
         let findings = spool
@@ -143,6 +149,7 @@ impl Pipeline {
         correlator.report_to(rules.reports.clone());
         let remembered = if correlator.is_empty() { u64::MAX } else { spool.start().to_u64() };
         let mut pipeline = Pipeline {
+            indicators,
             correlator,
             dir: dir.to_owned(),
             save_at: Instant::now() + SAVE_EVERY,
@@ -350,6 +357,8 @@ impl Pipeline {
             self.rules.count_tried(&rules.program, &tried);
             self.correlator.go_on_with(&rules);
             self.correlator.take(&batch, &mut found);
+            let unlooked = self.indicators.current().set.matches(&batch, &mut found);
+            self.counters.unlooked.fetch_add(unlooked, Ordering::Relaxed);
         }
         if gathering.is_stored {
             return self.report(&found, stop);

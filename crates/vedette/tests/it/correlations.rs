@@ -85,8 +85,13 @@ fn replays(data: &Path) -> String {
 fn guessing_is_found_once_over_kill_9_and_reloads_and_again_in_a_replay() {
     let folder = folder();
     let config = config(folder.path());
-    let other =
-        RULES.split("---").next().expect("a rule").replace("000000000001", "00000000000a").replace("name:", "#");
+    let other = RULES
+        .split("---")
+        .next()
+        .expect("a rule")
+        .replace("000000000001", "00000000000a")
+        .replace("name: failed_log_in", "level: low")
+        .replace("Failed", "Any failed");
     let mut sent = 0;
     // No part is enough alone; the last is spread over a reload, and the success comes last.
     for part in 0..4 {

@@ -16,6 +16,7 @@ mod generated_client;
 mod harness;
 mod hostile;
 mod imports;
+mod indicators;
 mod journal;
 mod own_rules;
 mod proofs;
