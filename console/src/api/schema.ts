@@ -1695,10 +1695,51 @@ export interface components {
             /** @description The user's name. */
             name: string;
         };
+        /** @description A correlation that runs, and what it did not see as it should have since its state was begun. */
+        LoadedCorrelation: {
+            /**
+             * Format: int64
+             * @description Matches from too far in the future.
+             */
+            ahead: number;
+            /**
+             * Format: int64
+             * @description Times that a limit within one group was reached.
+             */
+            cut: number;
+            /**
+             * Format: int64
+             * @description Groups that were given up for want of memory.
+             */
+            evicted: number;
+            /**
+             * Format: int64
+             * @description Groups that something is kept of.
+             */
+            groups: number;
+            /**
+             * Format: int64
+             * @description Matches that were looked at before their time, for want of memory.
+             */
+            hurried: number;
+            /**
+             * Format: int64
+             * @description Matches that came after their time had been looked at.
+             */
+            late: number;
+            /** @description The ids of the rules and correlations it is made of. */
+            rules: string[];
+            /**
+             * Format: int64
+             * @description Matches without a value to group by or to compute with.
+             */
+            unusable: number;
+        };
         /** @description A loaded rule. */
         LoadedRuleModel: components["schemas"]["RuleModel"] & {
             /** @description It comes with Vedette. */
             builtin: boolean;
+            correlation?: components["schemas"]["LoadedCorrelation"] | null;
             /** @description What it is about. */
             description?: string | null;
             disabled?: components["schemas"]["DisabledModel"] | null;
@@ -1723,6 +1764,8 @@ export interface components {
             own_file?: string | null;
             /** @description The file of the rule with the same id whose place it takes. */
             replaces?: string | null;
+            /** @description Its findings are only for the correlations over it. */
+            silent: boolean;
             /** @description `stable`, `test`, `experimental`, .. */
             status?: string | null;
             /**

@@ -5,7 +5,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useLocation, useParams } from 'wouter';
 import { notOffered } from '../api/http';
-import type { RuleDetail, Session } from '../api/model';
+import type { Rule, RuleDetail, Session } from '../api/model';
 import { checkRule, deleteRule, disableRule, enableRule, getRule, saveRule, tryRule, useRules } from '../api/rules';
 import { may } from '../api/session';
 import { Count, CopyButton, Waiting } from '../shared/Bits';
@@ -77,8 +77,20 @@ function Meta({ rule }: { rule: RuleDetail }) {
         )}{' '}
         <Link href={`/inbox?state=all&rule=${encodeURIComponent(rule.id)}`}>{t.rules.itsAlerts}</Link>
       </dd>
-      <dt>{t.rules.tried}</dt>
-      <dd>{t.rules.triedOf(formatCount(rule.tried))}</dd>
+      {rule.silent && (
+        <>
+          <dt>{t.rules.silent}</dt>
+          <dd>{t.rules.silentMeans}</dd>
+        </>
+      )}
+      {rule.correlation ? (
+        <Correlates correlation={rule.correlation} />
+      ) : (
+        <>
+          <dt>{t.rules.tried}</dt>
+          <dd>{t.rules.triedOf(formatCount(rule.tried))}</dd>
+        </>
+      )}
       {source && (
         <>
           <dt>{t.rules.logsource}</dt>
@@ -123,6 +135,38 @@ function Meta({ rule }: { rule: RuleDetail }) {
         </>
       )}
     </dl>
+  );
+}
+
+/** What a correlation is made of, and what it did not see as it should have. */
+function Correlates({ correlation }: { correlation: NonNullable<RuleDetail['correlation']> }) {
+  const client = useQueryClient();
+  const rules = client.getQueryData<{ rules: Rule[] }>(['rules'])?.rules ?? [];
+  const title = (id: string) => rules.find((rule) => rule.id === id)?.title ?? id;
+  const missed = (['late', 'ahead', 'unusable', 'evicted', 'hurried', 'cut'] as const).filter((what) => correlation[what] > 0);
+  return (
+    <>
+      <dt>{t.rules.correlates}</dt>
+      <dd>
+        {correlation.rules.map((id) => (
+          <div key={id}>
+            <Link href={`/rules/${encodeURIComponent(id)}`}>{visible(title(id))}</Link>
+          </div>
+        ))}
+      </dd>
+      <dt>{t.rules.groups}</dt>
+      <dd>{t.rules.groupsKept(formatCount(correlation.groups))}</dd>
+      {missed.length > 0 && (
+        <>
+          <dt>{t.rules.missed}</dt>
+          <dd>
+            {missed.map((what) => (
+              <div key={what}>{t.rules.missedOf[what](formatCount(correlation[what]))}</div>
+            ))}
+          </dd>
+        </>
+      )}
+    </>
   );
 }
 
