@@ -12,9 +12,9 @@ use crate::{Cancel, Engine, Progress, QueryError};
 
 /// A step through history.
 #[derive(Debug)]
-pub enum Passed {
+pub enum Passed<'a> {
     /// Events of one source, in the order of their numbers.
-    Events(Batch),
+    Events(&'a Batch),
     /// Every event that was received before this time has been handed over.
     Until(Time),
 }
@@ -31,7 +31,7 @@ impl Engine {
         (from, to): (Option<Time>, Option<Time>),
         progress: &Progress,
         cancel: &Cancel,
-        mut take: impl FnMut(Passed) -> Result<(), E>,
+        mut take: impl FnMut(Passed<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let snapshot = self.store.snapshot();
         let is_wanted =
@@ -42,7 +42,7 @@ impl Engine {
         let tail = snapshot.tail.len() as u64;
         progress.planned(granules + tail, granules + tail);
         let tail_begins = snapshot.tail.iter().filter_map(earliest).min();
-        let hand_over = |rows: &RecordBatch, weight: u64, take: &mut dyn FnMut(Passed) -> Result<(), E>| {
+        let hand_over = |rows: &RecordBatch, weight: u64, take: &mut dyn FnMut(Passed<'_>) -> Result<(), E>| {
             if cancel.is_cancelled() {
                 return Err(E::from(QueryError::Cancelled));
             }
@@ -50,7 +50,7 @@ impl Engine {
             let mut wrong = None;
             self.deriver.rows(&rows, |batch| {
                 if wrong.is_none() {
-                    wrong = take(Passed::Events(batch)).err();
+                    wrong = take(Passed::Events(&batch)).err();
                 }
             });
             progress.scanned(weight, rows.num_rows() as u64);

@@ -1,6 +1,6 @@
 //! The seam to detection: which rules there are, and rules and parsers that people write here.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -167,18 +167,32 @@ pub struct RefusedRule {
     pub reason: String,
 }
 
-/// Finds what some rules find in a batch of events.
-pub type Matches = Arc<dyn Fn(&Batch, &mut Vec<Finding>) + Send + Sync>;
+/// Some rules over a part of history.
+pub trait Trial: Send {
+    /// Adds what they find in a batch of events. Batches come in any order.
+    fn take(&mut self, batch: &Batch, found: &mut Vec<Finding>);
+
+    /// Adds what all that was taken comes to together.
+    fn end(&mut self, found: &mut Vec<Finding>);
+}
+
+/// Rules over single events: nothing comes to anything together.
+impl<F: FnMut(&Batch, &mut Vec<Finding>) + Send> Trial for F {
+    fn take(&mut self, batch: &Batch, found: &mut Vec<Finding>) {
+        self(batch, found);
+    }
+
+    fn end(&mut self, _: &mut Vec<Finding>) {}
+}
 
 /// Rules that were read, but not loaded.
-#[derive(Clone)]
 pub struct CheckedRules {
     /// Those that were understood.
     pub rules: Vec<RuleRef>,
     /// What is wrong with the others.
     pub diagnostics: Vec<Diagnostic>,
     /// What those that were understood find.
-    pub matches: Matches,
+    pub trial: Box<dyn Trial>,
 }
 
 impl fmt::Debug for CheckedRules {

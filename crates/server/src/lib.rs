@@ -40,8 +40,8 @@ pub use auth::Peer;
 pub use console::{Asset, Console};
 pub use custody::{Custody, CustodyError, Erased, Hold, Selection};
 pub use detection::{
-    CheckedParser, CheckedRules, Disabled, FileName, LoadedCorrelation, LoadedRule, Logsource, Matches, ParsedLine,
-    ParsersView, RefusedRule, RulesView, SaveError,
+    CheckedParser, CheckedRules, Disabled, FileName, LoadedCorrelation, LoadedRule, Logsource, ParsedLine, ParsersView,
+    RefusedRule, RulesView, SaveError, Trial,
 };
 pub use local::Local;
 pub use problem::Problem;

@@ -129,6 +129,7 @@ pub(crate) async fn test_rules(
         limit: MAX_EVENTS + 1,
     };
     let mut events = app.rooms.events(ask);
+    let mut trial = checked.trial;
     let mut result = TrialResult { events_read: 0, findings: Vec::new(), truncated: false, elapsed_ms: 0 };
     loop {
         let next = tokio::time::timeout_at(deadline, events.next()).await;
@@ -138,18 +139,26 @@ pub(crate) async fn test_rules(
         };
         let Some(batch) = next.transpose()? else { break };
         result.events_read += batch.len() as u64;
-        let matches = checked.matches.clone();
-        let found = blocking(move || {
+        let taken = blocking(move || {
             let mut found = Vec::new();
-            matches(&batch, &mut found);
-            Ok(found)
+            trial.take(&batch, &mut found);
+            Ok((trial, found))
         });
-        result.findings.extend(found.await?.into_iter().map(TrialFinding::from));
+        let found;
+        (trial, found) = taken.await?;
+        result.findings.extend(found.into_iter().map(TrialFinding::from));
         if result.findings.len() > limit || result.events_read > MAX_EVENTS as u64 {
             result.truncated = true;
             break;
         }
     }
+    let together = blocking(move || {
+        let mut found = Vec::new();
+        trial.end(&mut found);
+        Ok(found)
+    });
+    result.findings.extend(together.await?.into_iter().map(TrialFinding::from));
+    result.truncated |= result.findings.len() > limit;
     result.findings.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| b.event_id.cmp(&a.event_id)));
     result.findings.truncate(limit);
     result.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

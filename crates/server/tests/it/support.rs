@@ -235,7 +235,7 @@ impl RulesView for FakeRules {
         CheckedRules {
             rules: if wrong { vec![] } else { vec![rule(text, text)] },
             diagnostics: if wrong { vec![diagnostic] } else { vec![] },
-            matches: Arc::new(matches),
+            trial: Box::new(matches),
         }
     }
 

@@ -101,7 +101,10 @@ proptest! {
     #[test]
     fn however_batches_are_cut_the_same_is_found(events in events(), seed in any::<u64>()) {
         let whole = run(&events, |_| false, |_| false, |_| false);
-        let random = |salt: u64| move |index: usize| (seed ^ salt).wrapping_mul(index as u64 * 2 + 0x9E37_79B9_7F4A_7C15).rotate_left(17) % 3 == 0;
+        let number = move |index: usize| (index as u64).wrapping_mul(2).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let random = |salt: u64| {
+            move |index: usize| (seed ^ salt).wrapping_mul(number(index)).rotate_left(17).is_multiple_of(3)
+        };
         prop_assert_eq!(&run(&events, |_| true, |_| true, |_| false), &whole);
         prop_assert_eq!(&run(&events, random(1), random(2), |_| false), &whole);
         prop_assert_eq!(&run(&events, random(3), random(4), random(5)), &whole);

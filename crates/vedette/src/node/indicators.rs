@@ -236,7 +236,7 @@ impl History {
                 }
             }
             None => self.engine.history((None, None), &Progress::default(), &self.cancel, |passed| match passed {
-                Passed::Events(batch) => take(&batch, &mut found).map(|more| count += more).map_err(Stopped::Failed),
+                Passed::Events(batch) => take(batch, &mut found).map(|more| count += more).map_err(Stopped::Failed),
                 Passed::Until(_) => Ok(()),
             })?,
         }

@@ -143,16 +143,7 @@ impl Node {
     /// # Errors
     /// The spool cannot be read.
     pub fn pipeline(&self) -> anyhow::Result<Pipeline> {
-        Pipeline::new(
-            self.spool.clone(),
-            self.ledger.clone(),
-            self.store.clone(),
-            self.alerts.clone(),
-            self.parsers.clone(),
-            self.rules.clone(),
-            self.indicators.clone(),
-            &self.dir,
-        )
+        Pipeline::new(self)
     }
 
     /// The names of sources by their numbers.

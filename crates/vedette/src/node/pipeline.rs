@@ -10,7 +10,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
     ops::Range,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -30,7 +30,7 @@ use vedette_spool::{Position, Refused, Spool, SpooledRecord, Ticket};
 use vedette_store::{Store, StoreError};
 
 use super::{
-    activity::Activities, correlator::Correlator, findings, indicators::Watchlist, maintenance::now, rules::Rules,
+    Node, activity::Activities, correlator::Correlator, findings, indicators::Watchlist, maintenance::now, rules::Rules,
 };
 
 /// How long a batch may wait for more records.
@@ -127,31 +127,24 @@ impl Gathering {
 }
 
 impl Pipeline {
-    /// A pipeline over an open spool and store. Reads the unsealed findings once, so that none is made twice.
+    /// A pipeline over an open folder. Reads the unsealed findings once, so that none is made twice.
     ///
     /// # Errors
     /// The spool cannot be read, or does not have what the ledger has sealed; or the disk.
-    pub fn new(
-        spool: Spool,
-        ledger: Ledger,
-        store: Store,
-        alerts: Alerts,
-        parsers: Arc<Parsers>,
-        rules: Arc<Rules>,
-        indicators: Arc<Watchlist>,
-        dir: &Path,
-    ) -> anyhow::Result<Self> {
+    pub fn new(node: &Node) -> anyhow::Result<Self> {
+        let (spool, ledger, store) = (node.spool.clone(), node.ledger.clone(), node.store.clone());
+        let rules = node.rules.clone();
         let findings = spool
             .source(findings::SOURCE, findings::RECEIVER, None)
             .context("cannot register the findings' own source")?;
         let sealed = sealed_ahead(&spool, &ledger, &store)?;
-        let mut correlator = Correlator::load(rules.current(), &rules.detection().correlations, dir)?;
+        let mut correlator = Correlator::load(rules.current(), &rules.detection().correlations, &node.dir)?;
         correlator.report_to(rules.reports.clone());
         let remembered = if correlator.is_empty() { u64::MAX } else { spool.start().to_u64() };
         let mut pipeline = Pipeline {
-            indicators,
+            indicators: node.indicators.clone(),
             correlator,
-            dir: dir.to_owned(),
+            dir: node.dir.clone(),
             save_at: Instant::now() + SAVE_EVERY,
             remembered: Arc::new(AtomicU64::new(remembered)),
             newest: Time::from_micros(i64::MIN),
@@ -168,8 +161,8 @@ impl Pipeline {
             spool,
             ledger,
             store,
-            alerts,
-            parsers,
+            alerts: node.alerts.clone(),
+            parsers: node.parsers.clone(),
             rules,
             findings,
         };

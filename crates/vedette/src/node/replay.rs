@@ -155,10 +155,10 @@ impl Replay {
         engine.history((self.from, self.to), progress, cancel, |passed| -> Result<(), E> {
             match passed {
                 Passed::Events(batch) => {
-                    pass.saw(&batch);
+                    pass.saw(batch);
                     if &*batch.source().name != findings::SOURCE {
-                        self.rules.program.run(&batch, &mut out);
-                        correlator.take(&batch, &mut out);
+                        self.rules.program.run(batch, &mut out);
+                        correlator.take(batch, &mut out);
                     }
                 }
                 Passed::Until(time) => correlator.settle(time, &mut out),

@@ -99,6 +99,11 @@ impl Rules {
         &self.detection
     }
 
+    /// All rules, as they are written now.
+    pub(super) fn documents(&self) -> Documents {
+        all_documents(&self.detection, &self.own, |_, _| {})
+    }
+
     /// What is in force.
     pub fn current(&self) -> Arc<Ruleset> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).rules.clone()
@@ -202,16 +207,10 @@ impl State {
     fn load(detection: &Detection, own: &OwnFiles, mapping: &Arc<Mapping>, disabled: &DisabledRules) -> State {
         // The stamp is taken first: a file that changes while it is read is read again.
         let stamp = stamp(detection, own);
-        let mut own = own.folder().map_or_else(Documents::default, |folder| {
-            let mut documents = Documents::default();
-            documents.path(&folder);
-            documents
-        });
         let mut replaced: HashMap<String, Arc<str>> = HashMap::new();
-        own.extend(documents(detection), |id, file| {
+        let mut documents = all_documents(detection, own, |id, file| {
             replaced.entry(id).or_insert(file);
         });
-        let mut documents = own;
         let mut off: BTreeMap<String, (RuleRef, Disabled)> = BTreeMap::new();
         let abouts = About::of_all(&documents, replaced);
         documents.retain(|reference| match disabled.get(&reference.id) {
@@ -230,6 +229,15 @@ impl State {
             stamp,
         }
     }
+}
+
+/// The data folder's own rules before those that the configuration names. Own ones take the places of those with their ids,
+/// which `replaced` is told of with their files.
+fn all_documents(detection: &Detection, own: &OwnFiles, replaced: impl FnMut(String, Arc<str>)) -> Documents {
+    let mut all = Documents::default();
+    own.folder().iter().for_each(|folder| all.path(folder));
+    all.extend(documents(detection), replaced);
+    all
 }
 
 /// What the configuration names.

@@ -1,18 +1,19 @@
 //! The rules as the server sees them: what is loaded, and what people write.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::File,
     io::{self, Read},
     path::Path,
-    sync::{Arc, PoisonError},
+    sync::PoisonError,
 };
 
-use vedette_event::{Diagnostic, RuleRef};
+use vedette_event::{Batch, Diagnostic, Finding, RuleRef};
 use vedette_server::{
     CheckedRules, Disabled, FileName, LoadedCorrelation, LoadedRule, Logsource, RefusedRule, RulesView, SaveError,
+    Trial,
 };
-use vedette_sigma::{Correlation, Loaded, Refused};
+use vedette_sigma::{Correlation, Correlations, Documents, Loaded, Options, Refused};
 
 use super::{
     content,
@@ -22,6 +23,8 @@ use super::{
 };
 
 const BUILTIN: &str = "builtin:";
+/// What is not saved yet has no file.
+const OF_THE_TEXT: &str = "";
 /// As much of a rule file is shown; the rules of a larger one are not loaded.
 const MAX_FILE_BYTES: u64 = 2 << 20;
 
@@ -85,11 +88,12 @@ impl RulesView for Rules {
     }
 
     fn check(&self, text: &str) -> CheckedRules {
-        let (rules, refused) = Ruleset::compile(vedette_sigma::load_str("", text), &self.mapping);
+        let (loaded, own) = self.on_trial(text);
+        let (rules, refused) = Ruleset::compile(loaded, &self.mapping);
         CheckedRules {
-            rules: rules.references().cloned().collect(),
+            rules: rules.references().filter(|rule| own.contains(&rule.id)).cloned().collect(),
             diagnostics: refused.iter().map(diagnostic).collect(),
-            matches: Arc::new(move |batch, found| rules.program.run(batch, found)),
+            trial: Box::new(Tried { correlations: rules.correlate(Options::default().whole()), rules }),
         }
     }
 
@@ -135,7 +139,54 @@ impl RulesView for Rules {
     }
 }
 
+/// Rules on trial.
+struct Tried {
+    rules: Ruleset,
+    correlations: Correlations,
+}
+
+impl Trial for Tried {
+    fn take(&mut self, batch: &Batch, found: &mut Vec<Finding>) {
+        self.rules.program.run(batch, found);
+        self.correlations.receive(batch, found, 0);
+        found.retain(|finding| !self.rules.is_silent(&finding.rule.id));
+        // Nothing is late; what waits stays within its bytes.
+        if let Some(last) = batch.events().last() {
+            self.correlations.settle(last.received(), found);
+        }
+    }
+
+    fn end(&mut self, found: &mut Vec<Finding>) {
+        self.correlations.finish(found);
+    }
+}
+
 impl Rules {
+    /// The rules of a text, with those of others that its correlations are made of; and the ids of its own.
+    fn on_trial(&self, text: &str) -> (Loaded, HashSet<String>) {
+        let mut documents = Documents::default();
+        documents.text(OF_THE_TEXT, text);
+        let rules = documents.rules.iter().map(|rule| &rule.reference);
+        let correlations = documents.correlations.iter().map(|correlation| &correlation.reference);
+        let own: HashSet<String> = rules.chain(correlations).map(|reference| reference.id.clone()).collect();
+        if documents.correlations.is_empty() && documents.filters.is_empty() {
+            return (documents.link(), own);
+        }
+        documents.extend(self.documents(), |_, _| {});
+        let mut loaded = documents.link();
+        let mut wanted = own.clone();
+        // Each stands after those it is made of.
+        for correlation in loaded.correlations.iter().rev() {
+            if wanted.contains(&correlation.reference.id) {
+                wanted.extend(correlation.members().map(ToOwned::to_owned));
+            }
+        }
+        loaded.rules.retain(|rule| wanted.contains(&rule.reference.id));
+        loaded.correlations.retain(|correlation| wanted.contains(&correlation.reference.id));
+        loaded.refused.retain(|refused| &*refused.file == OF_THE_TEXT);
+        (loaded, own)
+    }
+
     /// The ids of `rules` that another of the data folder's own files has.
     fn taken(&self, name: &FileName, rules: &[RuleRef]) -> Vec<Diagnostic> {
         let own = self.own.path(name);

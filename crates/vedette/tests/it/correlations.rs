@@ -159,6 +159,33 @@ fn guessing_is_found_once_over_kill_9_and_reloads_and_again_in_a_replay() {
     assert_eq!(hunt(&data, "event.dataset:vedette.findings").len(), 5);
 }
 
+/// Over rules that stand in other files: those of the binary.
+#[test]
+fn a_correlation_over_built_in_rules_is_tried_and_saved() {
+    let folder = folder();
+    let waiting = "detection: {correlations: {lateness_seconds: 1, idle_seconds: 1}}\n";
+    let running = Running::start(folder.path(), &format!("{RECEIVERS}{waiting}"));
+    let many = |count: usize| (0..count).map(|_| line("Failed", "192.0.2.7", 0)).collect::<Vec<_>>();
+    send(&running, &many(6));
+    running.wait_for_count("event.dataset:linux.sshd", 6);
+    let rule = |of: &str| {
+        format!(
+            "title: Five refused passwords\nid: 0a0a0a0a-0000-4000-8000-00000000000f\nlevel: high\ncorrelation:\n  type: \
+             event_count\n  rules: [{of}]\n  group-by: [source.ip]\n  timespan: 1h\n  condition: {{gte: 5}}\n"
+        )
+    };
+    let refused_password = "438ca65e-765f-4bb0-874b-9bb767146fca";
+    let body = |text: &str| json!({ "text": text }).to_string();
+    let (_, wrong) = running.api("POST", "/api/v1/rules/check", &body(&rule("no_such_rule")));
+    assert_eq!((&wrong["loads"], &wrong["diagnostics"][0]["line"]), (&json!(false), &json!(6)), "{wrong}");
+    let (status, tried) = running.api("POST", "/api/v1/rules/test", &body(&rule(refused_password)));
+    assert_eq!((status, tried["findings"].as_array().map(Vec::len)), (200, Some(1)), "{tried}");
+    let (status, saved) = running.api("PUT", "/api/v1/rules/files/five", &body(&rule(refused_password)));
+    assert_eq!((status, saved["rules"].as_array().map(Vec::len)), (200, Some(1)), "{saved}");
+    send(&running, &many(5));
+    running.wait_for_count("event.dataset:vedette.findings rule.id:0a0a0a0a-0000-4000-8000-00000000000f", 1);
+}
+
 #[test]
 fn a_replay_that_differs_says_where() {
     let folder = folder();
