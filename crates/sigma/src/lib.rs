@@ -65,6 +65,9 @@ mod yaml;
 pub use correlation::{Correlations, Counts, Hit, Options, Report, RestoreError, Restored};
 pub use mapping::Mapping;
 pub use pipeline::Pipelines;
-pub use program::Program;
+pub use program::{
+    Program,
+    explain::{self, Explainer, Explanation},
+};
 pub use rule::{Correlation, Documents, Filter, Loaded, Logsource, Refused, Rule, load, load_str};
 pub use rule_tests::{Expect, RuleTest, test_file, tests, tests_str};

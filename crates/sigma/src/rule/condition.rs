@@ -160,6 +160,21 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A condition as it could have been written.
+pub(crate) fn in_words(condition: &Condition, names: &[&str]) -> String {
+    let list = |children: &[Condition], glue: &str| {
+        let words: Vec<String> = children.iter().map(|child| in_words(child, names)).collect();
+        format!("({})", words.join(glue))
+    };
+    match condition {
+        Tree::Leaf(at) => names[*at].to_owned(),
+        Tree::All(children) => list(children, " and "),
+        Tree::Any(children) => list(children, " or "),
+        Tree::AtLeast(least, children) => format!("{least} of {}", list(children, ", ")),
+        Tree::Not(child) => format!("not {}", in_words(child, names)),
+    }
+}
+
 /// Whether `name` is meant by a pattern with any number of `*`. Names are short; patterns too.
 fn glob(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
