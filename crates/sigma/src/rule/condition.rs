@@ -163,15 +163,18 @@ impl<'a> Reader<'a> {
 /// A condition as it could have been written.
 pub(crate) fn in_words(condition: &Condition, names: &[&str]) -> String {
     let list = |children: &[Condition], glue: &str| {
-        let words: Vec<String> = children.iter().map(|child| in_words(child, names)).collect();
-        format!("({})", words.join(glue))
+        let words = children.iter().map(|child| match child {
+            Tree::All(_) | Tree::Any(_) => format!("({})", in_words(child, names)),
+            _ => in_words(child, names),
+        });
+        words.collect::<Vec<_>>().join(glue)
     };
     match condition {
         Tree::Leaf(at) => names[*at].to_owned(),
         Tree::All(children) => list(children, " and "),
         Tree::Any(children) => list(children, " or "),
-        Tree::AtLeast(least, children) => format!("{least} of {}", list(children, ", ")),
-        Tree::Not(child) => format!("not {}", in_words(child, names)),
+        Tree::AtLeast(least, children) => format!("{least} of ({})", list(children, ", ")),
+        Tree::Not(child) => format!("not {}", list(std::slice::from_ref(child), "")),
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use vedette_event::{Level, RuleRef};
 
 use super::{
-    Correlation, Detection, Filter, Logsource, Part, Refused, Rule, condition, correlation, filter, item::read_selection,
+    Correlation, Detection, Filter, Logsource, Part, Refused, Rule, condition, correlation, filter,
+    item::read_selection,
 };
 use crate::{
     check::Tree,

@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::told::{Condition, Detection, Explanation, Feed, Field, Group, Item, Members, Operand, Origin, Term, Value};
+use super::told::{
+    Condition, Detection, Explanation, Feed, Field, Group, Item, Members, Operand, Origin, Term, Value, Witness,
+};
 
 /// Most values, and most entries of the log source mapping, that are listed.
 const MAX_LISTED: usize = 8;
@@ -102,7 +104,7 @@ impl Page<'_, '_, '_> {
             Term::All(children) => self.children(of("all of"), children, *passed, detection, depth),
             Term::Any(children) => self.children(of("any of"), children, *passed, detection, depth),
             Term::AtLeast(least, children) => {
-                self.children(of(&format!("{least} of")), children, *passed, detection, depth)
+                self.children(of(&format!("at least {least} of")), children, *passed, detection, depth)
             }
         }
     }
@@ -122,7 +124,9 @@ impl Page<'_, '_, '_> {
     /// What decides a selection.
     fn group(&mut self, group: &Group, depth: usize) -> fmt::Result {
         match &group.members {
-            Members::All(items) => items.iter().try_for_each(|item| self.item(item, item.passed == group.passed, depth)),
+            Members::All(items) => {
+                items.iter().try_for_each(|item| self.item(item, item.passed == group.passed, depth))
+            }
             Members::Any(groups) => {
                 for child in groups.iter().filter(|child| child.passed == group.passed) {
                     let one = matches!(&child.members, Members::All(items) if items.len() == 1) || groups.len() == 1;
@@ -163,9 +167,13 @@ impl Page<'_, '_, '_> {
         for value in passed.take(if all { MAX_LISTED } else { 1 }) {
             match &value.witness {
                 Some(witness) => {
-                    let matched = witness.pattern.as_ref().map(|pattern| format!(", which matches {pattern}"));
-                    let is = format!("{} is {}", witness.field, witness.value);
-                    self.line(depth, is + matched.as_deref().unwrap_or(""))?;
+                    let Witness { field, value, pattern } = witness;
+                    match pattern.as_ref().filter(|pattern| !pattern.eq_ignore_ascii_case(value)) {
+                        Some(pattern) => {
+                            self.line(depth, format_args!("{field} is {value}, which matches {pattern}"))?
+                        }
+                        None => self.line(depth, format_args!("{field} is {value}"))?,
+                    }
                 }
                 None => self.had(operand, depth)?,
             }
@@ -178,7 +186,7 @@ impl Page<'_, '_, '_> {
     fn missed(&mut self, operand: &Operand, all: bool, depth: usize) -> fmt::Result {
         if all && operand.values.iter().any(|value| value.passed) {
             let failed = operand.values.iter().filter(|value| !value.passed);
-            self.line(depth, format_args!("without {}", list(failed, written)))?;
+            self.line(depth, format_args!("missing: {}", list(failed, written)))?;
         }
         self.had(operand, depth)?;
         operand.values.iter().take(MAX_LISTED).try_for_each(|value| self.other(value, depth))
