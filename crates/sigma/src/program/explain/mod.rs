@@ -213,7 +213,7 @@ impl Asker<'_> {
         let meant = item.meant(self.placeholders)?;
         let mut operands = Vec::new();
         for field in item.fields() {
-            let values = meant.iter().map(|value| self.value(item, field, value)).collect();
+            let values = meant.iter().map(|value| self.value(item, field.map(AsRef::as_ref), value)).collect();
             let field = field.map(|field| self.field(field));
             operands.push(AskedField { field, values });
         }
@@ -222,13 +222,13 @@ impl Asker<'_> {
         Ok(AskedItem { item: item.clone(), operands, truth })
     }
 
-    fn value(&mut self, item: &rule::Item, field: Option<&Box<str>>, value: &Meant) -> AskedValue {
+    fn value(&mut self, item: &rule::Item, field: Option<&str>, value: &Meant) -> AskedValue {
         let mut other = None;
         let checks = value.tests.map(&mut |test| {
             if let Test::Field { other: named, .. } = test {
                 other = Some(self.field(named));
             }
-            Check { field: field.cloned(), test: test.clone() }
+            Check { field: field.map(Into::into), test: test.clone() }
         });
         let truth = self.compiler.condition(&checks, &mut |field| (self.names)(field));
         let values: &[Scalar] = if item.has(Modifier::Expand) { &value.values } else { &[] };
