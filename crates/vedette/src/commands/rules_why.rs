@@ -29,6 +29,9 @@ const MAX_RECORD_BYTES: u64 = 1 << 20;
 
 /// Runs the command. Exit code 0 if the rule matches, 1 if it does not.
 pub fn run(args: WhyArgs) -> anyhow::Result<Outcome> {
+    if args.output == Format::Csv {
+        return Err(Usage("an explanation is no table: use `-o json`".into()).into());
+    }
     let mapping = mapping(args.placeholders.as_deref())?;
     let loaded = rules::load(&args.rules, &args.pipelines)?;
     let rule = find(&loaded.rules, &args.rule)?;
@@ -62,7 +65,7 @@ fn find<'a>(rules: &'a [Rule], wanted: &str) -> anyhow::Result<&'a Rule> {
         found = by(&|rule| rule.name.as_deref() == Some(wanted) || rule.reference.title.eq_ignore_ascii_case(wanted));
     }
     match found.as_slice() {
-        [rule] => Ok(rule),
+        &[rule] => Ok(rule),
         [] => Err(Usage(format!("no rule has the id, name or title `{wanted}`")).into()),
         several => {
             let ids: Vec<&str> = several.iter().map(|rule| rule.reference.id.as_str()).collect();
