@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use hyper::Method;
 use serde_json::{Map, Value, json};
 use vedette_event::{Batch, BatchBuilder, Derive, EventId, Source, SourceId, Time, Value as Field, ecs};
@@ -98,7 +98,7 @@ fn file(path: &Path) -> anyhow::Result<Batch> {
     }
     let source = Source::new(SourceId(1), &format!("file:{}", path.display()), "file");
     let records = import::open(path, &import::Options::default())?;
-    given(&source, modified(path), records.map(|record| record.map_err(anyhow::Error::from)))
+    given(&source, modified(path), records.map(|record| record.map_err(|error| anyhow!("{error}"))))
 }
 
 /// One record, without the end of its line.
@@ -147,7 +147,7 @@ fn stored(args: &WhyArgs, id: EventId) -> anyhow::Result<Batch> {
 /// The event that a row is of.
 fn event(id: EventId, row: &Map<String, Value>) -> anyhow::Result<Batch> {
     let time = row.get(ecs::TIMESTAMP).and_then(Value::as_str).context("the event has no time")?;
-    let time: Time = time.parse().map_err(|_| anyhow::anyhow!("the event's time is `{time}`"))?;
+    let time: Time = time.parse().map_err(|_| anyhow!("the event's time is `{time}`"))?;
     let original = row.get(ecs::ORIGINAL).and_then(Value::as_str).unwrap_or_default();
     let mut batch = BatchBuilder::new(Source::new(id.source, "stored", "stored"));
     batch.begin(id.seq, time, original.as_bytes());
