@@ -40,6 +40,7 @@
 //! ```
 //!
 //! [`Correlations`] find what several matches mean together, in event time.
+//! [`Explainer`] says why a rule matches an event, or which part of it failed and what the event had instead.
 //!
 //! Specification: Sigma 2.1.0 (2025-08-02): rules, modifiers, filters, correlations; see `docs/sigma.md`.
 //! What it leaves open is settled so: a field of several values passes a test if any of them does; `neq` is the
@@ -65,6 +66,9 @@ mod yaml;
 pub use correlation::{Correlations, Counts, Hit, Options, Report, RestoreError, Restored};
 pub use mapping::Mapping;
 pub use pipeline::Pipelines;
-pub use program::Program;
+pub use program::{
+    Program,
+    explain::{self, Explainer, Explanation},
+};
 pub use rule::{Correlation, Documents, Filter, Loaded, Logsource, Refused, Rule, load, load_str};
 pub use rule_tests::{Expect, RuleTest, test_file, tests, tests_str};

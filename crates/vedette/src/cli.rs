@@ -370,6 +370,8 @@ pub enum RulesCommand {
         #[command(subcommand)]
         from: RulesImport,
     },
+    /// Why a rule matches an event, or which part of it failed and what the event had instead; exit 1 if it does not match.
+    Why(WhyArgs),
     /// Run the tests that lie beside rules (`*.test.yml`) and inside parsers; exit 1 if any fails.
     Test {
         /// Rule or parser files or folders (default: the built-in ones).
@@ -378,6 +380,31 @@ pub enum RulesCommand {
         #[arg(long, short, value_enum, default_value = "table")]
         output: Format,
     },
+}
+
+/// `vedette rules why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// The rule's id, name or title.
+    #[arg(value_name = "RULE")]
+    pub rule: String,
+    /// An event of the store by its id (`3-1042`), a file of records, or `-` for one record from standard input.
+    #[arg(value_name = "EVENT")]
+    pub event: String,
+    /// Rule files or folders (default: the built-in rules).
+    #[arg(long, short, value_name = "PATH", num_args = 1..)]
+    pub rules: Vec<PathBuf>,
+    /// A processing pipeline of pySigma (YAML) that the rules go through first; may be given again.
+    #[arg(long = "pipeline", value_name = "FILE")]
+    pub pipelines: Vec<PathBuf>,
+    /// Value table for `expand` placeholders: YAML, `name: [value, …]`.
+    #[arg(long, value_name = "FILE")]
+    pub placeholders: Option<PathBuf>,
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Output format: lines to read, or with `json` all that was asked and answered.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Format,
 }
 
 /// Subcommands of `vedette rules import`.

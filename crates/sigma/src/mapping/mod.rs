@@ -28,8 +28,8 @@ use vedette_event::{Diagnostic, ecs};
 use crate::{
     check::{Check, Test, Tree},
     pattern::Pattern,
-    rule::{Logsource, Placeholders, lower_selection, read_logsource, read_selection},
-    yaml::{self, Node, Problem},
+    rule::{Item, Logsource, Placeholders, Selection, lower_selection, read_logsource, read_selection},
+    yaml::{self, Node, Place, Problem, Scalar},
 };
 
 /// Largest mapping file.
@@ -48,6 +48,7 @@ pub struct Mapping {
 struct Membership {
     logsource: Logsource,
     when: Arc<Tree<Check>>,
+    written: Arc<Selection>,
 }
 
 /// Field names for the rules of some log sources.
@@ -152,14 +153,12 @@ impl Mapping {
 
     /// How the events for a rule's log source are told, and how they name fields.
     pub(crate) fn view(&self, logsource: &Logsource) -> View<'_> {
-        let named: Vec<&Membership> =
-            self.memberships.iter().filter(|membership| logsource.covers(&membership.logsource)).collect();
-        let mut alternatives: Vec<Tree<Check>> = named.iter().map(|membership| (*membership.when).clone()).collect();
-        let mut logsources: Vec<Logsource> =
-            named.iter().map(|membership| logsource.refined(&membership.logsource)).collect();
-        if logsource.category.is_some() && logsource.service.is_some() {
-            self.add_pairs(logsource, &mut alternatives, &mut logsources);
-        }
+        let feeds = self.feeds(logsource);
+        let mut alternatives: Vec<Tree<Check>> = feeds
+            .iter()
+            .map(|feed| Tree::all(feed.iter().map(|membership| (*membership.when).clone()).collect()))
+            .collect();
+        let mut logsources: Vec<Logsource> = feeds.iter().map(|feed| logsource.refined(&feed[0].logsource)).collect();
         let mapped = !alternatives.is_empty();
         if !mapped {
             let dataset = Test::Text { pattern: Pattern::literal(logsource.dataset()).folded(), cased: false };
@@ -171,16 +170,47 @@ impl Mapping {
         View { mapping: self, mapped, when: Tree::any(alternatives), logsources }
     }
 
+    /// What of the mapping feeds a log source: events that belong to one of these, or to both of a pair.
+    fn feeds(&self, logsource: &Logsource) -> Vec<Vec<&Membership>> {
+        let covered = self.memberships.iter().filter(|membership| logsource.covers(&membership.logsource));
+        let mut feeds: Vec<Vec<&Membership>> = covered.map(|membership| vec![membership]).collect();
+        if logsource.category.is_some() && logsource.service.is_some() {
+            self.add_pairs(logsource, &mut feeds);
+        }
+        feeds
+    }
+
+    /// In words what [`view`](Mapping::view) says with `when`: for each log source that feeds this one, all that must hold.
+    pub(crate) fn conditions(&self, logsource: &Logsource) -> Vec<(String, Vec<Arc<Selection>>)> {
+        let feeds = self.feeds(logsource);
+        if feeds.is_empty() {
+            let dataset = logsource.dataset().replace('\\', r"\\").replace('*', r"\*").replace('?', r"\?");
+            let place = Place::default();
+            let item = Item {
+                place,
+                field: Some("event.dataset".into()),
+                also: Vec::new(),
+                modifiers: Vec::new(),
+                values: vec![(place, Scalar::Text(dataset))],
+            };
+            return vec![(logsource.to_string(), vec![Arc::new(Selection::All(vec![item]))])];
+        }
+        let words = |feed: Vec<&Membership>| {
+            let names: Vec<String> = feed.iter().map(|membership| membership.logsource.to_string()).collect();
+            (names.join(" and "), feed.iter().map(|membership| membership.written.clone()).collect())
+        };
+        feeds.into_iter().map(words).collect()
+    }
+
     /// A rule that names a category and a service reads the events that belong to both.
-    fn add_pairs(&self, logsource: &Logsource, when: &mut Vec<Tree<Check>>, logsources: &mut Vec<Logsource>) {
+    fn add_pairs<'a>(&'a self, logsource: &Logsource, feeds: &mut Vec<Vec<&'a Membership>>) {
         let category = Logsource { service: None, ..logsource.clone() };
         let service = Logsource { category: None, ..logsource.clone() };
         for first in self.memberships.iter().filter(|membership| category.covers(&membership.logsource)) {
             for second in self.memberships.iter().filter(|membership| service.covers(&membership.logsource)) {
                 let same_product = first.logsource.product == second.logsource.product;
                 if same_product && first.logsource.service.is_none() && second.logsource.category.is_none() {
-                    when.push(Tree::All(vec![(*first.when).clone(), (*second.when).clone()]));
-                    logsources.push(logsource.refined(&first.logsource));
+                    feeds.push(vec![first, second]);
                 }
             }
         }
@@ -235,13 +265,14 @@ fn membership(node: &Node) -> Result<Membership, Problem> {
         return Err(Problem::new(node.place, "`when` is missing"));
     };
     let place = when.place;
-    let when = lower_selection(&read_selection(when)?, &Placeholders::new())?;
+    let written = read_selection(when)?;
+    let when = lower_selection(&written, &Placeholders::new())?;
     let mut told = true;
     when.each(&mut |check| told &= !matches!(check.field.as_deref(), None | Some(ecs::TIMESTAMP | ecs::ORIGINAL)));
     if !told {
         return Err(Problem::new(place, "log sources are told apart by fields, not by keywords, time or original"));
     }
-    Ok(Membership { logsource, when: Arc::new(when) })
+    Ok(Membership { logsource, when: Arc::new(when), written: Arc::new(written) })
 }
 
 fn fields(node: &Node) -> Result<Fields, Problem> {

@@ -18,7 +18,7 @@ use vedette_event::Diagnostic;
 
 use self::{condition::Conditions, subject::Subject, transform::Transformation};
 use crate::{
-    rule::{Body, Correlation, Placeholders, Refused, Rule},
+    rule::{Correlation, Part, Refused, Rule},
     yaml::{self, Problem},
 };
 
@@ -114,16 +114,10 @@ impl Pipelines {
     }
 
     fn rule(&self, rule: &mut Rule) -> Result<(), Problem> {
-        // Without its text a rule cannot be changed; with pipelines all are kept so.
-        let Body::Pending(detection) = &rule.body else { return Ok(()) };
-        let mut subject = Subject::of_rule(rule, detection);
+        let mut subject = Subject::of_rule(rule);
         self.run(&mut subject)?;
         rule.logsource = subject.logsources.swap_remove(0);
-        let detection = subject.into_detection()?;
-        rule.body = match detection.has_placeholders() {
-            true => Body::Pending(Arc::new(detection)),
-            false => Body::Ready(detection.lower(&Placeholders::new())?),
-        };
+        rule.parts = vec![Part::new(subject.into_detection()?, None)?];
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::{
     check::Tree,
     pattern::Pattern,
-    rule::{Condition, Correlation, Detection, Item, Kind, Logsource, Modifier, Rule, Selection},
+    rule::{Condition, Correlation, Detection, Item, Kind, Logsource, Modifier, Rule, Selection, in_words},
     yaml::{Place, Problem, Scalar},
 };
 
@@ -18,7 +18,6 @@ pub(super) struct Subject {
     pub(super) logsources: Vec<Logsource>,
     pub(super) selections: Vec<(String, Group)>,
     pub(super) condition: Option<Condition>,
-    further: Vec<Tree<crate::check::Check>>,
     /// Fields of a correlation: what it groups by, what its aliases stand for, what it computes of.
     pub(super) fields: Vec<String>,
     pub(super) attributes: HashMap<String, Attribute>,
@@ -187,7 +186,15 @@ pub(super) fn opened(text: &str, before: bool, after: bool) -> String {
 }
 
 impl Subject {
-    pub(super) fn of_rule(rule: &Rule, detection: &Detection) -> Subject {
+    /// A rule with its filters: one condition over the selections of all.
+    pub(super) fn of_rule(rule: &Rule) -> Subject {
+        let (mut selections, mut conditions) = (Vec::new(), Vec::new());
+        for part in &rule.parts {
+            let first = selections.len();
+            conditions.push(part.detection.condition.map(&mut |at| first + at));
+            let name = |own: &str| part.filter.as_ref().map_or(own.to_owned(), |filter| format!("{filter}: {own}"));
+            selections.extend(part.detection.selections.iter().map(|(own, items)| (name(own), Group::new(items))));
+        }
         let one = |text: &Option<String>| text.clone().map(|text| Attribute::One(Scalar::Text(text)));
         let text = |text: &str| Some(Attribute::One(Scalar::Text(text.to_owned())));
         let many = |texts: &[String]| Some(Attribute::Many(texts.to_vec()));
@@ -195,9 +202,8 @@ impl Subject {
             place: Place { line: rule.line, column: 1 },
             is_rule: true,
             logsources: vec![rule.logsource.clone()],
-            selections: detection.selections.iter().map(|(name, own)| (name.clone(), Group::new(own))).collect(),
-            condition: Some(detection.condition.clone()),
-            further: detection.further.clone(),
+            selections,
+            condition: Some(Tree::all(conditions)),
             attributes: attributes([
                 ("title", text(&rule.reference.title)),
                 ("id", text(&rule.reference.id)),
@@ -249,8 +255,11 @@ impl Subject {
         let Some(condition) = condition else {
             return Err(Problem::new(self.place, "its pipelines leave nothing of its condition"));
         };
-        let selections = self.selections.into_iter().map(|(name, group)| (name, group.selection())).collect();
-        Ok(Detection { selections, condition, further: self.further })
+        let selections: Vec<(String, Selection)> =
+            self.selections.into_iter().map(|(name, group)| (name, group.selection())).collect();
+        let names: Vec<&str> = selections.iter().map(|(name, _)| name.as_str()).collect();
+        let written = vec![in_words(&condition, &names).into()];
+        Ok(Detection { selections, condition, written })
     }
 
     /// Puts the fields back into the correlation that they are of.

@@ -4,11 +4,11 @@ use std::hash::Hash;
 
 use hashbrown::HashMap;
 
-use super::{Check, CheckId, Code, Compiled, Group, Program, Slot};
+use super::{Check, CheckId, Code, Compiled, Group, Program, Slot, SlotId};
 use crate::{
     check::{self, Test, Tree},
     mapping::{Mapping, View},
-    rule::{Body, Logsource, Refused, Rule},
+    rule::{Logsource, Refused, Rule},
     yaml::Place,
 };
 
@@ -16,7 +16,7 @@ impl Program {
     /// Compiles rules for a mapping. Refused are rules whose placeholders have no values in it, and rules with an
     /// id that an earlier one of the list has.
     pub fn compile(rules: Vec<Rule>, mapping: &Mapping) -> (Program, Vec<Refused>) {
-        let mut compiler = Compiler { checks: Numbered::default(), slots: Numbered::default() };
+        let mut compiler = Compiler::default();
         let mut refused = Vec::new();
         let mut compiled: Vec<Compiled> = Vec::with_capacity(rules.len());
         let mut views: HashMap<Logsource, (View<'_>, Vec<u32>)> = HashMap::new();
@@ -27,23 +27,18 @@ impl Program {
                 refused.push(Refused::of(&rule, Place { line: rule.line, column: 1 }, reason));
                 continue;
             }
-            let lowered;
-            let body = match &rule.body {
-                Body::Ready(tree) => tree,
-                Body::Pending(detection) => match detection.lower(mapping.placeholders()) {
-                    Ok(tree) => {
-                        lowered = tree;
-                        &lowered
-                    }
-                    Err(problem) => {
-                        refused.push(Refused::of(&rule, problem.place, problem.reason));
-                        continue;
-                    }
-                },
+            let parts: Result<Vec<_>, _> = rule.parts.iter().map(|part| part.lower(mapping.placeholders())).collect();
+            let parts = match parts {
+                Ok(parts) => parts,
+                Err(problem) => {
+                    refused.push(Refused::of(&rule, problem.place, problem.reason));
+                    continue;
+                }
             };
             let (view, members) =
                 views.entry(rule.logsource.clone()).or_insert_with(|| (mapping.view(&rule.logsource), Vec::new()));
-            let condition = compiler.condition(body, &mut |field| view.names(field));
+            let mut names = |field: &str| view.names(field);
+            let condition = Tree::all(parts.iter().map(|part| compiler.condition(part, &mut names)).collect());
             members.push(compiled.len() as u32);
             compiled.push(Compiled {
                 reference: rule.reference,
@@ -85,15 +80,31 @@ fn routing(whens: &[Tree<CheckId>], checks: &[Check], slots: &[Slot]) -> HashMap
     names
 }
 
-struct Compiler {
+/// Numbers checks and slots.
+#[derive(Default)]
+pub(super) struct Compiler {
     checks: Numbered<Check>,
     slots: Numbered<Slot>,
 }
 
 impl Compiler {
-    fn condition(&mut self, tree: &Tree<check::Check>, names: &mut impl FnMut(&str) -> Vec<Box<str>>) -> Tree<CheckId> {
+    pub(super) fn slot(&mut self, names: Vec<Box<str>>) -> SlotId {
+        self.slots.number(Slot { names: names.into() })
+    }
+
+    /// A program of no rules, in which checks can be put to an event.
+    pub(super) fn finish(self) -> Program {
+        let (rules, groups, routing, partitions, scratches) = Default::default();
+        Program { rules, groups, checks: self.checks.list, slots: self.slots.list, routing, partitions, scratches }
+    }
+
+    pub(super) fn condition(
+        &mut self,
+        tree: &Tree<check::Check>,
+        names: &mut impl FnMut(&str) -> Vec<Box<str>>,
+    ) -> Tree<CheckId> {
         tree.map(&mut |check| {
-            let mut slot = |field: &str| self.slots.number(Slot { names: names(field).into() });
+            let mut slot = |field: &str| self.slot(names(field));
             let other = match &check.test {
                 Test::Field { other, .. } => Some(slot(other)),
                 _ => None,

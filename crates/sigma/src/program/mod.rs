@@ -4,10 +4,12 @@
 //! belongs to are a [`partition`], in which all checks of one field are put to a value at once ([`gate`], [`scan`]),
 //! or remembered from the last time ([`memo`]). True checks make rules candidates, those checks that are seldom true;
 //! the candidates' conditions are flat [`code`]. [`view`] is one event as the rest needs it; [`finding`] says what
-//! was found. What a thread needs for all that is kept in [`scratch`].
+//! was found. What a thread needs for all that is kept in [`scratch`]. [`explain`] asks a [`view`] one thing
+//! after the other, and tells all of it.
 
 mod code;
 mod compile;
+pub mod explain;
 mod finding;
 mod gate;
 mod memo;

@@ -62,7 +62,7 @@ pub(super) struct Truths {
 
 impl Truths {
     /// Forgets all truths.
-    fn begin(&mut self, checks: usize) {
+    pub(super) fn begin(&mut self, checks: usize) {
         if self.now >= u32::MAX - 3 {
             self.marks.clear();
             self.now = 0;

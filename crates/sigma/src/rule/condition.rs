@@ -160,6 +160,24 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A condition as it could have been written.
+pub(crate) fn in_words(condition: &Condition, names: &[&str]) -> String {
+    let list = |children: &[Condition], glue: &str| {
+        let words = children.iter().map(|child| match child {
+            Tree::All(_) | Tree::Any(_) => format!("({})", in_words(child, names)),
+            _ => in_words(child, names),
+        });
+        words.collect::<Vec<_>>().join(glue)
+    };
+    match condition {
+        Tree::Leaf(at) => names[*at].to_owned(),
+        Tree::All(children) => list(children, " and "),
+        Tree::Any(children) => list(children, " or "),
+        Tree::AtLeast(least, children) => format!("{least} of ({})", list(children, ", ")),
+        Tree::Not(child) => format!("not {}", list(std::slice::from_ref(child), "")),
+    }
+}
+
 /// Whether `name` is meant by a pattern with any number of `*`. Names are short; patterns too.
 fn glob(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use vedette_event::{Level, RuleRef};
 
 use super::{
-    Body, Correlation, Detection, Filter, Logsource, Refused, Rule, condition, correlation, filter,
-    item::read_selection, lower::Placeholders,
+    Correlation, Detection, Filter, Logsource, Part, Refused, Rule, condition, correlation, filter,
+    item::read_selection,
 };
 use crate::{
     check::Tree,
@@ -25,10 +25,9 @@ pub(super) enum Document {
     Filter(Filter),
 }
 
-/// Reads a document, or refuses it with all the names that can be read from it. With `keep`, rules stay as they are
-/// written, so that pipelines can change them.
-pub(super) fn read(file: &Arc<str>, node: &Node, keep: bool) -> Result<Document, Refused> {
-    document(file, node, keep).map_err(|problem| {
+/// Reads a document, or refuses it with all the names that can be read from it.
+pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Document, Refused> {
+    document(file, node).map_err(|problem| {
         let named = |key| node.get(key).and_then(Node::text);
         Refused {
             file: file.clone(),
@@ -41,7 +40,7 @@ pub(super) fn read(file: &Arc<str>, node: &Node, keep: bool) -> Result<Document,
     })
 }
 
-fn document(file: &Arc<str>, node: &Node, keep: bool) -> Result<Document, Problem> {
+fn document(file: &Arc<str>, node: &Node) -> Result<Document, Problem> {
     if node.map().is_none() {
         return Err(Problem::new(node.place, format!("a rule is a map, not {}", node.kind())));
     }
@@ -63,7 +62,7 @@ fn document(file: &Arc<str>, node: &Node, keep: bool) -> Result<Document, Proble
     match kinds.first() {
         Some(&"correlation") => correlation::read(file, node).map(Document::Correlation),
         Some(&"filter") => filter::read(file, node).map(Document::Filter),
-        _ => rule(file, node, keep).map(Document::Rule),
+        _ => rule(file, node).map(Document::Rule),
     }
 }
 
@@ -104,18 +103,13 @@ pub(super) fn head(node: &Node) -> Result<Head, Problem> {
     })
 }
 
-fn rule(file: &Arc<str>, node: &Node, keep: bool) -> Result<Rule, Problem> {
+fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
     let Head { reference, name, status, description, false_positives, links, tags } = head(node)?;
     let Some(part) = node.get("detection") else {
         return Err(Problem::new(node.place, "`detection` is missing"));
     };
     let detection = detection(part, "detection", &["condition"])?;
-    let body = if detection.has_placeholders() {
-        Body::Pending(Arc::new(detection))
-    } else {
-        let tree = detection.lower(&Placeholders::new())?;
-        if keep { Body::Pending(Arc::new(detection)) } else { Body::Ready(tree) }
-    };
+    let own = Part::new(detection, None)?;
     Ok(Rule {
         file: file.clone(),
         line: node.place.line,
@@ -128,7 +122,7 @@ fn rule(file: &Arc<str>, node: &Node, keep: bool) -> Result<Rule, Problem> {
         tags,
         filters: Vec::new(),
         logsource: logsource(node)?,
-        body,
+        parts: vec![own],
     })
 }
 
@@ -233,17 +227,18 @@ pub(super) fn detection(part: &Node, what: &str, keys: &[&str]) -> Result<Detect
         return Err(Problem::new(part.place, format!("more than {MAX_SELECTIONS} selections")));
     }
     let names: Vec<&str> = selections.iter().map(|(name, _)| name.as_str()).collect();
-    let mut alternatives = Vec::new();
+    let (mut alternatives, mut written) = (Vec::new(), Vec::new());
     for node in conditions.one_or_many() {
         let Some(text) = node.text() else {
             return Err(Problem::new(node.place, format!("`condition` has {} where text is expected", node.kind())));
         };
         alternatives.push(condition::read(&text, &names, node.place)?);
+        written.push(text.into());
     }
     if alternatives.is_empty() {
         return Err(Problem::new(conditions.place, "`condition` is empty"));
     }
-    let detection = Detection { selections, condition: Tree::any(alternatives), further: Vec::new() };
+    let detection = Detection { selections, condition: Tree::any(alternatives), written };
     if detection.weight() > MAX_CHECKS {
         return Err(Problem::new(conditions.place, format!("a condition over more than {MAX_CHECKS} values")));
     }

@@ -195,7 +195,7 @@ impl Documents {
     }
 
     fn document(&mut self, file: &Arc<str>, node: &Node) {
-        let document = match document::read(file, node, self.pipelines.is_some()) {
+        let document = match document::read(file, node) {
             Ok(document) => document,
             Err(refused) => return self.refused.push(refused),
         };

@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    Body, Detection, Logsource, Refused, Rule,
+    Logsource, Part, Refused, Rule,
     correlation::{Member, members},
     document::{Head, at, detection, head, logsource},
-    lower::Placeholders,
 };
-use crate::{
-    check::Tree,
-    yaml::{Node, Place, Problem},
-};
+use crate::yaml::{Node, Place, Problem};
 
 /// Most values of one filter.
 const MAX_VALUES: usize = 10_000;
@@ -32,7 +28,7 @@ pub struct Filter {
     /// The rules it may be put into: those that read nothing beside this log.
     pub logsource: Logsource,
     rules: Rules,
-    detection: Arc<Detection>,
+    part: Part,
     place: Place,
 }
 
@@ -51,9 +47,6 @@ pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Filter, Problem> {
     if detection.weight() > MAX_VALUES {
         return Err(Problem::new(part.place, format!("a filter over more than {MAX_VALUES} values")));
     }
-    if !detection.has_placeholders() {
-        detection.lower(&Placeholders::new())?;
-    }
     let Some(rules) = part.get("rules") else {
         return Err(Problem::new(part.place, "`rules` is missing: a list of ids or names, or `any`"));
     };
@@ -61,14 +54,15 @@ pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Filter, Problem> {
         Some(text) if text.eq_ignore_ascii_case("any") => Rules::Any,
         _ => Rules::These(members(rules)?),
     };
+    let title: Arc<str> = reference.title.into();
     Ok(Filter {
         file: file.clone(),
         line: node.place.line,
         id: reference.id,
-        title: reference.title.into(),
+        title: title.clone(),
         logsource: logsource(node)?,
         rules,
-        detection: Arc::new(detection),
+        part: Part::new(detection, Some(title))?,
         place: part.place,
     })
 }
@@ -121,41 +115,13 @@ impl Filter {
                 into.dedup();
             }
         }
-        if into.len().saturating_mul(self.detection.weight()) > MAX_ADDED {
+        if into.len().saturating_mul(self.part.detection.weight()) > MAX_ADDED {
             let reason = format!("it would add more than {MAX_ADDED} values to {} rules", into.len());
             return refused.push(self.refused(self.place, reason));
         }
-        // Without placeholders it was lowered before, when it was read.
-        let ready = match self.detection.has_placeholders() {
-            true => None,
-            false => self.detection.lower(&Placeholders::new()).ok(),
-        };
         for at in into {
-            let rule = &mut rules[at];
-            rule.filters.push(self.title.clone());
-            rule.body = match (&rule.body, &ready) {
-                (Body::Ready(own), Some(filter)) => Body::Ready(Tree::All(vec![own.clone(), filter.clone()])),
-                (Body::Ready(own), None) => Body::Pending(Arc::new(self.detection.with(own.clone()))),
-                (Body::Pending(own), _) => Body::Pending(Arc::new(own.joined(&self.detection))),
-            };
+            rules[at].filters.push(self.title.clone());
+            rules[at].parts.push(self.part.clone());
         }
-    }
-}
-
-impl Detection {
-    fn with(&self, further: Tree<crate::check::Check>) -> Detection {
-        let mut all = self.clone();
-        all.further.push(further);
-        all
-    }
-
-    /// Both must hold. The other's selections get numbers after the own.
-    fn joined(&self, other: &Detection) -> Detection {
-        let first = self.selections.len();
-        let mut all = self.clone();
-        all.selections.extend(other.selections.iter().cloned());
-        all.condition = Tree::All(vec![all.condition, other.condition.map(&mut |at| first + at)]);
-        all.further.extend(other.further.iter().cloned());
-        all
     }
 }

@@ -49,41 +49,51 @@ pub(crate) enum Modifier {
     FieldRef,
 }
 
+/// What rules call modifiers. Of several names the first is the one that is shown.
+const NAMES: &[(&str, Modifier)] = &[
+    ("all", Modifier::All),
+    ("startswith", Modifier::StartsWith),
+    ("endswith", Modifier::EndsWith),
+    ("contains", Modifier::Contains),
+    ("exists", Modifier::Exists),
+    ("cased", Modifier::Cased),
+    ("neq", Modifier::Neq),
+    ("windash", Modifier::Windash),
+    ("re", Modifier::Re),
+    ("i", Modifier::ReIgnoreCase),
+    ("ignorecase", Modifier::ReIgnoreCase),
+    ("m", Modifier::ReMultiLine),
+    ("multiline", Modifier::ReMultiLine),
+    ("s", Modifier::ReDotAll),
+    ("dotall", Modifier::ReDotAll),
+    ("base64", Modifier::Base64),
+    ("base64offset", Modifier::Base64Offset),
+    ("wide", Modifier::Utf16Le),
+    ("utf16le", Modifier::Utf16Le),
+    ("utf16be", Modifier::Utf16Be),
+    ("utf16", Modifier::Utf16),
+    ("lt", Modifier::Compare(Compare::Less)),
+    ("lte", Modifier::Compare(Compare::LessOrEqual)),
+    ("gt", Modifier::Compare(Compare::Greater)),
+    ("gte", Modifier::Compare(Compare::GreaterOrEqual)),
+    ("minute", Modifier::Part(Part::Minute)),
+    ("hour", Modifier::Part(Part::Hour)),
+    ("day", Modifier::Part(Part::Day)),
+    ("week", Modifier::Part(Part::Week)),
+    ("month", Modifier::Part(Part::Month)),
+    ("year", Modifier::Part(Part::Year)),
+    ("cidr", Modifier::Cidr),
+    ("expand", Modifier::Expand),
+    ("fieldref", Modifier::FieldRef),
+];
+
 impl Modifier {
     fn named(name: &str) -> Option<Modifier> {
-        Some(match name {
-            "all" => Modifier::All,
-            "startswith" => Modifier::StartsWith,
-            "endswith" => Modifier::EndsWith,
-            "contains" => Modifier::Contains,
-            "exists" => Modifier::Exists,
-            "cased" => Modifier::Cased,
-            "neq" => Modifier::Neq,
-            "windash" => Modifier::Windash,
-            "re" => Modifier::Re,
-            "i" | "ignorecase" => Modifier::ReIgnoreCase,
-            "m" | "multiline" => Modifier::ReMultiLine,
-            "s" | "dotall" => Modifier::ReDotAll,
-            "base64" => Modifier::Base64,
-            "base64offset" => Modifier::Base64Offset,
-            "utf16le" | "wide" => Modifier::Utf16Le,
-            "utf16be" => Modifier::Utf16Be,
-            "utf16" => Modifier::Utf16,
-            "lt" => Modifier::Compare(Compare::Less),
-            "lte" => Modifier::Compare(Compare::LessOrEqual),
-            "gt" => Modifier::Compare(Compare::Greater),
-            "gte" => Modifier::Compare(Compare::GreaterOrEqual),
-            "minute" => Modifier::Part(Part::Minute),
-            "hour" => Modifier::Part(Part::Hour),
-            "day" => Modifier::Part(Part::Day),
-            "week" => Modifier::Part(Part::Week),
-            "month" => Modifier::Part(Part::Month),
-            "year" => Modifier::Part(Part::Year),
-            "cidr" => Modifier::Cidr,
-            "expand" => Modifier::Expand,
-            "fieldref" => Modifier::FieldRef,
-            _ => return None,
-        })
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, modifier)| *modifier)
+    }
+
+    fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, modifier)| *modifier == self).map_or("", |(name, _)| name)
     }
 }
 
@@ -157,6 +167,11 @@ fn read_item(key: &Key, node: &Node) -> Result<Item, Problem> {
 impl Item {
     pub(crate) fn has(&self, modifier: Modifier) -> bool {
         self.modifiers.contains(&modifier)
+    }
+
+    /// `Image|contains|all`: a field of it with its modifiers; only these for the whole event.
+    pub(crate) fn key(&self, field: Option<&str>) -> String {
+        self.modifiers.iter().fold(field.unwrap_or("").to_owned(), |key, modifier| key + "|" + modifier.name())
     }
 }
 

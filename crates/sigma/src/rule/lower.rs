@@ -42,8 +42,7 @@ impl Detection {
             .iter()
             .map(|(_, selection)| lower_selection(selection, placeholders))
             .collect::<Result<_, _>>()?;
-        let own = replace(&self.condition, &selections);
-        Ok(Tree::all([own].into_iter().chain(self.further.iter().cloned()).collect()))
+        Ok(replace(&self.condition, &selections))
     }
 }
 
@@ -135,27 +134,53 @@ impl Kind {
     }
 }
 
+/// What a value of an item comes to.
+pub(crate) struct Meant {
+    /// What it stands for, where it has placeholders.
+    pub(crate) values: Vec<Scalar>,
+    /// Tests of a field, any of which is enough.
+    pub(crate) tests: Tree<Test>,
+}
+
 fn lower_item(item: &Item, placeholders: &Placeholders) -> Result<Tree<Check>, Problem> {
-    let kind = Kind::of(item)?;
-    let mut fields = Vec::new();
-    for field in [&item.field].into_iter().cloned().chain(item.also.iter().cloned().map(Some)) {
-        let mut checks = Vec::new();
-        for (place, value) in &item.values {
-            let check = |test| Tree::Leaf(Check { field: field.clone(), test });
-            let mut alternatives = Vec::new();
-            for value in expand(item, value, *place, placeholders)? {
-                let wrong = |reason: String| Problem::new(*place, reason);
-                match lower_value(item, kind, &value).map_err(wrong)? {
-                    Lowered::Tests(tests) => alternatives.extend(tests.into_iter().map(check)),
-                    Lowered::Not(test) => alternatives.push(check(test).not()),
+    let meant = item.meant(placeholders)?;
+    let of_field = |field: Option<&Box<str>>| -> Vec<Tree<Check>> {
+        let mut check = |test: &Test| Check { field: field.cloned(), test: test.clone() };
+        meant.iter().map(|value| value.tests.map(&mut check)).collect()
+    };
+    Ok(item.combine(item.fields().map(of_field).collect()))
+}
+
+impl Item {
+    /// The fields it may pass in; one that is none is the whole event.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = Option<&Box<str>>> {
+        [self.field.as_ref()].into_iter().chain(self.also.iter().map(Some))
+    }
+
+    /// What its values mean, one by one.
+    pub(crate) fn meant(&self, placeholders: &Placeholders) -> Result<Vec<Meant>, Problem> {
+        let kind = Kind::of(self)?;
+        let mut meant = Vec::with_capacity(self.values.len());
+        for (place, value) in &self.values {
+            let values = expand(self, value, *place, placeholders)?;
+            let mut tests = Vec::new();
+            for value in &values {
+                match lower_value(self, kind, value).map_err(|reason| Problem::new(*place, reason))? {
+                    Lowered::Tests(lowered) => tests.extend(lowered.into_iter().map(Tree::Leaf)),
+                    Lowered::Not(test) => tests.push(Tree::Leaf(test).not()),
                 }
             }
-            checks.push(Tree::any(alternatives));
+            meant.push(Meant { values, tests: Tree::any(tests) });
         }
-        fields.push(if item.has(Modifier::All) { Tree::all(checks) } else { Tree::any(checks) });
+        Ok(meant)
     }
-    let combined = Tree::any(fields);
-    Ok(if item.has(Modifier::Neq) { combined.not() } else { combined })
+
+    /// Its truth from that of its values, field by field.
+    pub(crate) fn combine<L>(&self, fields: Vec<Vec<Tree<L>>>) -> Tree<L> {
+        let of_field = |values| if self.has(Modifier::All) { Tree::all(values) } else { Tree::any(values) };
+        let combined = Tree::any(fields.into_iter().map(of_field).collect());
+        if self.has(Modifier::Neq) { combined.not() } else { combined }
+    }
 }
 
 /// The values that a value with placeholders stands for.

@@ -13,16 +13,16 @@ mod item;
 mod link;
 mod lower;
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use vedette_event::RuleRef;
 
 pub(crate) use {
-    condition::{Condition, read as read_condition},
+    condition::{Condition, in_words, read as read_condition},
     correlation::{Bounds, Kind},
     document::read_logsource,
     item::{Item, Modifier, read_selection},
-    lower::{Placeholders, lower_selection, placeholder},
+    lower::{Meant, Placeholders, lower_selection, placeholder},
 };
 pub use {
     correlation::Correlation,
@@ -33,7 +33,7 @@ pub use {
 
 use crate::{
     check::{Check, Tree},
-    yaml::Place,
+    yaml::{Place, Problem},
 };
 
 /// Which log a rule reads.
@@ -110,16 +110,36 @@ pub struct Rule {
     pub filters: Vec<Arc<str>>,
     /// Which log it reads.
     pub logsource: Logsource,
-    pub(crate) body: Body,
+    /// What it looks for: its own detection, and those of its filters. All must hold.
+    pub(crate) parts: Vec<Part>,
 }
 
-/// What a rule looks for.
+/// A detection with its checks.
 #[derive(Clone, Debug)]
-pub(crate) enum Body {
-    /// Ready to compile.
-    Ready(Tree<Check>),
-    /// Has placeholders (`expand`), whose values are known when it is compiled.
-    Pending(Arc<Detection>),
+pub(crate) struct Part {
+    /// The title of the filter that it is of.
+    pub(crate) filter: Option<Arc<str>>,
+    pub(crate) detection: Arc<Detection>,
+    /// None if it has placeholders (`expand`), whose values are known when it is compiled.
+    ready: Option<Arc<Tree<Check>>>,
+}
+
+impl Part {
+    pub(crate) fn new(detection: Detection, filter: Option<Arc<str>>) -> Result<Part, Problem> {
+        let ready = match detection.has_placeholders() {
+            true => None,
+            false => Some(Arc::new(detection.lower(&Placeholders::new())?)),
+        };
+        Ok(Part { filter, detection: Arc::new(detection), ready })
+    }
+
+    /// Its checks, with these values for placeholders.
+    pub(crate) fn lower(&self, placeholders: &Placeholders) -> Result<Cow<'_, Tree<Check>>, Problem> {
+        match &self.ready {
+            Some(tree) => Ok(Cow::Borrowed(tree)),
+            None => self.detection.lower(placeholders).map(Cow::Owned),
+        }
+    }
 }
 
 /// The `detection` part.
@@ -127,8 +147,8 @@ pub(crate) enum Body {
 pub(crate) struct Detection {
     pub(crate) selections: Vec<(String, Selection)>,
     pub(crate) condition: condition::Condition,
-    /// What must hold beside the condition: the rule that a filter with placeholders was put into, or filters.
-    pub(crate) further: Vec<Tree<Check>>,
+    /// The condition in words; several are alternatives.
+    pub(crate) written: Vec<Box<str>>,
 }
 
 /// One named search.

@@ -8,6 +8,7 @@ mod correlation_oracle;
 mod correlation_size;
 mod correlations;
 mod data;
+mod explain;
 mod hostile;
 mod mapping;
 mod naive;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vedette_event::{Batch, BatchBuilder, Source, SourceId, Time, Value};
-use vedette_sigma::{Mapping, Program, load_str};
+use vedette_sigma::{Explainer, Mapping, Program, explain, load_str};
 
 use crate::naive::{Condition, Event, Item, Lit, Op, Rule, Selection, Val};
 
@@ -181,7 +181,10 @@ fn check(rules: &[Rule], events: &[Event]) -> Result<usize, TestCaseError> {
     let yaml: Vec<String> = rules.iter().enumerate().map(|(number, rule)| rule.yaml(number)).collect();
     let loaded = load_str("generated", &yaml.join("---\n"));
     prop_assert_eq!(&loaded.refused, &vec![], "{}", yaml.join("---\n"));
-    let (program, refused) = Program::compile(loaded.rules, &mapping());
+    let mapping = mapping();
+    let explainers: Vec<Explainer> =
+        loaded.rules.iter().map(|rule| Explainer::new(rule, &mapping)).collect::<Result<_, _>>().unwrap();
+    let (program, refused) = Program::compile(loaded.rules, &mapping);
     prop_assert_eq!(refused, vec![]);
     let mut findings = Vec::new();
     program.run(&batch(0, events), &mut findings);
@@ -199,7 +202,51 @@ fn check(rules: &[Rule], events: &[Event]) -> Result<usize, TestCaseError> {
         want.extend(matching.map(|(number, _)| (seq, format!("r{number}"))));
     }
     prop_assert_eq!(&got, &want, "{}", yaml.join("---\n"));
+    let batch = batch(0, events);
+    for event in batch.events() {
+        for (number, explainer) in explainers.iter().enumerate() {
+            let explanation = explainer.explain(event);
+            let matches = want.contains(&(event.seq(), format!("r{number}")));
+            prop_assert_eq!(explanation.matched, matches, "{}\n{}", yaml[number], explanation);
+            prop_assert!(is_coherent(&explanation), "{}\n{:#?}", yaml[number], explanation);
+        }
+    }
     Ok(want.len())
+}
+
+/// What is told of the parts leads to what is told of the whole.
+fn is_coherent(explanation: &explain::Explanation) -> bool {
+    use vedette_sigma::explain::{Condition, Detection, Group, Item, Members, Term};
+    fn item(item: &Item) -> bool {
+        let holds = item.operands.iter().any(|operand| {
+            let mut values = operand.values.iter().map(|value| value.passed);
+            if item.all { values.all(|passed| passed) } else { values.any(|passed| passed) }
+        });
+        item.passed == (holds != item.negated)
+    }
+    fn group(told: &Group) -> bool {
+        match &told.members {
+            Members::All(items) => told.passed == items.iter().all(|item| item.passed) && items.iter().all(item),
+            Members::Any(groups) => told.passed == groups.iter().any(|one| one.passed) && groups.iter().all(group),
+        }
+    }
+    fn condition(told: &Condition, detection: &Detection) -> bool {
+        let passed = |children: &[Condition]| children.iter().filter(|child| child.passed).count();
+        let (want, children) = match &told.term {
+            Term::Selection(at) => (detection.selections[*at].group.passed, &[][..]),
+            Term::All(children) => (passed(children) == children.len(), children.as_slice()),
+            Term::Any(children) => (passed(children) > 0, children.as_slice()),
+            Term::AtLeast(least, children) => (passed(children) >= *least, children.as_slice()),
+            Term::Not(child) => (!child.passed, std::slice::from_ref(&**child)),
+        };
+        told.passed == want && children.iter().all(|child| condition(child, detection))
+    }
+    explanation.logsource.feeds.iter().all(|feed| feed.when.iter().all(group))
+        && explanation.detections.iter().all(|detection| {
+            detection.passed == detection.condition.passed
+                && condition(&detection.condition, detection)
+                && detection.selections.iter().all(|selection| group(&selection.group))
+        })
 }
 
 proptest! {

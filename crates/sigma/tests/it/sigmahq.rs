@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
-use vedette_sigma::{Loaded, Mapping, Program, Refused, load};
+use vedette_sigma::{Explainer, Loaded, Mapping, Program, Refused, load};
 
 use crate::{data, windows};
 
@@ -101,7 +101,9 @@ const MISCOUNTED: [(&str, usize); 2] =
 #[test]
 fn the_rules_own_regression_tests_pass() {
     let Some(sigma) = data::shared("sigma") else { return };
-    let (program, _) = Program::compile(all_rules(&sigma).rules, &Mapping::builtin());
+    let mapping = Mapping::builtin();
+    let loaded = all_rules(&sigma);
+    let (program, _) = Program::compile(loaded.rules.clone(), &mapping);
     let infos = data::files(&sigma.join("regression_data"), "info.yml");
     let mut failed = Vec::new();
     let mut count = 0;
@@ -110,8 +112,17 @@ fn the_rules_own_regression_tests_pass() {
             count += 1;
             let want = MISCOUNTED.iter().find(|(id, _)| *id == rule).map(|(_, right)| *right).or(want);
             let mut findings = Vec::new();
-            program.run(&windows::evtx(&sigma.join(&path)), &mut findings);
-            let got = findings.iter().filter(|finding| finding.rule.id == rule).count();
+            let events = windows::evtx(&sigma.join(&path));
+            program.run(&events, &mut findings);
+            findings.retain(|finding| finding.rule.id == rule);
+            let got = findings.len();
+            let explainer = loaded.rules.iter().find(|known| known.reference.id == rule).unwrap();
+            let explainer = Explainer::new(explainer, &mapping).unwrap();
+            for event in events.events() {
+                let explanation = explainer.explain(event);
+                let found = findings.iter().any(|finding| finding.events == [event.id()]);
+                assert_eq!(explanation.matched, found, "{path}: {explanation}");
+            }
             if want.map_or(got == 0, |want| got != want) {
                 failed.push(format!("{path}: {got} instead of {want:?}"));
             }
@@ -120,4 +131,37 @@ fn the_rules_own_regression_tests_pass() {
     println!("{} of {count} regression tests pass", count - failed.len());
     assert_eq!(failed, Vec::<String>::new());
     assert!(count >= infos.len() && count > 0, "{count} tests in {} files", infos.len());
+}
+
+/// Every rule and its explanation say the same of events of every kind.
+#[test]
+fn rules_are_explained_as_they_match() {
+    let Some(sigma) = data::shared("sigma") else { return };
+    let mapping = Mapping::builtin();
+    let loaded = all_rules(&sigma);
+    let (program, _) = Program::compile(loaded.rules.clone(), &mapping);
+    // Those that are refused have placeholders without values.
+    let explainers: Vec<(&str, Explainer)> = loaded
+        .rules
+        .iter()
+        .filter_map(|rule| Some((rule.reference.id.as_str(), Explainer::new(rule, &mapping).ok()?)))
+        .collect();
+    assert_eq!(explainers.len(), program.len());
+    let files = data::files(&sigma.join("regression_data"), ".evtx");
+    let (mut matched, mut explained) = (0, 0);
+    for file in files.iter().step_by(files.len().div_ceil(12).max(1)) {
+        let batch = windows::evtx(file);
+        let mut findings = Vec::new();
+        program.run(&batch, &mut findings);
+        let event = batch.event(0);
+        for (id, explainer) in &explainers {
+            let explanation = explainer.explain(event);
+            let found = findings.iter().any(|finding| finding.rule.id == *id && finding.events == [event.id()]);
+            assert_eq!(explanation.matched, found, "{}: {explanation}", file.display());
+            matched += usize::from(found);
+            explained += 1;
+        }
+    }
+    println!("{explained} explanations, {matched} of matches");
+    assert!(matched >= 12, "{matched} of {explained}");
 }

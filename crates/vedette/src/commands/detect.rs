@@ -120,7 +120,7 @@ impl Detection<'_> {
 }
 
 /// Dates without a year are read as of the file's own time, so that a run gives the same answer tomorrow.
-fn modified(file: &Path) -> Time {
+pub fn modified(file: &Path) -> Time {
     let modified = std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
     let since_epoch = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     Time::from_micros(since_epoch.map_or(0, |age| age.as_micros() as i64))

@@ -51,12 +51,26 @@ pub fn run(args: QueryArgs, language: Language) -> anyhow::Result<Outcome> {
             Language::Hunt => vedette_server::Language::Hunt,
             Language::Sql => vedette_server::Language::Sql,
         };
-        offline(&dir, &config, Ask { query: args.query, language, from, to, limit }, &mut view)?;
+        offline(&dir, &config, Ask { query: args.query, language, from, to, limit }, &mut |piece| match piece {
+            Piece::Columns(columns) => view.columns(&columns),
+            Piece::Row(row) => view.row(&row),
+            Piece::Progress(_) => Ok(()),
+            Piece::Done(summary) => {
+                view.done(summary.note.as_deref());
+                Ok(())
+            }
+        })?;
     }
     view.finish()
 }
 
-fn offline(dir: &Path, config: &Config, ask: Ask, view: &mut View) -> anyhow::Result<()> {
+/// Asks the folder where no server runs; tells each piece of the answer to `each`.
+pub(crate) fn offline(
+    dir: &Path,
+    config: &Config,
+    ask: Ask,
+    each: &mut dyn FnMut(Piece) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     config::must_exist(dir)?;
     let node = Node::open(dir, config)?;
     if node.spool.status().unreleased_bytes > 0 {
@@ -70,10 +84,7 @@ fn offline(dir: &Path, config: &Config, ask: Ask, view: &mut View) -> anyhow::Re
         let mut pieces = rooms.search(ask);
         while let Some(piece) = pieces.next().await {
             match piece {
-                Ok(Piece::Columns(columns)) => view.columns(&columns)?,
-                Ok(Piece::Row(row)) => view.row(&row)?,
-                Ok(Piece::Progress(_)) => {}
-                Ok(Piece::Done(summary)) => view.done(summary.note.as_deref()),
+                Ok(piece) => each(piece)?,
                 Err(SearchError::Refused(diagnostics)) => return Err(wrong(&query, &diagnostics).into()),
                 Err(SearchError::Budget(message) | SearchError::Failed(message)) => anyhow::bail!(message),
             }

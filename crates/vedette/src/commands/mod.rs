@@ -14,6 +14,7 @@ pub mod replay;
 pub mod restore;
 pub mod rules;
 pub mod rules_import;
+pub mod rules_why;
 pub mod sealer;
 pub mod sources;
 pub mod tail;

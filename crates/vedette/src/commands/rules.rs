@@ -1,4 +1,5 @@
-//! `vedette rules check` and `vedette rules test`; `vedette rules import` is in [`rules_import`].
+//! `vedette rules check` and `vedette rules test`; `vedette rules import` is in [`rules_import`], `vedette rules why` in
+//! [`rules_why`].
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -15,7 +16,7 @@ use vedette_sigma::{Documents, Expect, Loaded, Mapping, Options, Pipelines, Rule
 use crate::{
     Outcome, Usage,
     cli::{Format, RulesArgs, RulesCommand},
-    commands::{detect::files_below, rules_import},
+    commands::{detect::files_below, rules_import, rules_why},
     node::{
         content,
         ruleset::{Ruleset, mapping},
@@ -31,6 +32,7 @@ pub fn run(args: RulesArgs) -> anyhow::Result<Outcome> {
         }
         RulesCommand::Import { from } => rules_import::run(from),
         RulesCommand::Test { paths, output } => test(&paths, output),
+        RulesCommand::Why(args) => rules_why::run(args),
     }
 }
 
