@@ -43,6 +43,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod case;
 mod error;
 mod exception;
 mod group;
@@ -50,11 +51,21 @@ mod list;
 mod model;
 mod record;
 mod review;
+mod risk;
 mod schema;
 
+pub use case::{
+    Bundle, Case, CaseDetail, CaseFilter, CaseId, CasePage, CaseState, CaseStateName, Evidence, EvidenceItem,
+    MAX_CASES, MAX_PER_CASE, Note, Task,
+};
 pub use error::AlertError;
 pub use exception::{Condition, Exception, Preview};
 pub use list::{Counts, Filter, MAX_PAGE, Page, Sort, StateName};
 pub use model::{Alert, AlertDetail, AlertId, Change, Fired, Hit, State, Verdict};
 pub use record::{MAX_ENTITIES, MAX_HITS, Recorded, Sighting};
+pub use risk::{
+    EntityRisk, Incident, IncidentDetail, IncidentFilter, IncidentId, IncidentPage, IncidentState, IncidentStateName,
+    MAX_ENTITIES_SHOWN, MAX_REPEATS, MAX_RISK_ENTITIES, MAX_STEPS_PER_ENTITY_HOUR, MAX_STEPS_PER_INCIDENT, RISK_KINDS,
+    RiskFilter, RiskOptions, RiskPage, RiskPruned, RuleRisk, TimelineStep,
+};
 pub use schema::Alerts;

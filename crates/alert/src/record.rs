@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 use vedette_event::{Entity, EventId, Finding, FindingId, Matched, Time};
 
-use crate::{AlertError, AlertId, Alerts, exception, group, schema::Writing};
+use crate::{AlertError, AlertId, Alerts, IncidentId, exception, group, risk, schema::Writing};
 
 /// An alert shows this many of its latest findings.
 pub const MAX_HITS: usize = 100;
@@ -30,13 +30,15 @@ impl<'a> From<&'a Finding> for Sighting<'a> {
     }
 }
 
-/// What a call of [`Alerts::record`] changed. An alert is in one of the two lists at most.
+/// What a call of [`Alerts::record`] changed. An alert is in one of its two lists at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Alerts that this call opened.
     pub opened: Vec<AlertId>,
     /// Alerts that were open and took a further finding.
     pub updated: Vec<AlertId>,
+    /// Incidents that this call opened, but for those that it also merged into others.
+    pub incidents: Vec<IncidentId>,
 }
 
 impl Recorded {
@@ -50,7 +52,7 @@ impl Alerts {
     /// Puts findings into their alerts, in one transaction. `now` is when this happens.
     ///
     /// A finding that was recorded before changes nothing, whatever became of its alert. The result does not depend
-    /// on the order of the findings, except for the numbers of the alerts that they open.
+    /// on the order of the findings, except for the numbers of the alerts and incidents that they open.
     ///
     /// # Errors
     /// If the file cannot be written; then nothing was recorded.
@@ -80,13 +82,19 @@ impl Alerts {
     }
 
     /// Deletes closed alerts whose last finding is older than `before`, with their findings and history; returns
-    /// how many. Findings so forgotten would open new alerts if they were recorded again.
+    /// how many. Findings so forgotten would open new alerts if they were recorded again. An alert that an incident or
+    /// a case shows is kept for as long as they are; see [`prune_risk`](Self::prune_risk).
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn prune(&self, before: Time) -> Result<usize, AlertError> {
         self.write(|writing| {
-            Ok(writing.tx.execute("DELETE FROM alerts WHERE state = 'closed' AND last_time < ?1", [before.micros()])?)
+            Ok(writing.tx.execute(
+                "DELETE FROM alerts WHERE state = 'closed' AND last_time < ?1
+                     AND NOT EXISTS (SELECT 1 FROM steps WHERE alert = alerts.id AND incident IS NOT NULL)
+                     AND NOT EXISTS (SELECT 1 FROM case_alerts WHERE alert = alerts.id)",
+                [before.micros()],
+            )?)
         })
     }
 }
@@ -133,7 +141,8 @@ fn record_one(
     };
     tx.prepare_cached("INSERT INTO findings (id, alert) VALUES (?1, ?2)")?.execute(params![id, alert])?;
     keep_hit(writing, alert, finding)?;
-    keep_entities(writing, alert, &entity, finding)
+    keep_entities(writing, alert, &entity, finding)?;
+    risk::add(writing, alert, sighting, now, recorded)
 }
 
 fn open_alert(
@@ -254,11 +263,11 @@ fn rule_json(finding: &Finding) -> String {
     to_json(&finding.rule)
 }
 
-fn to_json(value: &impl serde::Serialize) -> String {
+pub(crate) fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("text, numbers and lists of them always have a JSON form")
 }
 
-fn cut_entity(entity: &Entity) -> Entity {
+pub(crate) fn cut_entity(entity: &Entity) -> Entity {
     Entity { kind: cut(&entity.kind), value: cut(&entity.value) }
 }
 
