@@ -82,19 +82,24 @@ impl Alerts {
     }
 
     /// Deletes closed alerts whose last finding is older than `before`, with their findings and history; returns
-    /// how many. Findings so forgotten would open new alerts if they were recorded again. An alert that an incident or
-    /// a case shows is kept for as long as they are; see [`prune_risk`](Self::prune_risk).
+    /// how many. Findings so forgotten would open new alerts if they were recorded again. What a case has, itself or in
+    /// its incidents, is kept; other incidents lose these findings from their time lines, and say how many.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn prune(&self, before: Time) -> Result<usize, AlertError> {
+        let old = "SELECT id FROM alerts WHERE state = 'closed' AND last_time < ?1
+             AND id NOT IN (SELECT alert FROM case_alerts)
+             AND id NOT IN (SELECT s.alert FROM case_incidents c JOIN steps s ON s.incident = c.incident)";
         self.write(|writing| {
-            Ok(writing.tx.execute(
-                "DELETE FROM alerts WHERE state = 'closed' AND last_time < ?1
-                     AND NOT EXISTS (SELECT 1 FROM steps WHERE alert = alerts.id AND incident IS NOT NULL)
-                     AND NOT EXISTS (SELECT 1 FROM case_alerts WHERE alert = alerts.id)",
-                [before.micros()],
-            )?)
+            let gone = format!(
+                "UPDATE incidents SET steps = incidents.steps - gone.steps, pruned = pruned + gone.findings
+                 FROM (SELECT incident, count(*) AS steps, sum(count) AS findings FROM steps
+                       WHERE incident IS NOT NULL AND alert IN ({old}) GROUP BY incident) AS gone
+                 WHERE incidents.id = gone.incident"
+            );
+            writing.tx.execute(&gone, [before.micros()])?;
+            Ok(writing.tx.execute(&format!("DELETE FROM alerts WHERE id IN ({old})"), [before.micros()])?)
         })
     }
 }

@@ -133,6 +133,7 @@ CREATE TABLE incidents (
     level INTEGER NOT NULL DEFAULT 0,
     steps INTEGER NOT NULL DEFAULT 0,
     findings INTEGER NOT NULL DEFAULT 0,
+    pruned INTEGER NOT NULL DEFAULT 0,  -- of the findings, those that are no longer in a step
     first_time INTEGER NOT NULL,
     last_time INTEGER NOT NULL,
     opened INTEGER NOT NULL,

@@ -250,6 +250,7 @@ fn merge(writing: &Writing<'_>, one: i64, other: i64, now: Time, recorded: &mut 
     tx.prepare_cached("UPDATE steps SET incident = ?1 WHERE incident = ?2")?.execute([winner, loser])?;
     tx.prepare_cached(
         "UPDATE incidents SET steps = incidents.steps + o.steps, findings = incidents.findings + o.findings,
+             pruned = incidents.pruned + o.pruned,
              is_full = incidents.steps + o.steps >= ?3, level = max(incidents.level, o.level),
              first_time = min(incidents.first_time, o.first_time), last_time = max(incidents.last_time, o.last_time),
              changed = max(incidents.changed, ?4)
@@ -257,7 +258,7 @@ fn merge(writing: &Writing<'_>, one: i64, other: i64, now: Time, recorded: &mut 
     )?
     .execute(params![winner, loser, MAX_STEPS_PER_INCIDENT, now.micros()])?;
     tx.prepare_cached(
-        "UPDATE incidents SET state = 'merged', merged_into = ?1, steps = 0, findings = 0, changed = max(changed, ?3)
+        "UPDATE incidents SET state = 'merged', merged_into = ?1, steps = 0, findings = 0, pruned = 0, changed = max(changed, ?3)
          WHERE id = ?2",
     )?
     .execute(params![winner, loser, now.micros()])?;

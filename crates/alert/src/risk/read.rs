@@ -237,6 +237,8 @@ pub struct Incident {
     pub tactics: Vec<&'static str>,
     /// Number of findings.
     pub findings: u64,
+    /// Of these, those that the time line no longer shows, because their alerts have been pruned.
+    pub pruned: u64,
     /// Rows of its time line; at most [`MAX_STEPS_PER_INCIDENT`](super::MAX_STEPS_PER_INCIDENT).
     pub steps: u64,
     /// True if it takes no further steps.
@@ -299,7 +301,7 @@ pub struct IncidentDetail {
 
 const COLUMNS: &str =
     "i.id, i.state, i.verdict, i.merged_into, e.kind, e.value, i.level, i.findings, i.steps, i.is_full,
-     i.first_time, i.last_time, i.opened, i.changed";
+     i.first_time, i.last_time, i.opened, i.changed, i.pruned";
 
 impl Alerts {
     /// An entity's points at a moment; none are as good as an entity that was never seen.
@@ -527,6 +529,7 @@ fn incident(row: &Row<'_>) -> Result<Incident, AlertError> {
         level: level_from(row.get(6)?)?,
         tactics: Vec::new(),
         findings: count(7)?,
+        pruned: count(14)?,
         steps: count(8)?,
         is_full: row.get(9)?,
         first: time(10)?,

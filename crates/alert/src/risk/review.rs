@@ -108,8 +108,8 @@ impl Alerts {
     }
 
     /// Deletes what is older than `before`: closed cases (by their last change), incidents that are closed or merged and
-    /// in no case (by their last finding), steps in no incident. Call it before [`prune`](Self::prune), which keeps
-    /// alerts that an incident or a case still shows.
+    /// in no case (by their last finding), steps in no incident. Call it before [`prune`](Self::prune), so that closed
+    /// cases no longer keep their alerts.
     ///
     /// # Errors
     /// If the file cannot be written.

@@ -111,7 +111,7 @@ fn the_life_of_a_case() {
     let json = serde_json::to_value(alerts.case(id).unwrap()).unwrap();
     assert_eq!((&json["state"], &json["verdict"]), (&"open".into(), &serde_json::Value::Null));
     assert_eq!(json["evidence"][0]["item"]["event"], "3-1042");
-    assert_eq!(json["tasks"][0]["done_at"], "1970-01-01T00:00:15Z");
+    assert_eq!(json["tasks"][0]["done_at"], "1970-01-01T00:00:15.000000Z");
 }
 
 #[test]

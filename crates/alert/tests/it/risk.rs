@@ -391,7 +391,7 @@ fn retention() {
     alerts.add_alert_to_case(case, AlertId(4), "ada", now).unwrap();
     let pruned = alerts.prune_risk(at(400)).unwrap();
     assert_eq!((pruned.steps, pruned.incidents, pruned.cases, pruned.entities), (1, 0, 0, 0));
-    assert_eq!(alerts.prune(at(1000)).unwrap(), 1, "only c's: the others are shown by an incident or a case");
+    assert_eq!(alerts.prune(at(1000)).unwrap(), 1, "only c's: the case has the others");
     assert_eq!(alerts.incident(IncidentId(1)).unwrap().timeline.len(), 2);
 
     alerts.close_case(case, Verdict::TruePositive, "done", "ada", at(2)).unwrap();
@@ -400,6 +400,21 @@ fn retention() {
     assert_eq!((pruned.steps, pruned.incidents, pruned.cases, pruned.entities), (1, 1, 1, 2));
     assert_eq!(alerts.prune(at(1000)).unwrap(), 3);
     assert_eq!(alerts.prune_risk(at(1000)).unwrap(), Default::default());
+}
+
+#[test]
+fn an_incident_says_what_its_time_line_has_lost() {
+    let alerts = Alerts::in_memory().unwrap();
+    let web = [entity("host", "web")];
+    let old = [seen("a", Level::High, "execution", 5, 1, &web), seen("a", Level::High, "execution", 5, 2, &web)];
+    record(&alerts, &old, 1);
+    record(&alerts, &[seen("b", Level::High, "impact", 9, 3, &web)], 1);
+    let now = Time::from_secs(2);
+    alerts.close(AlertId(1), Verdict::TruePositive, "ada", None, now).unwrap();
+    assert_eq!(alerts.prune(at(8)).unwrap(), 1);
+    let incident = &incidents(&alerts)[0];
+    assert_eq!((incident.findings, incident.pruned, incident.steps), (3, 2, 1));
+    assert_eq!(alerts.incident(IncidentId(1)).unwrap().timeline.len(), 1);
 }
 
 #[test]
