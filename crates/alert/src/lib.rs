@@ -1,9 +1,13 @@
-//! Alerts: findings grouped by rule and entity, with states, verdicts and a history.
+//! Alerts: findings grouped by rule and entity, with states, verdicts and a history; risk, incidents and cases.
 //!
 //! A finding names a rule and whom it is about. Findings of one rule about one entity are one [`Alert`] for as
 //! long as somebody may still be looking at it: an alert that is not closed takes further findings of its group;
 //! after it is closed the next finding opens a new one. Recording a finding twice changes nothing, so a replay
 //! after a crash is harmless.
+//!
+//! Findings also add points to the users, hosts and addresses that they name ([`EntityRisk`]); an [`Incident`] opens
+//! where many points come together, and a [`Case`] is where somebody works on incidents and alerts. `docs/risk.md` has
+//! the formulae.
 //!
 //! Everything is kept in one SQLite file (`alerts.db`, readable with any tool). Nothing here reads a clock: every
 //! call that writes is told what time it is and who acts.

@@ -120,6 +120,10 @@ CREATE TABLE risk_entities (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,                 -- host, user, ip
     value TEXT NOT NULL,
+    calm_from INTEGER,                  -- from this hour on it has no more than these points (see risk/calm.rs)
+    calm_milli INTEGER NOT NULL DEFAULT 0,
+    calm_tactics INTEGER NOT NULL DEFAULT 0,
+    calm_options INTEGER NOT NULL DEFAULT 0,
     UNIQUE (kind, value)
 ) STRICT;
 CREATE TABLE incidents (

@@ -14,8 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use vedette_event::{Finding, Time};
 
 use super::{
-    IncidentId, merge_in_cases,
-    points::{self, Dose},
+    IncidentId, calm, merge_in_cases,
     steps::{Step, entities_of, note_cut},
 };
 use crate::{AlertError, Recorded, RiskOptions, schema::Writing};
@@ -37,21 +36,23 @@ pub(super) fn extend(writing: &Writing<'_>, incident: i64, finding: &Finding, no
 
 /// Finds the incident of a step that is in none, opening one if an entity is over the threshold.
 pub(super) fn place(writing: &Writing<'_>, step: &Step, now: Time, recorded: &mut Recorded) -> Result<(), AlertError> {
-    if let Some(incident) = linked_incident(writing, step)? {
+    let mut hubs = Vec::with_capacity(step.entities.len());
+    for entity in &step.entities {
+        hubs.push(is_hub(writing.tx, writing.risk, *entity, step.hour)?);
+    }
+    if let Some(incident) = linked_incident(writing, step, &hubs)? {
         assign(writing, incident, step.id, now)?;
-        return gather(writing, incident, step.clone(), now, recorded);
+        return gather(writing, incident, step, now, recorded);
     }
     let mut hot_hub = None;
-    for entity in &step.entities {
-        let hub = is_hub(writing.tx, writing.risk, *entity, step.hour)?;
+    for (entity, hub) in step.entities.iter().zip(hubs) {
         if hub && let Some(incident) = incident_opened_by(writing, *entity, step.hour)? {
             return assign(writing, incident, step.id, now).map(drop);
         }
         if hub && hot_hub.is_some() {
             continue;
         }
-        let doses = doses(writing.tx, *entity, writing.risk.window(step.hour))?;
-        if points::hot_from(&doses, step.hour, writing.risk).is_none() {
+        if !calm::is_over(writing, *entity, step)? {
             continue;
         }
         if hub {
@@ -60,7 +61,7 @@ pub(super) fn place(writing: &Writing<'_>, step: &Step, now: Time, recorded: &mu
         }
         let incident = open(writing, *entity, false, now, recorded)?;
         assign(writing, incident, step.id, now)?;
-        return gather(writing, incident, step.clone(), now, recorded);
+        return gather(writing, incident, step, now, recorded);
     }
     let Some(hub) = hot_hub else { return Ok(()) };
     let incident = open(writing, hub, true, now, recorded)?;
@@ -82,22 +83,24 @@ pub(super) fn place(writing: &Writing<'_>, step: &Step, now: Time, recorded: &mu
     Ok(())
 }
 
-/// The first open incident that the step is linked with.
-fn linked_incident(writing: &Writing<'_>, step: &Step) -> Result<Option<i64>, AlertError> {
+/// An open incident that the step is linked with; [`gather`] finds the others, if there are more.
+fn linked_incident(writing: &Writing<'_>, step: &Step, hubs: &[bool]) -> Result<Option<i64>, AlertError> {
     let (from, to) = writing.risk.window(step.hour);
     let mut near = writing.tx.prepare_cached(
-        "SELECT min(i.id) FROM step_entities e JOIN steps s ON s.id = e.step JOIN incidents i ON i.id = s.incident
-         WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND s.sealed = 0 AND s.void = 0 AND i.lone = 0 AND i.is_full = 0",
+        "SELECT i.id FROM step_entities e JOIN steps s ON s.id = e.step JOIN incidents i ON i.id = s.incident
+         WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND s.sealed = 0 AND s.void = 0 AND i.lone = 0 AND i.is_full = 0
+         ORDER BY e.hour DESC LIMIT 1",
     )?;
-    let mut first: Option<i64> = None;
-    for entity in &step.entities {
-        let found: Option<i64> = near.query_row([*entity, from, to], |row| row.get(0))?;
-        let Some(found) = found else { continue };
-        if first.is_none_or(|first| found < first) && !is_hub(writing.tx, writing.risk, *entity, step.hour)? {
-            first = Some(found);
+    for (entity, hub) in step.entities.iter().zip(hubs) {
+        if *hub {
+            continue;
+        }
+        let found = near.query_row([*entity, from, to], |row| row.get(0)).optional()?;
+        if found.is_some() {
+            return Ok(found);
         }
     }
-    Ok(first)
+    Ok(None)
 }
 
 /// The open incident that an entity opened: it takes that entity's steps also when the entity has become a hub.
@@ -126,24 +129,6 @@ pub(super) fn is_hub(db: &Connection, options: &RiskOptions, entity: i64, hour: 
         )?
         .query_row([entity, from, to, limit], |row| row.get(0))?;
     Ok(others >= limit)
-}
-
-/// What gives an entity points in some hours.
-pub(super) fn doses(db: &Connection, entity: i64, (from, to): (i64, i64)) -> Result<Vec<Dose>, AlertError> {
-    let mut rows = db.prepare_cached(
-        "SELECT s.hour, s.rule, s.level, s.tactics, s.count FROM step_entities e JOIN steps s ON s.id = e.step
-         WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND s.sealed = 0 AND s.void = 0",
-    )?;
-    let rows = rows.query_map([entity, from, to], |row| {
-        Ok(Dose {
-            hour: row.get(0)?,
-            rule: row.get(1)?,
-            level: row.get::<_, i64>(2)?.unsigned_abs() as usize,
-            tactics: row.get(3)?,
-            count: row.get::<_, i64>(4)?.unsigned_abs(),
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn open(writing: &Writing<'_>, entity: i64, lone: bool, now: Time, recorded: &mut Recorded) -> Result<i64, AlertError> {
@@ -188,7 +173,7 @@ fn assign(writing: &Writing<'_>, incident: i64, step: i64, now: Time) -> Result<
 fn gather(
     writing: &Writing<'_>,
     mut incident: i64,
-    first: Step,
+    first: &Step,
     now: Time,
     recorded: &mut Recorded,
 ) -> Result<(), AlertError> {
@@ -199,12 +184,12 @@ fn gather(
     )?;
     let mut looked_at: HashMap<i64, (i64, i64)> = HashMap::new();
     let mut others = BTreeSet::new();
-    let mut queue = VecDeque::from([first]);
-    'steps: while let Some(step) = queue.pop_front() {
-        let (from, to) = writing.risk.window(step.hour);
-        for entity in &step.entities {
+    let mut queue = VecDeque::from([(first.hour, first.entities.clone())]);
+    'steps: while let Some((hour, entities)) = queue.pop_front() {
+        let (from, to) = writing.risk.window(hour);
+        for entity in &entities {
             let seen = looked_at.get(entity).copied();
-            if seen == Some((from, to)) || is_hub(writing.tx, writing.risk, *entity, step.hour)? {
+            if seen == Some((from, to)) || is_hub(writing.tx, writing.risk, *entity, hour)? {
                 continue;
             }
             looked_at.insert(*entity, (from, to));
@@ -217,7 +202,7 @@ fn gather(
                         others.insert(*other);
                     }
                     None if assign(writing, incident, *id, now)? => {
-                        queue.push_back(Step { id: *id, hour: *hour, entities: entities_of(writing, *id)? });
+                        queue.push_back((*hour, entities_of(writing.tx, *id)?));
                     }
                     None => {
                         note_cut(writing, "steps_of_incident", (found.len() - at) as u64)?;

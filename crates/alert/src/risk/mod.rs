@@ -5,6 +5,7 @@
 //! happened and when, never on the order in which it was learnt. An **incident** is what is connected: steps that
 //! share an entity within the window, one of which lifted an entity over the threshold ([`incident`]).
 
+mod calm;
 mod incident;
 mod points;
 mod read;

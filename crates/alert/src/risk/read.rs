@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use vedette_event::{Entity, Level, RuleRef, Time};
 
 use super::{
-    incident, points,
+    calm, incident, points,
     points::Dose,
     steps::{hour_of, number_of, rule_key},
 };
@@ -434,7 +434,7 @@ impl Alerts {
 
     fn entity_risk(&self, db: &Connection, number: i64, entity: Entity, hour: i64) -> Result<EntityRisk, AlertError> {
         let (from, to) = (self.risk.window(hour).0, hour);
-        let score = points::score(&incident::doses(db, number, (from, to))?, hour, &self.risk);
+        let score = points::score(&calm::doses(db, number, (from, to), "")?, hour, &self.risk);
         let mut titles = db.prepare_cached(
             "SELECT DISTINCT a.rule_id, a.rule ->> 'title' FROM step_entities e JOIN steps s ON s.id = e.step
                  JOIN alerts a ON a.id = s.alert

@@ -46,6 +46,13 @@ fn set_void(writing: &Writing<'_>, alert: i64, void: bool) -> Result<(), AlertEr
         .tx
         .prepare_cached("UPDATE steps SET void = ?2 WHERE alert = ?1 AND void <> ?2")?
         .execute(params![alert, void])?;
+    if !void {
+        writing.tx.execute(
+            "UPDATE risk_entities SET calm_from = NULL WHERE id IN (
+                 SELECT e.entity FROM steps s JOIN step_entities e ON e.step = s.id WHERE s.alert = ?1)",
+            [alert],
+        )?;
+    }
     Ok(())
 }
 

@@ -24,6 +24,10 @@ pub(super) struct Step {
     pub(super) id: i64,
     pub(super) hour: i64,
     pub(super) entities: Vec<i64>,
+    /// Thousandths of points by which its new finding can raise a score at most.
+    pub(super) brings: u64,
+    /// The tactics that its new finding has.
+    pub(super) tactics: u32,
 }
 
 /// Adds a finding, which is new and was put into `alert`, to the steps; it may join, link or open incidents.
@@ -111,22 +115,25 @@ fn extend(
             Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
-    let Some((id, incident, count, level, tactics)) = row else { return Ok(Known::No) };
-    let (count, level, tactics): (i64, i64, u32) = (count, level, tactics);
-    let brings = points::tactics_of(&finding.rule.tactics);
+    let Some((id, incident, count, level, had)) = row else { return Ok(Known::No) };
+    let (count, level, had): (i64, i64, u32) = (count, level, had);
+    let tactics = points::tactics_of(&finding.rule.tactics);
     tx.prepare_cached(
         "UPDATE steps SET count = count + 1, level = max(level, ?2), tactics = tactics | ?3,
              first_time = min(first_time, ?4), last_time = max(last_time, ?4) WHERE id = ?1",
     )?
-    .execute(params![id, finding.rule.level as i64, brings, finding.time.micros()])?;
+    .execute(params![id, finding.rule.level as i64, tactics, finding.time.micros()])?;
     match incident {
         Some(incident) => incident::extend(writing, incident, finding, now)?,
         // Of a step with as many findings as count, one more cannot change a score.
         None if count.unsigned_abs() >= points::MAX_REPEATS
             && finding.rule.level as i64 <= level
-            && tactics | brings == tactics => {}
+            && had | tactics == had => {}
         None => {
-            let step = Step { id, hour, entities: entities_of(writing, id)? };
+            // A worse level lifts what was there too.
+            let findings = if finding.rule.level as i64 > level { points::MAX_REPEATS } else { 1 };
+            let brings = findings * milli(writing, finding);
+            let step = Step { id, hour, entities: entities_of(writing.tx, id)?, brings, tactics };
             incident::place(writing, &step, now, recorded)?;
         }
     }
@@ -170,7 +177,8 @@ fn open(
             .execute(params![number, hour, id])?;
         entities.push(number);
     }
-    incident::place(writing, &Step { id, hour, entities }, now, recorded)
+    let (brings, tactics) = (milli(writing, finding), points::tactics_of(&finding.rule.tactics));
+    incident::place(writing, &Step { id, hour, entities, brings, tactics }, now, recorded)
 }
 
 /// The first of the entities that has as many steps in the hour as it can have.
@@ -188,8 +196,12 @@ fn crowded(writing: &Writing<'_>, named: &[Entity], hour: i64) -> Result<Option<
     Ok(None)
 }
 
-pub(super) fn entities_of(writing: &Writing<'_>, step: i64) -> Result<Vec<i64>, AlertError> {
-    let mut rows = writing.tx.prepare_cached("SELECT entity FROM step_entities WHERE step = ?1 ORDER BY entity")?;
+fn milli(writing: &Writing<'_>, finding: &Finding) -> u64 {
+    u64::from(writing.risk.points_of(finding.rule.level)) * 1000
+}
+
+pub(super) fn entities_of(db: &rusqlite::Connection, step: i64) -> Result<Vec<i64>, AlertError> {
+    let mut rows = db.prepare_cached("SELECT entity FROM step_entities WHERE step = ?1 ORDER BY entity")?;
     let rows = rows.query_map([step], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
