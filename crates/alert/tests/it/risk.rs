@@ -101,6 +101,10 @@ fn findings_add_points_that_decay() {
     let second = alerts.risk(&second, at(100)).unwrap();
     assert_eq!((second.entities.len(), second.total, second.entities[0].entity.clone()), (1, 2, web));
     assert!(incidents(&alerts).is_empty());
+    // As docs/risk.md tells it.
+    let further = seen("move", Level::Medium, "lateral-movement", 100, 5, std::slice::from_ref(&ada));
+    assert_eq!(record(&alerts, &[further], 3).incidents.len(), 1);
+    assert_eq!((points(&alerts, &ada, 100), points(&alerts, &ada, 124)), (123.75, 61.875));
 }
 
 #[test]
@@ -121,7 +125,8 @@ fn an_incident_opens_above_the_threshold_and_gathers_what_is_linked() {
     record(&alerts, &[seen("shell", Level::High, "execution", 11, 3, &[ada.clone(), web.clone()])], 1);
     assert!(incidents(&alerts).is_empty());
     // web: 40 and 40, two tactics: 100.
-    let recorded = record(&alerts, &[seen("dump", Level::High, "credential-access", 11, 4, &[web.clone()])], 2);
+    let recorded =
+        record(&alerts, &[seen("dump", Level::High, "credential-access", 11, 4, std::slice::from_ref(&web))], 2);
     assert_eq!(recorded.incidents, [IncidentId(1)]);
     assert_eq!(open(&alerts), [["192.0.2.7", "ada", "web"]]);
     // On through web, at once.
