@@ -1,4 +1,4 @@
-use crate::{AlertId, State};
+use crate::{AlertId, CaseId, IncidentId, State};
 
 /// Why the alert file could not be opened, read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,42 @@ pub enum AlertError {
     /// There is no such exception.
     #[error("there is no exception {0}")]
     NoException(i64),
+    /// The numbers for risk make no sense.
+    #[error("risk: {0}")]
+    Risk(String),
+    /// There is no such incident.
+    #[error("there is no incident {0}")]
+    NoIncident(IncidentId),
+    /// An incident that is not open cannot be judged.
+    #[error("incident {id} is {state}; only an open one can be closed")]
+    NotOpen {
+        /// The incident.
+        id: IncidentId,
+        /// What it is: `closed`, or `merged into 7`.
+        state: String,
+    },
+    /// There is no such case.
+    #[error("there is no case {0}")]
+    NoCase(CaseId),
+    /// There is no such task.
+    #[error("case {case} has no task {task}")]
+    NoTask {
+        /// The case.
+        case: CaseId,
+        /// The number asked for.
+        task: i64,
+    },
+    /// The case's state does not allow it.
+    #[error("case {id} is {}", if *closed { "closed; reopen it first" } else { "not closed" })]
+    CaseState {
+        /// The case.
+        id: CaseId,
+        /// Whether it is closed.
+        closed: bool,
+    },
+    /// What was asked of a case says too little, is there already, or is too much.
+    #[error("case: {0}")]
+    Case(String),
     /// A text is longer than its limit.
     #[error("{what} of {bytes} bytes is longer than {limit}")]
     TooLong {

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use vedette_event::{Entity, Finding, Matched, Time};
 
-use crate::{AlertError, Alerts, record::id_bytes, schema::Writing};
+use crate::{AlertError, Alerts, record::id_bytes, risk, schema::Writing};
 
 const MAX_CONDITIONS: usize = 32;
 const MAX_TEXT: usize = 4096;
@@ -148,7 +148,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Exception> {
 const COLUMNS: &str = "id, rule_id, conditions, reason, author, created, expires, hidden, last_hidden";
 
 impl Alerts {
-    /// Makes an exception for what comes from now on; alerts that are there stay.
+    /// Makes an exception for what comes from now on. Alerts that are there stay, but those of which it would have hidden
+    /// every finding add no points to their entities any more.
     ///
     /// # Errors
     /// It has no condition or no reason, or the file cannot be written.
@@ -178,6 +179,11 @@ impl Alerts {
                 params![rule, json, reason, by, now.micros(), expires.map(Time::micros)],
             )?;
             let id = writing.tx.last_insert_rowid();
+            let mut whole = Vec::new();
+            each_alert(writing.tx, rule, conditions, Time::MIN, |alert, _, is_whole, _| {
+                whole.extend(is_whole.then_some(alert));
+            })?;
+            whole.into_iter().try_for_each(|alert| risk::take_back(writing, alert))?;
             Ok(writing.tx.query_row(&format!("SELECT {COLUMNS} FROM exceptions WHERE id = ?1"), [id], read)?)
         })
     }
@@ -212,34 +218,47 @@ impl Alerts {
         check_conditions(rule, conditions)?;
         self.read(|db| {
             let mut preview = Preview::default();
-            let mut alerts =
-                db.prepare_cached("SELECT id, count, verdict FROM alerts WHERE rule_id = ?1 AND last_time >= ?2")?;
-            let mut entities = db.prepare_cached("SELECT kind, value FROM entities WHERE alert = ?1")?;
-            let mut hits = db.prepare_cached("SELECT matched FROM hits WHERE alert = ?1 AND time >= ?2")?;
-            let rows = alerts.query_map(params![rule, since.micros()], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<String>>(2)?))
-            })?;
-            for row in rows {
-                let (alert, count, verdict) = row?;
-                let entities: Vec<Entity> = entities
-                    .query_map([alert], |row| Ok(Entity { kind: row.get(0)?, value: row.get(1)? }))?
-                    .collect::<Result<_, _>>()?;
-                let (mut all, mut hidden) = (0, 0);
-                for matched in hits.query_map(params![alert, since.micros()], |row| row.get::<_, String>(0))? {
-                    let matched: Vec<Matched> = serde_json::from_str(&matched?).unwrap_or_default();
-                    all += 1;
-                    hidden += u64::from(conditions.iter().all(|condition| condition.holds(&matched, &entities)));
-                }
+            each_alert(db, rule, conditions, since, |_, hidden, is_whole, verdict| {
                 preview.findings += hidden;
-                // Of an alert with more findings than are kept, nobody knows whether all would be hidden.
-                if hidden == all && hidden > 0 && count.unsigned_abs() == all {
-                    preview.alerts += 1;
-                    preview.true_positives += u64::from(verdict.as_deref() == Some("true_positive"));
-                }
-            }
+                preview.alerts += u64::from(is_whole);
+                preview.true_positives += u64::from(is_whole && verdict == Some("true_positive"));
+            })?;
             Ok(preview)
         })
     }
+}
+
+/// Tells for each alert of a rule how many of its findings since a time the conditions hold for, and whether for all.
+fn each_alert(
+    db: &rusqlite::Connection,
+    rule: &str,
+    conditions: &[Condition],
+    since: Time,
+    mut tell: impl FnMut(i64, u64, bool, Option<&str>),
+) -> Result<(), AlertError> {
+    let mut alerts =
+        db.prepare_cached("SELECT id, count, verdict FROM alerts WHERE rule_id = ?1 AND last_time >= ?2")?;
+    let mut entities = db.prepare_cached("SELECT kind, value FROM entities WHERE alert = ?1")?;
+    let mut hits = db.prepare_cached("SELECT matched FROM hits WHERE alert = ?1 AND time >= ?2")?;
+    let rows = alerts.query_map(params![rule, since.micros()], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<String>>(2)?))
+    })?;
+    for row in rows {
+        let (alert, count, verdict) = row?;
+        let entities: Vec<Entity> = entities
+            .query_map([alert], |row| Ok(Entity { kind: row.get(0)?, value: row.get(1)? }))?
+            .collect::<Result<_, _>>()?;
+        let (mut all, mut hidden) = (0, 0);
+        for matched in hits.query_map(params![alert, since.micros()], |row| row.get::<_, String>(0))? {
+            let matched: Vec<Matched> = serde_json::from_str(&matched?).unwrap_or_default();
+            all += 1;
+            hidden += u64::from(conditions.iter().all(|condition| condition.holds(&matched, &entities)));
+        }
+        // Of an alert with more findings than are kept, nobody knows whether all would be hidden.
+        let is_whole = hidden == all && hidden > 0 && count.unsigned_abs() == all;
+        tell(alert, hidden, is_whole, verdict.as_deref());
+    }
+    Ok(())
 }
 
 /// Whether an exception that is in force hides a finding; it is counted then, once.

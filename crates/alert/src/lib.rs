@@ -1,9 +1,13 @@
-//! Alerts: findings grouped by rule and entity, with states, verdicts and a history.
+//! Alerts: findings grouped by rule and entity, with states, verdicts and a history; risk, incidents and cases.
 //!
 //! A finding names a rule and whom it is about. Findings of one rule about one entity are one [`Alert`] for as
 //! long as somebody may still be looking at it: an alert that is not closed takes further findings of its group;
 //! after it is closed the next finding opens a new one. Recording a finding twice changes nothing, so a replay
 //! after a crash is harmless.
+//!
+//! Findings also add points to the users, hosts and addresses that they name ([`EntityRisk`]); an [`Incident`] opens
+//! where many points come together, and a [`Case`] is where somebody works on incidents and alerts. `docs/risk.md` has
+//! the formulae.
 //!
 //! Everything is kept in one SQLite file (`alerts.db`, readable with any tool). Nothing here reads a clock: every
 //! call that writes is told what time it is and who acts.
@@ -43,6 +47,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod case;
 mod error;
 mod exception;
 mod group;
@@ -50,11 +55,21 @@ mod list;
 mod model;
 mod record;
 mod review;
+mod risk;
 mod schema;
 
+pub use case::{
+    Bundle, Case, CaseDetail, CaseFilter, CaseId, CasePage, CaseState, CaseStateName, Evidence, EvidenceItem,
+    MAX_CASES, MAX_PER_CASE, Note, Task,
+};
 pub use error::AlertError;
 pub use exception::{Condition, Exception, Preview};
 pub use list::{Counts, Filter, MAX_PAGE, Page, Sort, StateName};
 pub use model::{Alert, AlertDetail, AlertId, Change, Fired, Hit, State, Verdict};
 pub use record::{MAX_ENTITIES, MAX_HITS, Recorded, Sighting};
+pub use risk::{
+    EntityRisk, Incident, IncidentDetail, IncidentFilter, IncidentId, IncidentPage, IncidentState, IncidentStateName,
+    MAX_ENTITIES_SHOWN, MAX_REPEATS, MAX_RISK_ENTITIES, MAX_STEPS_PER_ENTITY_HOUR, MAX_STEPS_PER_INCIDENT, RISK_KINDS,
+    RiskFilter, RiskOptions, RiskPage, RiskPruned, RuleRisk, TimelineStep,
+};
 pub use schema::Alerts;

@@ -378,7 +378,7 @@ fn finding_id(what: &'static str, text: &str) -> Result<FindingId, AlertError> {
     text.parse().map_err(|_| AlertError::Damaged { what, found: text.to_owned() })
 }
 
-fn level_from(level: i64) -> Result<Level, AlertError> {
+pub(crate) fn level_from(level: i64) -> Result<Level, AlertError> {
     Ok(match level {
         0 => Level::Informational,
         1 => Level::Low,
@@ -389,6 +389,6 @@ fn level_from(level: i64) -> Result<Level, AlertError> {
     })
 }
 
-fn to_i64(count: usize) -> Value {
+pub(crate) fn to_i64(count: usize) -> Value {
     Value::Integer(i64::try_from(count).unwrap_or(i64::MAX))
 }

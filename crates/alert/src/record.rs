@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 use vedette_event::{Entity, EventId, Finding, FindingId, Matched, Time};
 
-use crate::{AlertError, AlertId, Alerts, exception, group, schema::Writing};
+use crate::{AlertError, AlertId, Alerts, IncidentId, exception, group, risk, schema::Writing};
 
 /// An alert shows this many of its latest findings.
 pub const MAX_HITS: usize = 100;
@@ -30,13 +30,15 @@ impl<'a> From<&'a Finding> for Sighting<'a> {
     }
 }
 
-/// What a call of [`Alerts::record`] changed. An alert is in one of the two lists at most.
+/// What a call of [`Alerts::record`] changed. An alert is in one of its two lists at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Alerts that this call opened.
     pub opened: Vec<AlertId>,
     /// Alerts that were open and took a further finding.
     pub updated: Vec<AlertId>,
+    /// Incidents that this call opened, but for those that it also merged into others.
+    pub incidents: Vec<IncidentId>,
 }
 
 impl Recorded {
@@ -50,7 +52,7 @@ impl Alerts {
     /// Puts findings into their alerts, in one transaction. `now` is when this happens.
     ///
     /// A finding that was recorded before changes nothing, whatever became of its alert. The result does not depend
-    /// on the order of the findings, except for the numbers of the alerts that they open.
+    /// on the order of the findings, except for the numbers of the alerts and incidents that they open.
     ///
     /// # Errors
     /// If the file cannot be written; then nothing was recorded.
@@ -80,13 +82,24 @@ impl Alerts {
     }
 
     /// Deletes closed alerts whose last finding is older than `before`, with their findings and history; returns
-    /// how many. Findings so forgotten would open new alerts if they were recorded again.
+    /// how many. Findings so forgotten would open new alerts if they were recorded again. What a case has, itself or in
+    /// its incidents, is kept; other incidents lose these findings from their time lines, and say how many.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn prune(&self, before: Time) -> Result<usize, AlertError> {
+        let old = "SELECT id FROM alerts WHERE state = 'closed' AND last_time < ?1
+             AND id NOT IN (SELECT alert FROM case_alerts)
+             AND id NOT IN (SELECT s.alert FROM case_incidents c JOIN steps s ON s.incident = c.incident)";
         self.write(|writing| {
-            Ok(writing.tx.execute("DELETE FROM alerts WHERE state = 'closed' AND last_time < ?1", [before.micros()])?)
+            let gone = format!(
+                "UPDATE incidents SET steps = incidents.steps - gone.steps, pruned = pruned + gone.findings
+                 FROM (SELECT incident, count(*) AS steps, sum(count) AS findings FROM steps
+                       WHERE incident IS NOT NULL AND alert IN ({old}) GROUP BY incident) AS gone
+                 WHERE incidents.id = gone.incident"
+            );
+            writing.tx.execute(&gone, [before.micros()])?;
+            Ok(writing.tx.execute(&format!("DELETE FROM alerts WHERE id IN ({old})"), [before.micros()])?)
         })
     }
 }
@@ -133,7 +146,11 @@ fn record_one(
     };
     tx.prepare_cached("INSERT INTO findings (id, alert) VALUES (?1, ?2)")?.execute(params![id, alert])?;
     keep_hit(writing, alert, finding)?;
-    keep_entities(writing, alert, &entity, finding)
+    keep_entities(writing, alert, &entity, finding)?;
+    if writing.keeps_risk {
+        risk::add(writing, alert, sighting, now, recorded)?;
+    }
+    Ok(())
 }
 
 fn open_alert(
@@ -254,11 +271,11 @@ fn rule_json(finding: &Finding) -> String {
     to_json(&finding.rule)
 }
 
-fn to_json(value: &impl serde::Serialize) -> String {
+pub(crate) fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("text, numbers and lists of them always have a JSON form")
 }
 
-fn cut_entity(entity: &Entity) -> Entity {
+pub(crate) fn cut_entity(entity: &Entity) -> Entity {
     Entity { kind: cut(&entity.kind), value: cut(&entity.value) }
 }
 

@@ -3,10 +3,10 @@
 use rusqlite::{OptionalExtension, params};
 use vedette_event::Time;
 
-use crate::{AlertError, AlertId, Alerts, State, Verdict, record::note_change, schema::Writing};
+use crate::{AlertError, AlertId, Alerts, State, Verdict, record::note_change, risk, schema::Writing};
 
-const MAX_NAME: usize = 256;
-const MAX_NOTE: usize = 16 << 10;
+pub(crate) const MAX_NAME: usize = 256;
+pub(crate) const MAX_NOTE: usize = 16 << 10;
 
 impl Alerts {
     /// Somebody takes a new alert: it becomes theirs.
@@ -44,7 +44,8 @@ impl Alerts {
         })
     }
 
-    /// Judges an alert that is new or acknowledged. Further findings of its group open a new one.
+    /// Judges an alert that is new or acknowledged. Further findings of its group open a new one. If it was a false alarm
+    /// or allowed, its findings' points are taken back.
     ///
     /// # Errors
     /// If there is no such alert, it is closed already, or the note is too long.
@@ -65,6 +66,7 @@ impl Alerts {
             }
             set(writing, id, State::Closed(verdict), now)?;
             assign(writing, id, Some(by))?;
+            risk::judge(writing, id.0, State::Closed(verdict))?;
             note_change(writing, id.0, now, by, "closed", Some(verdict.as_str()))?;
             match note {
                 Some(note) if !note.is_empty() => write_note(writing, id, note, by, now),
@@ -73,7 +75,7 @@ impl Alerts {
         })
     }
 
-    /// Makes a closed alert new again.
+    /// Makes a closed alert new again; its findings have their points again.
     ///
     /// # Errors
     /// If there is no such alert, it is not closed, or another alert of its group has been opened since.
@@ -98,6 +100,7 @@ impl Alerts {
             }
             set(writing, id, State::New, now)?;
             assign(writing, id, None)?;
+            risk::judge(writing, id.0, State::New)?;
             note_change(writing, id.0, now, by, "reopened", None)
         })
     }
@@ -146,7 +149,7 @@ fn write_note(writing: &Writing<'_>, id: AlertId, note: &str, by: &str, now: Tim
     note_change(writing, id.0, now, by, "noted", Some(note))
 }
 
-fn check_len(what: &'static str, text: &str, limit: usize) -> Result<(), AlertError> {
+pub(crate) fn check_len(what: &'static str, text: &str, limit: usize) -> Result<(), AlertError> {
     if text.len() > limit {
         return Err(AlertError::TooLong { what, bytes: text.len(), limit });
     }

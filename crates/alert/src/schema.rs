@@ -11,12 +11,12 @@ use std::{
 use rusqlite::{Connection, Transaction};
 use vedette_statefile::{Format, StateFile};
 
-use crate::AlertError;
+use crate::{AlertError, RiskOptions};
 
 const FORMAT: Format = Format {
     what: "an alert file",
     application_id: 0x5641_6c74, // `VAlt`
-    versions: &[CREATE, ADD_EXCEPTIONS, ADD_FIRED],
+    versions: &[CREATE, ADD_EXCEPTIONS, ADD_FIRED, ADD_RISK_AND_CASES],
 };
 
 const CREATE: &str = "
@@ -114,10 +114,142 @@ INSERT INTO fired SELECT rule_id, sum(count), max(last_time) FROM (
 ) GROUP BY rule_id;
 ";
 
+/// What version 4 added. Findings from before add no points: which entities each of them named was not kept.
+const ADD_RISK_AND_CASES: &str = "
+CREATE TABLE risk_entities (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,                 -- host, user, ip
+    value TEXT NOT NULL,
+    calm_from INTEGER,                  -- from this hour on it has no more than these points (see risk/calm.rs)
+    calm_milli INTEGER NOT NULL DEFAULT 0,
+    calm_tactics INTEGER NOT NULL DEFAULT 0,
+    calm_options INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (kind, value)
+) STRICT;
+CREATE TABLE incidents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    state TEXT NOT NULL,                -- open, closed, merged
+    verdict TEXT,
+    merged_into INTEGER,                -- an incident that came to be linked with this one and has its steps now
+    entity INTEGER NOT NULL REFERENCES risk_entities(id),
+    lone INTEGER NOT NULL,              -- 1: opened by a hub; only that entity's findings are in it
+    is_full INTEGER NOT NULL DEFAULT 0,
+    level INTEGER NOT NULL DEFAULT 0,
+    steps INTEGER NOT NULL DEFAULT 0,
+    findings INTEGER NOT NULL DEFAULT 0,
+    pruned INTEGER NOT NULL DEFAULT 0,  -- of the findings, those that are no longer in a step
+    first_time INTEGER NOT NULL,
+    last_time INTEGER NOT NULL,
+    opened INTEGER NOT NULL,
+    changed INTEGER NOT NULL
+) STRICT;
+CREATE INDEX incidents_by_entity ON incidents(entity);
+CREATE INDEX incidents_by_last ON incidents(last_time);
+CREATE TABLE incident_history (
+    id INTEGER PRIMARY KEY,
+    incident INTEGER NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+    time INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    what TEXT NOT NULL,
+    detail TEXT
+) STRICT;
+CREATE INDEX incident_history_by_incident ON incident_history(incident);
+-- The findings of one alert in one hour about the same entities.
+CREATE TABLE steps (
+    id INTEGER PRIMARY KEY,
+    alert INTEGER NOT NULL REFERENCES alerts(id) ON DELETE CASCADE,
+    hour INTEGER NOT NULL,              -- of event time, since 1970 UTC
+    entities BLOB NOT NULL,             -- hash of the set
+    sealed INTEGER NOT NULL DEFAULT 0,  -- 0, or the closed incident it belongs to
+    rule INTEGER NOT NULL,              -- hash of the rule's id
+    level INTEGER NOT NULL,
+    tactics INTEGER NOT NULL,           -- one bit each
+    count INTEGER NOT NULL,
+    first_time INTEGER NOT NULL,
+    last_time INTEGER NOT NULL,
+    void INTEGER NOT NULL DEFAULT 0,    -- 1: judged to be no risk
+    incident INTEGER REFERENCES incidents(id) ON DELETE SET NULL,
+    UNIQUE (alert, hour, entities, sealed)
+) STRICT;
+CREATE INDEX steps_by_incident ON steps(incident, first_time) WHERE incident IS NOT NULL;
+CREATE INDEX steps_by_hour ON steps(hour) WHERE incident IS NULL;
+CREATE TABLE step_entities (
+    entity INTEGER NOT NULL REFERENCES risk_entities(id),
+    hour INTEGER NOT NULL,
+    step INTEGER NOT NULL REFERENCES steps(id) ON DELETE CASCADE,
+    PRIMARY KEY (entity, hour, step)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX step_entities_by_step ON step_entities(step, entity);
+-- What limits have cut, by the limit's name.
+CREATE TABLE risk_cut (what TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE cases (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    title TEXT NOT NULL,
+    state TEXT NOT NULL,                -- open, closed
+    verdict TEXT,
+    summary TEXT,
+    assignee TEXT,
+    opened INTEGER NOT NULL,
+    changed INTEGER NOT NULL
+) STRICT;
+CREATE INDEX cases_by_changed ON cases(changed);
+CREATE TABLE case_alerts (
+    case_id INTEGER NOT NULL REFERENCES cases(id) ON DELETE CASCADE,
+    alert INTEGER NOT NULL REFERENCES alerts(id) ON DELETE CASCADE,
+    PRIMARY KEY (case_id, alert)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX case_alerts_by_alert ON case_alerts(alert);
+CREATE TABLE case_incidents (
+    case_id INTEGER NOT NULL REFERENCES cases(id) ON DELETE CASCADE,
+    incident INTEGER NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+    PRIMARY KEY (case_id, incident)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX case_incidents_by_incident ON case_incidents(incident);
+CREATE TABLE case_notes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    case_id INTEGER NOT NULL REFERENCES cases(id) ON DELETE CASCADE,
+    time INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+CREATE INDEX case_notes_by_case ON case_notes(case_id);
+CREATE TABLE case_tasks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    case_id INTEGER NOT NULL REFERENCES cases(id) ON DELETE CASCADE,
+    text TEXT NOT NULL,
+    done_by TEXT,
+    done_at INTEGER
+) STRICT;
+CREATE INDEX case_tasks_by_case ON case_tasks(case_id);
+CREATE TABLE case_evidence (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    case_id INTEGER NOT NULL REFERENCES cases(id) ON DELETE CASCADE,
+    item TEXT NOT NULL,                 -- JSON: {\"event\": \"3-1042\"} or {\"bundle\": {\"name\", \"blake3\"}}
+    comment TEXT,
+    added INTEGER NOT NULL,
+    added_by TEXT NOT NULL,
+    UNIQUE (case_id, item)
+) STRICT;
+CREATE TABLE case_history (
+    id INTEGER PRIMARY KEY,
+    case_id INTEGER NOT NULL REFERENCES cases(id) ON DELETE CASCADE,
+    time INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    what TEXT NOT NULL,
+    detail TEXT
+) STRICT;
+CREATE INDEX case_history_by_case ON case_history(case_id);
+";
+
+/// More than rusqlite keeps by itself: recording a finding takes about thirty statements.
+const STATEMENTS: usize = 128;
+
 /// The alert file. Cheap to clone; every clone works on the same file.
 #[derive(Clone, Debug)]
 pub struct Alerts {
     shared: Arc<Shared>,
+    pub(crate) risk: RiskOptions,
+    keeps_risk: bool,
 }
 
 #[derive(Debug)]
@@ -154,13 +286,32 @@ impl Alerts {
     }
 
     fn over(write: Option<StateFile>, read: Option<StateFile>) -> Result<Self, AlertError> {
-        let alerts = Alerts { shared: Arc::new(Shared { write, read, revision: AtomicU64::new(0) }) };
+        for file in write.iter().chain(&read) {
+            file.connection().set_prepared_statement_cache_capacity(STATEMENTS);
+        }
+        let shared = Arc::new(Shared { write, read, revision: AtomicU64::new(0) });
+        let alerts = Alerts { shared, risk: RiskOptions::default(), keeps_risk: true };
         let revision = alerts.read(|db| Ok(db.query_row("SELECT last FROM revision", [], |row| row.get(0))?))?;
         alerts.set_revision(revision);
         Ok(alerts)
     }
 
-    /// The number of the latest change. Cheap: watch it to learn that something changed.
+    /// With other numbers for risk than the default ones; this handle's clones have them too.
+    ///
+    /// # Errors
+    /// If they make no sense together.
+    pub fn with_risk(self, options: RiskOptions) -> Result<Self, AlertError> {
+        options.check().map_err(AlertError::Risk)?;
+        Ok(Alerts { risk: options, ..self })
+    }
+
+    /// Findings add no risk: what nobody looks at is not computed.
+    #[must_use]
+    pub fn without_risk(self) -> Self {
+        Alerts { keeps_risk: false, ..self }
+    }
+
+    /// The number of the latest change of an alert. Cheap: watch it to learn that something changed.
     pub fn revision(&self) -> u64 {
         self.shared.revision.load(Ordering::Acquire)
     }
@@ -174,7 +325,7 @@ impl Alerts {
     pub(crate) fn write<T>(&self, f: impl FnOnce(&Writing<'_>) -> Result<T, AlertError>) -> Result<T, AlertError> {
         let file = self.shared.write.as_ref().ok_or(AlertError::ReadOnly)?;
         let (done, revision) = file.write(|tx| {
-            let done = f(&Writing { tx })?;
+            let done = f(&Writing { tx, risk: &self.risk, keeps_risk: self.keeps_risk })?;
             let revision: i64 = tx.query_row("SELECT last FROM revision", [], |row| row.get(0))?;
             Ok::<_, AlertError>((done, revision))
         })?;
@@ -192,6 +343,9 @@ impl Alerts {
 /// A transaction that gives out revisions.
 pub(crate) struct Writing<'a> {
     pub(crate) tx: &'a Transaction<'a>,
+    pub(crate) risk: &'a RiskOptions,
+    /// Whether findings add any.
+    pub(crate) keeps_risk: bool,
 }
 
 impl Writing<'_> {

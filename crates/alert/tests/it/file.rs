@@ -90,6 +90,47 @@ fn newer_and_foreign_files_are_refused() {
     assert!(matches!(Alerts::open(&other).unwrap_err(), AlertError::File(OpenError::Foreign { .. })));
 }
 
+/// Makes a file of version 3 of it, and then an older one.
+fn make_older(path: &std::path::Path, further: &str) {
+    let db = rusqlite::Connection::open(path).unwrap();
+    let mut tables = db
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'table'
+             AND (name LIKE 'case%' OR name LIKE 'risk%' OR name LIKE 'incident%' OR name LIKE 'step%')",
+        )
+        .unwrap();
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(tables.len(), 13);
+    db.pragma_update(None, "foreign_keys", false).unwrap();
+    for table in tables {
+        db.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+    }
+    db.execute_batch("PRAGMA user_version = 3").unwrap();
+    db.execute_batch(further).unwrap();
+}
+
+#[test]
+fn a_file_from_before_risk_has_it_after_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.db");
+    let alerts = Alerts::open(&path).unwrap();
+    record(&alerts, &[finding("a", "1", 1), finding("b", "1", 2)], 10);
+    alerts.close(AlertId(1), Verdict::FalsePositive, "ada", None, Time::from_secs(11)).unwrap();
+    let before = (all(&alerts), alerts.revision());
+    drop(alerts);
+    make_older(&path, "");
+
+    let alerts = Alerts::open(&path).unwrap();
+    assert_eq!((all(&alerts), alerts.revision()), before);
+    // What was found before has no points, what is found from now on has.
+    let user = vedette_event::Entity { kind: "user".into(), value: "user1".into() };
+    assert_eq!(alerts.risk_of(&user, Time::from_secs(9)).unwrap().points, 0.0);
+    record(&alerts, &[finding("a", "1", 1), finding("b", "1", 4)], 12);
+    assert_eq!(alerts.risk_of(&user, Time::from_secs(9)).unwrap().points, 15.0);
+    alerts.reopen(AlertId(1), "ada", Time::from_secs(13)).unwrap();
+    assert_eq!(alerts.open_case("x", "ada", Time::from_secs(13)).unwrap().0, 1);
+}
+
 #[test]
 fn a_file_from_before_exceptions_has_them_after_opening() {
     let dir = tempfile::tempdir().unwrap();
@@ -98,8 +139,7 @@ fn a_file_from_before_exceptions_has_them_after_opening() {
     record(&alerts, &[finding("a", "1", 1)], 10);
     let before = (all(&alerts), alerts.revision());
     drop(alerts);
-    let first = "DROP TABLE exceptions; DROP TABLE hidden; DROP TABLE fired; PRAGMA user_version = 1";
-    rusqlite::Connection::open(&path).unwrap().execute_batch(first).unwrap();
+    make_older(&path, "DROP TABLE exceptions; DROP TABLE hidden; DROP TABLE fired; PRAGMA user_version = 1");
 
     let alerts = Alerts::open(&path).unwrap();
     assert_eq!((all(&alerts), alerts.revision()), before);
@@ -121,8 +161,7 @@ fn how_often_a_rule_fired_is_known_after_all_that_happens_to_its_alerts() {
     assert_eq!(alerts.fired_by_rule().unwrap(), expected);
     // Also of a file from before they were counted.
     drop(alerts);
-    let second = "DROP TABLE fired; PRAGMA user_version = 2";
-    rusqlite::Connection::open(&path).unwrap().execute_batch(second).unwrap();
+    make_older(&path, "DROP TABLE fired; PRAGMA user_version = 2");
     let alerts = Alerts::open(&path).unwrap();
     assert_eq!(alerts.fired_by_rule().unwrap(), expected);
     for id in [1, 2] {

@@ -1,9 +1,11 @@
 //! The alert file at its public face.
 #![allow(clippy::unwrap_used)]
 
+mod cases;
 mod exceptions;
 mod file;
 mod grouping;
 mod inbox;
 mod review;
+mod risk;
 mod support;

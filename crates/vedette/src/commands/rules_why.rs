@@ -191,7 +191,8 @@ mod tests {
             "event.id": "3-7", "@timestamp": "2026-11-21T04:11:52Z", "a": ["x", 1, null, 1.5], "b.c": true,
             "event.original": "line",
         });
-        let batch = event("3-7".parse().unwrap(), row.as_object().unwrap()).unwrap();
+        let batch =
+            event("3-7".parse().expect("it is there"), row.as_object().expect("it is there")).expect("it is there");
         let shown = batch.event(0).to_json();
         assert_eq!(Value::Object(shown)["a"], row["a"]);
         assert_eq!(batch.event(0).id().to_string(), "3-7");
@@ -209,12 +210,15 @@ mod tests {
         let text = [rule("One", "r1", "n1"), rule("Same", "r2", "n2"), rule("Same", "r3", "n3")].join("---\n");
         let loaded = vedette_sigma::load_str("r.yml", &text);
         for (wanted, id) in [("r1", "r1"), ("n2", "r2"), ("one", "r1")] {
-            assert_eq!(find(&loaded.rules, wanted).unwrap().reference.id, id);
+            assert_eq!(find(&loaded.rules, wanted).expect("it is there").reference.id, id);
         }
         assert_eq!(
-            find(&loaded.rules, "same").unwrap_err().to_string(),
+            find(&loaded.rules, "same").expect_err("it is refused").to_string(),
             "2 rules are called `same`; their ids: r2, r3"
         );
-        assert_eq!(find(&loaded.rules, "x").unwrap_err().to_string(), "no rule has the id, name or title `x`");
+        assert_eq!(
+            find(&loaded.rules, "x").expect_err("it is refused").to_string(),
+            "no rule has the id, name or title `x`"
+        );
     }
 }

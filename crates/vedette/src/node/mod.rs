@@ -105,7 +105,8 @@ impl Node {
         let ages = maintenance::steady_clock();
         let store = Store::open(&dir.join("store"), store_options(config, &settings, &ages, &ledger))
             .context("cannot open the store")?;
-        let alerts = Alerts::open(&dir.join("alerts.db")).context("cannot open the alerts")?;
+        // Nobody is shown risk yet, and it is not cheap enough to be computed for nobody.
+        let alerts = Alerts::open(&dir.join("alerts.db")).context("cannot open the alerts")?.without_risk();
         let notifier = Notifier::open(&dir.join("notify.db"), config.notifications.clone())
             .context("cannot open the notifications")?;
         let (parsers, refused_parsers) = parsers(config, Some(dir));

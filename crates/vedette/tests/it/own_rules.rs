@@ -4,7 +4,7 @@ use std::{fs, io::Write, net::TcpStream};
 
 use serde_json::{Value, json};
 
-use crate::harness::{RECEIVERS, Running, folder, wait_until};
+use crate::harness::{RECEIVERS, Running, folder, hunt, run, stdout, wait_until};
 
 const RULE: &str = "title: Log-in of the backup account
 id: 6cbe3ad8-4a58-4b0c-9d0a-5d8f2f3b7f21
@@ -118,4 +118,24 @@ fn a_rule_is_tried_on_what_is_stored_then_saved_and_at_once_in_force() {
     assert_eq!(running.api("DELETE", path, "").0, 200);
     writeln!(stream, "{line}").expect("sent");
     running.wait_for_count(FOUND, 2);
+}
+
+#[test]
+fn a_rule_says_why_it_matched_or_what_was_missing() {
+    let folder = folder();
+    let (log, data) = (folder.path().join("auth.log"), folder.path().join("data"));
+    let line = "2026-11-21T04:11:52Z web1 sshd[811]: Failed password for root from 192.0.2.7 port 4711 ssh2\n";
+    fs::write(&log, line).expect("writable");
+    let (log, data_name) = (log.to_string_lossy(), data.to_string_lossy());
+    stdout(&run(&["import", "--data", &data_name, &log]), 0);
+    let events = hunt(&data, "event.dataset:linux.sshd");
+    let id = events[0]["event.id"].as_str().expect("an id");
+    for event in [&["--data", &*data_name, "SSH password refused", id][..], &["SSH password refused", &*log]] {
+        let why = stdout(&run(&[&["rules", "why"], event].concat()), 0);
+        assert!(why.contains("Failed password for root"), "{why}");
+    }
+    let root = "Root logged in over SSH with a password";
+    let why = stdout(&run(&["rules", "why", "--data", &data_name, "-o", "json", root, id]), 1);
+    let why: Value = serde_json::from_str(&why).expect("JSON");
+    assert!(why.to_string().contains("Accepted password for root"), "{why}");
 }

@@ -1,0 +1,67 @@
+//! How long recording findings takes: `cargo run --release -p vedette-alert --example record_speed [findings]`.
+//!
+//! Three shapes: `spread` (30 rules, many users, hosts and addresses), `noisy` (one rule, one address, one host), `spray` (one address
+//! that tries a new user with every finding).
+use std::time::Instant;
+
+use vedette_alert::{Alerts, Sighting};
+use vedette_event::{Entity, EventId, Finding, FindingId, Level, RuleRef, SourceId, Time};
+
+const BATCH: usize = 256;
+const TACTICS: [&str; 5] = ["initial-access", "execution", "persistence", "credential-access", "lateral-movement"];
+const LEVELS: [Level; 5] = [Level::Informational, Level::Low, Level::Low, Level::Medium, Level::High];
+
+fn finding(seq: u64, rule: u64, [user, host, ip]: [u64; 3]) -> Finding {
+    let entity = |kind: &str, number: u64| Entity { kind: kind.into(), value: format!("{kind}-{number}") };
+    let (rule_id, event) = (format!("rule-{rule}"), EventId { source: SourceId(1), seq });
+    Finding {
+        id: FindingId::of(&rule_id, &[event]),
+        rule: RuleRef {
+            title: format!("Rule number {rule}"),
+            id: rule_id,
+            level: LEVELS[(rule % 5) as usize],
+            author: None,
+            techniques: vec!["T1110".into()],
+            tactics: vec![TACTICS[(rule % 7 % 5) as usize].into()],
+        },
+        // 100,000 findings are 28 hours.
+        time: Time::from_secs(1_760_000_000 + seq as i64),
+        events: vec![event],
+        entities: vec![entity("ip", ip), entity("user", user), entity("host", host)],
+        matched: vec![],
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let count: u64 = std::env::args().nth(1).map_or(Ok(100_000), |arg| arg.parse())?;
+    let mixed = |seq: u64, of: u64| seq.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) % of;
+    let shapes: [(&str, &dyn Fn(u64) -> Finding); 3] = [
+        ("spread", &|seq| {
+            let [rule, user, host, ip] = [30, 401, 211, 997].map(|of| mixed(seq, of));
+            finding(seq, rule, [user, host, ip])
+        }),
+        ("noisy", &|seq| finding(seq, 3, [1, 1, 1])),
+        ("spray", &|seq| finding(seq, 3, [seq, 1, 1])),
+    ];
+    for (name, shape) in shapes {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("alerts.db");
+        let alerts = Alerts::open(&path)?;
+        let findings: Vec<Finding> = (0..count).map(shape).collect();
+        let (start, mut slowest) = (Instant::now(), 0_u128);
+        for batch in findings.chunks(BATCH) {
+            let begun = Instant::now();
+            let sightings: Vec<Sighting<'_>> = batch.iter().map(Sighting::from).collect();
+            alerts.record(&sightings, Time::from_secs(1_770_000_000))?;
+            slowest = slowest.max(begun.elapsed().as_millis());
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        drop(alerts);
+        let size = std::fs::metadata(&path)?.len() >> 20;
+        println!(
+            "{name}: {count} findings in {seconds:.1} s, {:.0} µs each, slowest batch of {BATCH} {slowest} ms, {size} MiB",
+            seconds * 1e6 / count as f64
+        );
+    }
+    Ok(())
+}

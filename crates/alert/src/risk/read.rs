@@ -1,0 +1,594 @@
+//! Reading risk: entities by their points, incidents and their time lines.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    fmt,
+    str::FromStr,
+};
+
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use vedette_event::{Entity, Level, RuleRef, Time};
+
+use super::{
+    calm, incident, points,
+    points::Dose,
+    steps::{hour_of, number_of, rule_key},
+};
+use crate::{
+    AlertError, AlertId, Alerts, Change, MAX_PAGE, Sort, Verdict,
+    list::{level_from, to_i64},
+    model::rfc3339,
+};
+
+/// An incident in a list shows this many of its entities, those with the most findings.
+pub const MAX_ENTITIES_SHOWN: usize = 64;
+/// A list of entities by their points reaches this far.
+const MAX_REACH: usize = 10_000;
+
+/// An incident's number: stable, never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncidentId(pub i64);
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for IncidentId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(id) if id > 0 => Ok(IncidentId(id)),
+            _ => Err(format!("`{text}` is not an incident's number, for example 17")),
+        }
+    }
+}
+
+/// What one rule brings to an entity's points.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RuleRisk {
+    /// The rule's id.
+    pub rule_id: String,
+    /// Its title, as one of its alerts quotes it.
+    pub title: String,
+    /// Points, before the tactics multiply.
+    pub points: f64,
+    /// Findings within the window.
+    pub findings: u64,
+}
+
+/// An entity's risk at a moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EntityRisk {
+    /// The entity.
+    pub entity: Entity,
+    /// Its points: the rules' sum times [`factor`](Self::factor).
+    pub points: f64,
+    /// What the tactics multiply by.
+    pub factor: f64,
+    /// The ATT&CK tactics of its findings.
+    pub tactics: Vec<&'static str>,
+    /// What brought them, most first.
+    pub rules: Vec<RuleRisk>,
+    /// True if it links nothing, because it was named together with too many others.
+    pub is_hub: bool,
+}
+
+/// Which entities. The default is the first 100 with any points.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RiskFilter {
+    /// Of that kind: one of [`RISK_KINDS`](super::RISK_KINDS).
+    pub kind: Option<String>,
+    /// With so many points at least.
+    pub min_points: f64,
+    /// Skip so many.
+    pub offset: usize,
+    /// At most so many; capped at [`MAX_PAGE`], and with the offset at 10,000.
+    pub limit: usize,
+}
+
+impl Default for RiskFilter {
+    fn default() -> Self {
+        RiskFilter { kind: None, min_points: 0.0, offset: 0, limit: 100 }
+    }
+}
+
+/// Entities, most points first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RiskPage {
+    /// The entities.
+    pub entities: Vec<EntityRisk>,
+    /// How many the filter lets through on all pages.
+    pub total: u64,
+}
+
+/// Where an incident is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IncidentState {
+    /// It takes further findings.
+    Open,
+    /// Somebody has judged it.
+    Closed(Verdict),
+    /// It came to be linked with another incident, which has all that was in it.
+    Merged(IncidentId),
+}
+
+impl IncidentState {
+    /// Its name, alone.
+    pub const fn name(self) -> IncidentStateName {
+        match self {
+            IncidentState::Open => IncidentStateName::Open,
+            IncidentState::Closed(_) => IncidentStateName::Closed,
+            IncidentState::Merged(_) => IncidentStateName::Merged,
+        }
+    }
+}
+
+impl Serialize for IncidentState {
+    /// As the fields `state`, `verdict` and `merged_into`, which [`Incident`] has among its own.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (verdict, into) = match self {
+            IncidentState::Open => (None, None),
+            IncidentState::Closed(verdict) => (Some(verdict), None),
+            IncidentState::Merged(into) => (None, Some(into)),
+        };
+        let mut fields = serializer.serialize_struct("IncidentState", 3)?;
+        fields.serialize_field("state", self.name().as_str())?;
+        fields.serialize_field("verdict", &verdict)?;
+        fields.serialize_field("merged_into", &into)?;
+        fields.end()
+    }
+}
+
+/// An incident's state without more, for filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IncidentStateName {
+    /// See [`IncidentState::Open`].
+    Open,
+    /// See [`IncidentState::Closed`].
+    Closed,
+    /// See [`IncidentState::Merged`].
+    Merged,
+}
+
+impl IncidentStateName {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            IncidentStateName::Open => "open",
+            IncidentStateName::Closed => "closed",
+            IncidentStateName::Merged => "merged",
+        }
+    }
+}
+
+impl FromStr for IncidentStateName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [IncidentStateName::Open, IncidentStateName::Closed, IncidentStateName::Merged]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is not an incident's state: open, closed or merged"))
+    }
+}
+
+/// Which incidents, in which order, which page. The default is the newest 100 that are open or closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncidentFilter {
+    /// In one of these states; empty means any.
+    pub states: Vec<IncidentStateName>,
+    /// With a finding of this level or worse.
+    pub min_level: Option<Level>,
+    /// Naming this entity.
+    pub entity: Option<Entity>,
+    /// With findings of this alert.
+    pub alert: Option<AlertId>,
+    /// With findings at or after this event time.
+    pub from: Option<Time>,
+    /// With findings before this event time.
+    pub to: Option<Time>,
+    /// The order.
+    pub sort: Sort,
+    /// Skip so many.
+    pub offset: usize,
+    /// At most so many; capped at [`MAX_PAGE`].
+    pub limit: usize,
+}
+
+impl Default for IncidentFilter {
+    fn default() -> Self {
+        IncidentFilter {
+            states: vec![IncidentStateName::Open, IncidentStateName::Closed],
+            min_level: None,
+            entity: None,
+            alert: None,
+            from: None,
+            to: None,
+            sort: Sort::Newest,
+            offset: 0,
+            limit: 100,
+        }
+    }
+}
+
+/// Findings that belong together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Incident {
+    /// Its number.
+    pub id: IncidentId,
+    /// Where it is on its way.
+    #[serde(flatten)]
+    pub state: IncidentState,
+    /// The entity whose points opened it.
+    pub entity: Entity,
+    /// The entities that its findings name, those with the most findings first; at most [`MAX_ENTITIES_SHOWN`].
+    pub entities: Vec<Entity>,
+    /// True if there are more.
+    pub entities_truncated: bool,
+    /// The worst level of its findings.
+    pub level: Level,
+    /// The ATT&CK tactics of its findings.
+    pub tactics: Vec<&'static str>,
+    /// Number of findings.
+    pub findings: u64,
+    /// Of these, those that the time line no longer shows, because their alerts have been pruned.
+    pub pruned: u64,
+    /// Rows of its time line; at most [`MAX_STEPS_PER_INCIDENT`](super::MAX_STEPS_PER_INCIDENT).
+    pub steps: u64,
+    /// True if it takes no further steps.
+    pub is_full: bool,
+    /// Event time of the earliest finding.
+    #[serde(serialize_with = "rfc3339")]
+    pub first: Time,
+    /// Event time of the latest finding.
+    #[serde(serialize_with = "rfc3339")]
+    pub last: Time,
+    /// When it was opened (the recorder's clock).
+    #[serde(serialize_with = "rfc3339")]
+    pub opened: Time,
+    /// When it last changed (the recorder's clock).
+    #[serde(serialize_with = "rfc3339")]
+    pub changed: Time,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncidentPage {
+    /// The incidents.
+    pub incidents: Vec<Incident>,
+    /// How many the filter lets through on all pages.
+    pub total: u64,
+}
+
+/// A row of an incident's time line: the findings of one alert in one hour about the same entities.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TimelineStep {
+    /// Event time of the earliest finding.
+    #[serde(serialize_with = "rfc3339")]
+    pub first: Time,
+    /// Event time of the latest finding.
+    #[serde(serialize_with = "rfc3339")]
+    pub last: Time,
+    /// The alert; it has the findings themselves.
+    pub alert: AlertId,
+    /// The alert's rule.
+    pub rule: RuleRef,
+    /// Users, hosts and addresses.
+    pub entities: Vec<Entity>,
+    /// Number of findings.
+    pub findings: u64,
+    /// True if the alert was judged to be no risk.
+    pub is_void: bool,
+}
+
+/// An incident with its time line and its history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IncidentDetail {
+    /// The incident.
+    #[serde(flatten)]
+    pub incident: Incident,
+    /// What happened, in the order of event time.
+    pub timeline: Vec<TimelineStep>,
+    /// What was done to it, oldest first: `opened`, `merged`, `merged into`, `noted`, `closed`.
+    pub history: Vec<Change>,
+}
+
+const COLUMNS: &str =
+    "i.id, i.state, i.verdict, i.merged_into, e.kind, e.value, i.level, i.findings, i.steps, i.is_full,
+     i.first_time, i.last_time, i.opened, i.changed, i.pruned";
+
+impl Alerts {
+    /// An entity's points at a moment; none are as good as an entity that was never seen.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn risk_of(&self, entity: &Entity, at: Time) -> Result<EntityRisk, AlertError> {
+        self.read(|db| match number_of(db, entity)? {
+            Some(number) => self.entity_risk(db, number, entity.clone(), hour_of(at)),
+            None => Ok(EntityRisk {
+                entity: entity.clone(),
+                points: 0.0,
+                factor: 1.0,
+                tactics: Vec::new(),
+                rules: Vec::new(),
+                is_hub: false,
+            }),
+        })
+    }
+
+    /// The entities with points at a moment, most first. Looks at every step of the window once.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn risk(&self, filter: &RiskFilter, at: Time) -> Result<RiskPage, AlertError> {
+        let reach = filter.offset.saturating_add(filter.limit.min(MAX_PAGE)).min(MAX_REACH);
+        let least = (filter.min_points.clamp(0.0, 1e12) * 1000.0).ceil().max(1.0) as u64;
+        let hour = hour_of(at);
+        self.read(|db| {
+            let mut rows = db.prepare_cached(
+                "SELECT e.entity, s.hour, s.rule, s.level, s.tactics, s.count
+                 FROM step_entities e JOIN steps s ON s.id = e.step
+                 WHERE e.hour BETWEEN ?1 AND ?2 AND s.sealed = 0 AND s.void = 0
+                     AND (?3 IS NULL OR e.entity IN (SELECT id FROM risk_entities WHERE kind = ?3))
+                 ORDER BY e.entity",
+            )?;
+            let mut rows = rows.query(params![self.risk.window(hour).0, hour, filter.kind])?;
+            let mut best: BinaryHeap<Reverse<(u64, Reverse<i64>)>> = BinaryHeap::new();
+            let (mut total, mut doses, mut current) = (0, Vec::<Dose>::new(), None);
+            loop {
+                let row = rows.next()?;
+                let entity = row.map(|row| row.get::<_, i64>(0)).transpose()?;
+                if entity != current {
+                    if let Some(done) = current {
+                        let milli = points::score(&doses, hour, &self.risk).milli;
+                        if milli >= least {
+                            total += 1;
+                            best.push(Reverse((milli, Reverse(done))));
+                            if best.len() > reach {
+                                best.pop();
+                            }
+                        }
+                    }
+                    doses.clear();
+                    current = entity;
+                }
+                let Some(row) = row else { break };
+                doses.push(Dose {
+                    hour: row.get(1)?,
+                    rule: row.get(2)?,
+                    level: row.get::<_, i64>(3)?.unsigned_abs() as usize,
+                    tactics: row.get(4)?,
+                    count: row.get::<_, i64>(5)?.unsigned_abs(),
+                });
+            }
+            let mut entities = Vec::new();
+            for Reverse((_, Reverse(number))) in best.into_sorted_vec().into_iter().skip(filter.offset) {
+                let entity = db
+                    .prepare_cached("SELECT kind, value FROM risk_entities WHERE id = ?1")?
+                    .query_row([number], |row| Ok(Entity { kind: row.get(0)?, value: row.get(1)? }))?;
+                entities.push(self.entity_risk(db, number, entity, hour)?);
+            }
+            Ok(RiskPage { entities, total })
+        })
+    }
+
+    /// How much the limits of risk have cut, by the limit's name: `entities_of_finding`, `entities_beside_crowded`,
+    /// `steps_of_incident`, `merges_of_incidents`.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn risk_cut(&self) -> Result<BTreeMap<String, u64>, AlertError> {
+        self.read(|db| {
+            let mut rows = db.prepare_cached("SELECT what, count FROM risk_cut")?;
+            let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// A page of incidents.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn incidents(&self, filter: &IncidentFilter) -> Result<IncidentPage, AlertError> {
+        let (condition, mut values) = condition(filter);
+        let order = match filter.sort {
+            Sort::Newest => "i.last_time DESC, i.id DESC",
+            Sort::Worst => "i.level DESC, i.last_time DESC, i.id DESC",
+        };
+        self.read(|db| {
+            let total: i64 = db
+                .prepare_cached(&format!("SELECT count(*) FROM incidents i WHERE {condition}"))?
+                .query_row(params_from_iter(&values), |row| row.get(0))?;
+            values.push(to_i64(filter.limit.min(MAX_PAGE)));
+            values.push(to_i64(filter.offset));
+            let incidents = select(db, &format!("{condition} ORDER BY {order} LIMIT ? OFFSET ?"), &values)?;
+            Ok(IncidentPage { incidents, total: total.unsigned_abs() })
+        })
+    }
+
+    /// One incident with its time line and its history.
+    ///
+    /// # Errors
+    /// If there is no such incident, or the file cannot be read.
+    pub fn incident(&self, id: IncidentId) -> Result<IncidentDetail, AlertError> {
+        self.read(|db| {
+            let incident = select(db, "i.id = ?", &[Value::Integer(id.0)])?.pop().ok_or(AlertError::NoIncident(id))?;
+            let mut rows = db.prepare_cached(
+                "SELECT time, who, what, detail FROM incident_history WHERE incident = ?1 ORDER BY id",
+            )?;
+            let history = rows
+                .query_map([id.0], |row| {
+                    let time = Time::from_micros(row.get(0)?);
+                    Ok(Change { time, who: row.get(1)?, what: row.get(2)?, detail: row.get(3)? })
+                })?
+                .collect::<Result<_, _>>()?;
+            Ok(IncidentDetail { incident, timeline: timeline(db, id)?, history })
+        })
+    }
+
+    fn entity_risk(&self, db: &Connection, number: i64, entity: Entity, hour: i64) -> Result<EntityRisk, AlertError> {
+        let (from, to) = (self.risk.window(hour).0, hour);
+        let score = points::score(&calm::doses(db, number, (from, to), "")?, hour, &self.risk);
+        let mut titles = db.prepare_cached(
+            "SELECT DISTINCT a.rule_id, a.rule ->> 'title' FROM step_entities e JOIN steps s ON s.id = e.step
+                 JOIN alerts a ON a.id = s.alert
+             WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND s.sealed = 0 AND s.void = 0 ORDER BY a.id",
+        )?;
+        let mut rules = BTreeMap::new();
+        for title in titles.query_map([number, from, to], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            let (rule_id, title): (String, String) = title?;
+            let Some(share) = score.rules.get(&rule_key(&rule_id)) else { continue };
+            let (points, findings) = (share.milli as f64 / 1000.0, share.findings);
+            rules.insert(rule_id.clone(), RuleRisk { rule_id, title, points, findings });
+        }
+        let mut rules: Vec<RuleRisk> = rules.into_values().collect();
+        rules.sort_by(|a, b| b.points.total_cmp(&a.points));
+        Ok(EntityRisk {
+            entity,
+            points: score.milli as f64 / 1000.0,
+            factor: score.percent as f64 / 100.0,
+            tactics: points::tactic_names(score.tactics),
+            rules,
+            is_hub: incident::is_hub(db, &self.risk, number, hour)?,
+        })
+    }
+}
+
+fn condition(filter: &IncidentFilter) -> (String, Vec<Value>) {
+    let mut parts = vec!["1".to_owned()];
+    let mut values = Vec::new();
+    if !filter.states.is_empty() {
+        // Names out of a fixed list, not text from outside.
+        let names: Vec<String> = filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+        parts.push(format!("i.state IN ({})", names.join(", ")));
+    }
+    let mut part = |sql: &str, bound: &[Value]| {
+        parts.push(sql.to_owned());
+        values.extend_from_slice(bound);
+    };
+    if let Some(level) = filter.min_level {
+        part("i.level >= ?", &[Value::Integer(level as i64)]);
+    }
+    if let Some(entity) = &filter.entity {
+        part(
+            "i.id IN (SELECT s.incident FROM step_entities e JOIN steps s ON s.id = e.step
+                 WHERE e.entity = (SELECT id FROM risk_entities WHERE kind = ? AND value = ?))",
+            &[Value::Text(entity.kind.clone()), Value::Text(entity.value.clone())],
+        );
+    }
+    if let Some(alert) = filter.alert {
+        part("i.id IN (SELECT incident FROM steps WHERE alert = ?)", &[Value::Integer(alert.0)]);
+    }
+    if let Some(from) = filter.from {
+        part("i.last_time >= ?", &[Value::Integer(from.micros())]);
+    }
+    if let Some(to) = filter.to {
+        part("i.first_time < ?", &[Value::Integer(to.micros())]);
+    }
+    (parts.join(" AND "), values)
+}
+
+fn select(db: &Connection, condition: &str, values: &[Value]) -> Result<Vec<Incident>, AlertError> {
+    let sql = format!("SELECT {COLUMNS} FROM incidents i JOIN risk_entities e ON e.id = i.entity WHERE {condition}");
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut incidents = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut incident = incident(row)?;
+        incident.entities = entities(db, incident.id)?;
+        incident.entities_truncated = incident.entities.len() > MAX_ENTITIES_SHOWN;
+        incident.entities.truncate(MAX_ENTITIES_SHOWN);
+        incident.tactics = points::tactic_names(tactics(db, incident.id)?);
+        incidents.push(incident);
+    }
+    Ok(incidents)
+}
+
+fn incident(row: &Row<'_>) -> Result<Incident, AlertError> {
+    let time = |at| Ok::<_, rusqlite::Error>(Time::from_micros(row.get(at)?));
+    let count = |at| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)?.unsigned_abs());
+    let (state, verdict, into): (String, Option<String>, Option<i64>) = (row.get(1)?, row.get(2)?, row.get(3)?);
+    let state = match (state.as_str(), verdict.as_deref().map(str::parse), into) {
+        ("open", None, None) => IncidentState::Open,
+        ("closed", Some(Ok(verdict)), None) => IncidentState::Closed(verdict),
+        ("merged", None, Some(into)) => IncidentState::Merged(IncidentId(into)),
+        _ => return Err(AlertError::Damaged { what: "incidents.state", found: state }),
+    };
+    Ok(Incident {
+        id: IncidentId(row.get(0)?),
+        state,
+        entity: Entity { kind: row.get(4)?, value: row.get(5)? },
+        entities: Vec::new(),
+        entities_truncated: false,
+        level: level_from(row.get(6)?)?,
+        tactics: Vec::new(),
+        findings: count(7)?,
+        pruned: count(14)?,
+        steps: count(8)?,
+        is_full: row.get(9)?,
+        first: time(10)?,
+        last: time(11)?,
+        opened: time(12)?,
+        changed: time(13)?,
+    })
+}
+
+/// One more than are shown, if there are.
+fn entities(db: &Connection, id: IncidentId) -> Result<Vec<Entity>, AlertError> {
+    let mut rows = db.prepare_cached(
+        "SELECT e.kind, e.value FROM steps s JOIN step_entities o ON o.step = s.id JOIN risk_entities e ON e.id = o.entity
+         WHERE s.incident = ?1 GROUP BY e.id ORDER BY sum(s.count) DESC, e.kind, e.value LIMIT ?2",
+    )?;
+    let rows = rows
+        .query_map([id.0, MAX_ENTITIES_SHOWN as i64 + 1], |row| Ok(Entity { kind: row.get(0)?, value: row.get(1)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn tactics(db: &Connection, id: IncidentId) -> Result<u32, AlertError> {
+    let mut rows = db.prepare_cached("SELECT DISTINCT tactics FROM steps WHERE incident = ?1")?;
+    let sets = rows.query_map([id.0], |row| row.get::<_, u32>(0))?;
+    Ok(sets.collect::<Result<Vec<_>, _>>()?.into_iter().fold(0, |all, set| all | set))
+}
+
+fn timeline(db: &Connection, id: IncidentId) -> Result<Vec<TimelineStep>, AlertError> {
+    let mut steps = db.prepare_cached(
+        "SELECT s.id, s.first_time, s.last_time, s.alert, a.rule, s.count, s.void
+         FROM steps s JOIN alerts a ON a.id = s.alert WHERE s.incident = ?1
+         ORDER BY s.first_time, s.last_time, a.rule_id, s.entities",
+    )?;
+    let mut entities = db.prepare_cached(
+        "SELECT e.kind, e.value FROM step_entities o JOIN risk_entities e ON e.id = o.entity WHERE o.step = ?1
+         ORDER BY e.kind, e.value",
+    )?;
+    let mut rows = steps.query([id.0])?;
+    let mut timeline = Vec::new();
+    while let Some(row) = rows.next()? {
+        let rule: String = row.get(4)?;
+        timeline.push(TimelineStep {
+            first: Time::from_micros(row.get(1)?),
+            last: Time::from_micros(row.get(2)?),
+            alert: AlertId(row.get(3)?),
+            rule: serde_json::from_str(&rule).map_err(|_| AlertError::Damaged { what: "alerts.rule", found: rule })?,
+            entities: entities
+                .query_map([row.get::<_, i64>(0)?], |row| Ok(Entity { kind: row.get(0)?, value: row.get(1)? }))?
+                .collect::<Result<_, _>>()?,
+            findings: row.get::<_, i64>(5)?.unsigned_abs(),
+            is_void: row.get(6)?,
+        });
+    }
+    Ok(timeline)
+}
+
+/// Where an incident's findings are now: in itself, or in the one that it was merged into.
+pub(crate) fn followed(db: &Connection, id: IncidentId) -> Result<IncidentId, AlertError> {
+    let row = db
+        .query_row("SELECT coalesce(merged_into, id) FROM incidents WHERE id = ?1", [id.0], |row| row.get(0))
+        .optional()?;
+    row.map(IncidentId).ok_or(AlertError::NoIncident(id))
+}
