@@ -9,13 +9,12 @@ use anyhow::Context;
 use serde_json::{Map, Value};
 use vedette_event::{Batch, BatchBuilder, Derive, Finding, Source, SourceId, Time};
 use vedette_intake::{import, parse::Parsers};
-use vedette_sigma::{Correlations, Options};
 
 use crate::{
     Outcome,
     cli::DetectArgs,
     commands::rules,
-    node::ruleset::{Ruleset, mapping},
+    node::ruleset::{Ruleset, Whole, mapping},
     output::{Printer, byte_bar},
 };
 
@@ -31,10 +30,9 @@ pub fn run(args: DetectArgs) -> anyhow::Result<Outcome> {
         eprintln!("refused: {refused}");
     }
     let files = files_below(&args.inputs)?;
-    let correlations = rules.correlate(Options::default().whole());
     let printer = Printer::new(args.output, &[&COLUMNS[..4], &[FILE]].concat())?;
     let mut detection =
-        Detection { files: &files, parsers: Parsers::builtin(), rules, correlations, printer, damaged: 0 };
+        Detection { files: &files, parsers: Parsers::builtin(), rules: rules.whole(), printer, damaged: 0 };
     let bytes = files.iter().map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len())).sum();
     let bar = byte_bar(bytes);
     for (index, file) in files.iter().enumerate() {
@@ -55,9 +53,8 @@ pub fn run(args: DetectArgs) -> anyhow::Result<Outcome> {
 struct Detection<'a> {
     files: &'a [PathBuf],
     parsers: Parsers,
-    rules: Ruleset,
-    /// Over all files, whatever their order.
-    correlations: Correlations,
+    /// Over all files.
+    rules: Whole,
     printer: Printer,
     damaged: u64,
 }
@@ -79,19 +76,15 @@ impl Detection<'_> {
             self.parsers.derive(source, seq, received, &record, &mut batch);
             seq += 1;
             if batch.is_full() {
-                self.batch(&std::mem::replace(&mut batch, BatchBuilder::new(source.clone())).finish(), received)?;
+                self.batch(&std::mem::replace(&mut batch, BatchBuilder::new(source.clone())).finish())?;
             }
         }
-        self.batch(&batch.finish(), received)
+        self.batch(&batch.finish())
     }
 
-    fn batch(&mut self, batch: &Batch, received: Time) -> anyhow::Result<()> {
+    fn batch(&mut self, batch: &Batch) -> anyhow::Result<()> {
         let mut findings = Vec::new();
-        self.rules.program.run(batch, &mut findings);
-        self.correlations.receive(batch, &findings, 0);
-        findings.retain(|finding| !self.rules.is_silent(&finding.rule.id));
-        // Nothing is late here; it only keeps what waits within its bytes.
-        self.correlations.settle(received.plus_micros(1_000_000), &mut findings);
+        self.rules.take(batch, &mut findings);
         self.print(&findings)
     }
 
@@ -109,10 +102,10 @@ impl Detection<'_> {
     /// How many records were damaged.
     fn finish(mut self) -> anyhow::Result<u64> {
         let mut findings = Vec::new();
-        self.correlations.finish(&mut findings);
+        self.rules.finish(&mut findings);
         self.print(&findings)?;
-        for report in self.correlations.reports().filter(|report| report.counts.is_degraded()) {
-            eprintln!("not all was correlated by {}: there was too much of it for the memory", report.rule.title);
+        for rule in self.rules.degraded() {
+            eprintln!("not all was correlated by {}: there was too much of it for the memory", rule.title);
         }
         self.printer.finish()?;
         Ok(self.damaged)

@@ -13,13 +13,13 @@ use vedette_server::{
     CheckedRules, Disabled, FileName, LoadedCorrelation, LoadedRule, Logsource, RefusedRule, RulesView, SaveError,
     Trial,
 };
-use vedette_sigma::{Correlation, Correlations, Documents, Loaded, Options, Refused};
+use vedette_sigma::{Correlation, Documents, Loaded, Refused};
 
 use super::{
     content,
     correlator::Report,
     rules::{DISABLED, Rules},
-    ruleset::Ruleset,
+    ruleset::{Ruleset, Whole},
 };
 
 const BUILTIN: &str = "builtin:";
@@ -93,7 +93,7 @@ impl RulesView for Rules {
         CheckedRules {
             rules: rules.references().filter(|rule| own.contains(&rule.id)).cloned().collect(),
             diagnostics: refused.iter().map(diagnostic).collect(),
-            trial: Box::new(Tried { correlations: rules.correlate(Options::default().whole()), rules }),
+            trial: Box::new(rules.whole()),
         }
     }
 
@@ -139,25 +139,13 @@ impl RulesView for Rules {
     }
 }
 
-/// Rules on trial.
-struct Tried {
-    rules: Ruleset,
-    correlations: Correlations,
-}
-
-impl Trial for Tried {
+impl Trial for Whole {
     fn take(&mut self, batch: &Batch, found: &mut Vec<Finding>) {
-        self.rules.program.run(batch, found);
-        self.correlations.receive(batch, found, 0);
-        found.retain(|finding| !self.rules.is_silent(&finding.rule.id));
-        // Nothing is late; what waits stays within its bytes.
-        if let Some(last) = batch.events().last() {
-            self.correlations.settle(last.received(), found);
-        }
+        Whole::take(self, batch, found);
     }
 
     fn end(&mut self, found: &mut Vec<Finding>) {
-        self.correlations.finish(found);
+        self.finish(found);
     }
 }
 

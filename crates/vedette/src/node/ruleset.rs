@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use vedette_event::{Diagnostic, RuleRef};
+use vedette_event::{Batch, Diagnostic, Finding, RuleRef};
 use vedette_sigma::{Correlation, Correlations, Loaded, Mapping, Options, Program, Refused};
 
 /// A program and the correlations over its rules.
@@ -55,10 +55,45 @@ impl Ruleset {
         self.silent.contains(rule)
     }
 
+    /// To be run over a whole history.
+    pub fn whole(self) -> Whole {
+        Whole { correlations: self.correlate(Options::default().whole()), rules: self }
+    }
+
     /// The correlations, having seen nothing yet.
     pub fn correlate(&self, options: Options) -> Correlations {
         // What is refused was left out when the set was made.
         Correlations::compile(self.correlations.clone(), &self.program, &self.mapping, options).0
+    }
+}
+
+/// Rules over a history that is looked at when it is whole, in whatever order it comes.
+pub struct Whole {
+    rules: Ruleset,
+    correlations: Correlations,
+}
+
+impl Whole {
+    /// Adds what single events of a batch come to.
+    pub fn take(&mut self, batch: &Batch, found: &mut Vec<Finding>) {
+        self.rules.program.run(batch, found);
+        self.correlations.receive(batch, found, 0);
+        found.retain(|finding| !self.rules.is_silent(&finding.rule.id));
+        // Nothing is late here; settling only keeps what waits within its bytes.
+        if let Some(last) = batch.events().last() {
+            self.correlations.settle(last.received().plus_micros(1_000_000), found);
+        }
+    }
+
+    /// Adds what everything comes to together.
+    pub fn finish(&mut self, found: &mut Vec<Finding>) {
+        self.correlations.finish(found);
+    }
+
+    /// The correlations that had too little memory to see all of it.
+    pub fn degraded(&self) -> impl Iterator<Item = &RuleRef> {
+        let degraded = self.correlations.reports().filter(|report| report.counts.is_degraded());
+        degraded.map(|report| report.rule)
     }
 }
 
