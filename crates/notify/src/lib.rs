@@ -82,3 +82,4 @@ pub use error::NotifyError;
 pub use follow::SourceNames;
 pub use notice::{Happened, Notice};
 pub use notifier::{ChannelStatus, Notifier, Status, Tested};
+pub use ready::tls_client;

@@ -275,6 +275,14 @@ fn system_roots() -> RootCertStore {
     roots
 }
 
+/// TLS towards others: whom the system trusts, and the certificates in the file `ca`.
+///
+/// # Errors
+/// The file cannot be read, or there are no certificates in it.
+pub fn tls_client(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    client(&system_roots(), ca)
+}
+
 fn client(system: &RootCertStore, ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let mut roots = system.clone();
     if let Some(path) = ca {

@@ -1,13 +1,18 @@
 //! Stored history as whoever detects wants it: whole events, in the order they were received.
 
+mod narrow;
+
+use std::ops::Range;
+
 use arrow::{
     array::{AsArray, BooleanArray, RecordBatch},
     compute::filter_record_batch,
     datatypes::TimestampMicrosecondType,
 };
 use vedette_event::{Batch, Time, ecs};
-use vedette_store as store;
+use vedette_store::{self as store, Segment};
 
+pub use self::narrow::Narrow;
 use crate::{Cancel, Engine, Progress, QueryError};
 
 /// A step through history.
@@ -20,15 +25,16 @@ pub enum Passed<'a> {
 }
 
 impl Engine {
-    /// Hands over every stored event that was received in `[from, to)`, with all its fields. Segments come by their
-    /// earliest receive times, and the hot tail last; within one of them sources take turns. Reads on the caller's thread.
-    /// The progress counts granules; `matched` are the events.
+    /// Hands over every stored event that was received in `[from, to)`, with all its fields, but for those that `narrow`
+    /// has no use for. Segments come by their earliest receive times, and the hot tail last; within one of them sources
+    /// take turns. Reads on the caller's thread. The progress counts granules; `matched` are the events.
     ///
     /// # Errors
     /// A segment cannot be read; or it was cancelled; or what `take` says.
     pub fn history<E: From<QueryError>>(
         &self,
         (from, to): (Option<Time>, Option<Time>),
+        mut narrow: Option<&mut dyn Narrow>,
         progress: &Progress,
         cancel: &Cancel,
         mut take: impl FnMut(Passed<'_>) -> Result<(), E>,
@@ -56,11 +62,13 @@ impl Engine {
             progress.scanned(weight, rows.num_rows() as u64);
             wrong.map_or(Ok(()), Err)
         };
-        let columns = [store::SOURCE, store::SEQ, store::RECEIVED, store::SOURCE_NAME, ecs::ORIGINAL];
         for (index, segment) in segments.iter().enumerate() {
-            let rows = segment.read_rows(std::slice::from_ref(&(0..segment.rows())), Some(&columns));
             let mut granules = segment.granules().len() as u64;
-            for rows in rows.map_err(failed)? {
+            let wanted: Vec<Range<u64>> = match &mut narrow {
+                None => std::iter::once(0..segment.rows()).collect(),
+                Some(narrow) => narrow::wanted(segment, &mut **narrow, cancel).map_err(E::from)?,
+            };
+            for rows in read(segment, &wanted).map_err(E::from)? {
                 // Rows are read in pieces of about a granule.
                 let weight = granules.min(1);
                 granules -= weight;
@@ -74,6 +82,16 @@ impl Engine {
         }
         snapshot.tail.iter().try_for_each(|rows| hand_over(rows, 1, &mut take))
     }
+}
+
+/// Rows of a segment, as far as events are derived from them.
+fn read(
+    segment: &Segment,
+    wanted: &[Range<u64>],
+) -> Result<impl Iterator<Item = store::Result<RecordBatch>> + use<>, QueryError> {
+    const COLUMNS: [&str; 5] = [store::SOURCE, store::SEQ, store::RECEIVED, store::SOURCE_NAME, ecs::ORIGINAL];
+    let rows = (!wanted.is_empty()).then(|| segment.read_rows(wanted, Some(&COLUMNS))).transpose();
+    Ok(rows.map_err(failed)?.into_iter().flatten())
 }
 
 fn failed(error: impl std::fmt::Display) -> QueryError {

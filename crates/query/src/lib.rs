@@ -63,7 +63,7 @@ pub use answer::{Answer, EVENT_COLUMNS};
 pub use engine::{Cancel, Done, Engine, Language, Options, Progress, Request, parse, parse_time};
 pub use error::QueryError;
 pub use export::{Export, FileFormat};
-pub use history::Passed;
+pub use history::{Narrow, Passed};
 pub use insight::{Histogram, TopValue};
 pub use syntax::{Ast, Diagnostic};
 pub use table::SourceLookup;

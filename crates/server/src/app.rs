@@ -17,7 +17,8 @@ use vedette_event::{Batch, SourceId, Time};
 use vedette_notify::Notifier;
 
 use crate::{
-    Action, Console, Custody, ParsersView, RulesView, Searches, SettingsView, accounts::Accounts, rooms::Rooms,
+    Action, Console, Custody, IndicatorsView, ParsersView, Retrohunts, RulesView, Searches, SettingsView,
+    accounts::Accounts, rooms::Rooms,
 };
 
 /// Everything the routes work on. The binary builds one and gives it to [`router`](crate::router).
@@ -36,6 +37,10 @@ pub struct App {
     pub custody: Arc<dyn Custody>,
     /// The rules that are loaded.
     pub rules: Arc<dyn RulesView>,
+    /// Indicators of compromise.
+    pub indicators: Arc<dyn IndicatorsView>,
+    /// Rules over stored history.
+    pub retrohunts: Arc<dyn Retrohunts>,
     /// Where actions are written down before they are carried out.
     pub journal: Arc<dyn Journal>,
     /// The parsers that people write.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use vedette_event::{Batch, Diagnostic, Finding, RuleRef, Time};
+use vedette_event::{Batch, Diagnostic, Event, Finding, RuleRef, Time};
 
 /// The rules as the detection sees them. Every method may block on the disk.
 pub trait RulesView: Send + Sync {
@@ -19,6 +19,13 @@ pub trait RulesView: Send + Sync {
 
     /// Reads rules without loading them.
     fn check(&self, text: &str) -> CheckedRules;
+
+    /// Why rules match an event, or why they do not: one explanation for each rule over single events, of a correlation
+    /// for each that it is made of.
+    ///
+    /// # Errors
+    /// What is wrong with the rules; empty if no rule has the id.
+    fn why(&self, rules: &RulesOf, event: &Event<'_>) -> Result<Vec<Explained>, Vec<Diagnostic>>;
 
     /// Writes a file of the data folder's own rules, and loads it at once. A rule of it takes the place of one that
     /// has the same id elsewhere.
@@ -85,6 +92,39 @@ pub struct ParsedLine {
     pub parser: Option<String>,
     /// Its fields.
     pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Which rules are meant.
+#[derive(Clone, Debug)]
+pub enum RulesOf {
+    /// A loaded one, also one that somebody turned off, by its id.
+    Id(String),
+    /// Those of a text that may not be saved yet.
+    Text(String),
+}
+
+/// Why a rule matches an event, or why it does not.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// The rule.
+    pub rule: RuleRef,
+    /// Whether it matches.
+    pub matched: bool,
+    /// What decided.
+    pub lines: Vec<ExplainedLine>,
+    /// Everything that was asked and answered.
+    pub detail: serde_json::Value,
+}
+
+/// A line of an explanation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedLine {
+    /// How far it is indented.
+    pub depth: usize,
+    /// Whether what it says is true of the event; null for a line that says what the event has.
+    pub passed: Option<bool>,
+    /// What it says, with values of the event.
+    pub text: String,
 }
 
 /// A rule that detects.

@@ -19,11 +19,13 @@ mod console;
 mod custody;
 mod detection;
 mod guard;
+mod indicators;
 pub mod listen;
 mod live;
 mod local;
 mod page;
 mod problem;
+mod retrohunt;
 mod rooms;
 mod searches;
 mod settings;
@@ -40,11 +42,16 @@ pub use auth::Peer;
 pub use console::{Asset, Console};
 pub use custody::{Custody, CustodyError, Erased, Hold, Selection};
 pub use detection::{
-    CheckedParser, CheckedRules, Disabled, FileName, LoadedCorrelation, LoadedRule, Logsource, ParsedLine, ParsersView,
-    RefusedRule, RulesView, SaveError, Trial,
+    CheckedParser, CheckedRules, Disabled, Explained, ExplainedLine, FileName, LoadedCorrelation, LoadedRule,
+    Logsource, ParsedLine, ParsersView, RefusedRule, RulesOf, RulesView, SaveError, Trial,
 };
+pub use indicators::{IndicatorFeed, IndicatorServer, IndicatorStatus, IndicatorsView, KnownIndicator};
 pub use local::Local;
 pub use problem::Problem;
+pub use retrohunt::{
+    HuntedEntity, HuntedField, HuntedFinding, HuntedRule, NewRetrohunt, Retrohunt, RetrohuntError, RetrohuntState,
+    Retrohunts,
+};
 pub use rooms::{
     Ask, Bins, Language, LiveFilter, Piece, Progress, Rooms, SearchError, SpoolStatus, StoreStatus, Summary,
 };

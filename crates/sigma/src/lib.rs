@@ -69,6 +69,7 @@ pub use pipeline::Pipelines;
 pub use program::{
     Program,
     explain::{self, Explainer, Explanation},
+    sieve::{Cell, Class, Sieve, Wanted},
 };
 pub use rule::{Correlation, Documents, Filter, Loaded, Logsource, Refused, Rule, load, load_str};
 pub use rule_tests::{Expect, RuleTest, test_file, tests, tests_str};

@@ -68,6 +68,10 @@ impl Pattern {
         pattern
     }
 
+    pub(crate) fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
     pub(crate) fn push(&mut self, token: Token) {
         match token {
             Token::Text(text) => self.push_text(&text),

@@ -145,6 +145,40 @@ impl Node {
         }
     }
 
+    /// A number for what some entries of a map say, whatever their layout, comments and places.
+    pub(crate) fn fingerprint(&self, keys: &[&str]) -> u64 {
+        let mut hasher = blake3::Hasher::new();
+        for key in keys {
+            match self.get(key) {
+                Some(node) => node.hash_into(&mut hasher),
+                None => drop(hasher.update(b"-")),
+            }
+        }
+        first_word(&hasher)
+    }
+
+    fn hash_into(&self, hasher: &mut blake3::Hasher) {
+        let text = |hasher: &mut blake3::Hasher, kind: u8, text: &str| {
+            hasher.update(&[kind]).update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+        };
+        match &self.data {
+            Data::Scalar(Scalar::Null) => text(hasher, b'n', ""),
+            Data::Scalar(Scalar::Text(value)) => text(hasher, b't', value),
+            Data::Scalar(scalar) => text(hasher, b's', &scalar.to_text()),
+            Data::List(nodes) => {
+                hasher.update(b"[").update(&(nodes.len() as u64).to_le_bytes());
+                nodes.iter().for_each(|node| node.hash_into(hasher));
+            }
+            Data::Map(entries) => {
+                hasher.update(b"{").update(&(entries.len() as u64).to_le_bytes());
+                for (key, node) in entries {
+                    text(hasher, b'k', &key.text);
+                    node.hash_into(hasher);
+                }
+            }
+        }
+    }
+
     /// A map without one of its keys.
     pub(crate) fn without(mut self, key: &str) -> Node {
         if let Data::Map(entries) = &mut self.data {
@@ -165,6 +199,19 @@ impl Node {
         }
         Node { place: other.place, data: Data::Map(entries) }
     }
+}
+
+/// One number for two.
+pub(crate) fn combined(first: u64, second: u64) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&first.to_le_bytes()).update(&second.to_le_bytes());
+    first_word(&hasher)
+}
+
+fn first_word(hasher: &blake3::Hasher) -> u64 {
+    let mut word = [0; 8];
+    hasher.finalize_xof().fill(&mut word);
+    u64::from_le_bytes(word)
 }
 
 /// The documents of a file, in order; the last may be what was wrong with the rest of it.

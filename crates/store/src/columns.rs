@@ -95,9 +95,45 @@ pub(crate) fn core_index(name: &str) -> Option<usize> {
     INDEX.get(name).copied()
 }
 
-/// Which of a batch's names are core columns, and of which kind.
-pub(crate) fn kinds(batch: &Batch) -> Vec<Option<Kind>> {
-    batch.names().iter().map(|name| core_index(name).map(|core| CORE[core].kind)).collect()
+/// Which core column each of a batch's names is, by its position in [`CORE`].
+pub(crate) fn cores(batch: &Batch) -> Vec<Option<usize>> {
+    batch.names().iter().map(|name| core_index(name)).collect()
+}
+
+/// Core columns, as a bit for each position in [`CORE`].
+///
+/// A segment names those of its columns that are *inexact*: that somewhere do not say all of their field. In an exact
+/// column, a value is the text of the field's only value, and null means that the event does not have the field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ColumnSet(u64);
+
+const _: () = assert!(CORE.len() <= 64);
+
+impl ColumnSet {
+    pub(crate) fn insert(&mut self, core: usize) {
+        self.0 |= 1 << core;
+    }
+
+    pub(crate) fn contains(self, core: usize) -> bool {
+        self.0 >> core & 1 == 1
+    }
+
+    pub(crate) fn union(self, other: ColumnSet) -> ColumnSet {
+        ColumnSet(self.0 | other.0)
+    }
+
+    /// The names, joined by commas.
+    pub(crate) fn to_text(self) -> String {
+        let names = CORE.iter().enumerate().filter(|(core, _)| self.contains(*core)).map(|(_, column)| column.name);
+        names.collect::<Vec<_>>().join(",")
+    }
+
+    /// Names that this version does not know are of no column that it has.
+    pub(crate) fn parse(text: &str) -> ColumnSet {
+        let mut set = ColumnSet::default();
+        text.split(',').filter_map(core_index).for_each(|core| set.insert(core));
+        set
+    }
 }
 
 /// The values of a row's core columns.
@@ -171,7 +207,7 @@ impl ColumnBuilder {
 pub(crate) fn rows(batch: &Batch, events: Range<usize>) -> Result<RecordBatch> {
     let count = events.len();
     // Which core column each of the batch's names is.
-    let core_of: Vec<Option<usize>> = batch.names().iter().map(|name| core_index(name)).collect();
+    let core_of = cores(batch);
     let mut present = [false; CORE.len()];
     core_of.iter().flatten().for_each(|&core| present[core] = true);
     let mut builders: Vec<ColumnBuilder> =

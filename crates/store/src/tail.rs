@@ -3,11 +3,14 @@
 use std::{ops::Range, sync::Arc};
 
 use arrow::{array::RecordBatch, compute::concat_batches};
-use vedette_event::{Batch, Event, Time, Value, ecs::Kind};
+use vedette_event::{
+    Batch, Event, Time, Value,
+    ecs::{CORE, Kind},
+};
 
 use crate::{
     GRANULE_ROWS, Granule, MAX_ROWS_SEALED, Result, StoreError,
-    columns::{self, canonical_ip},
+    columns::{self, ColumnSet, canonical_ip},
     files,
     tokens::{BatchEntry, TokenBuilder},
 };
@@ -26,6 +29,7 @@ pub(crate) struct Part {
     pub(crate) longest: u64,
     pub(crate) granules: Vec<Granule>,
     pub(crate) batches: Vec<BatchEntry>,
+    pub(crate) inexact: ColumnSet,
     /// None in a store that is open for reading only.
     pub(crate) tokens: Option<TokenBuilder>,
     /// The rows.
@@ -99,6 +103,7 @@ impl Part {
             longest: 0,
             granules: Vec::new(),
             batches: Vec::new(),
+            inexact: ColumnSet::default(),
             tokens: index_tokens.then(TokenBuilder::default),
             records: Vec::new(),
             since,
@@ -117,7 +122,7 @@ impl Part {
         // First what can fail.
         let (replaced, records) = self.join(piece.records)?;
         let first_seq = batch.event(piece.events.start).seq();
-        let kinds = columns::kinds(batch);
+        let cores = columns::cores(batch);
         let entry = BatchEntry { source: batch.source().id.0, first_seq, rows: piece.events.len() as u32 };
         for event in piece.events.map(|index| batch.event(index)) {
             if self.rows.is_multiple_of(GRANULE_ROWS) {
@@ -125,8 +130,9 @@ impl Part {
             }
             let granule = self.granules.len() - 1;
             if let Some(tokens) = &mut self.tokens {
-                index(tokens, granule as u32, event, &kinds);
+                index(tokens, granule as u32, event, &cores);
             }
+            add_inexact(&mut self.inexact, event, &cores);
             self.granules[granule].add_row(event.time(), event.received(), event.raw().len());
             self.rows += 1;
             self.raw_bytes += event.raw().len() as u64;
@@ -167,8 +173,26 @@ impl Part {
     }
 }
 
+/// Adds the columns that do not say all of an event's fields.
+fn add_inexact(inexact: &mut ColumnSet, event: Event<'_>, cores: &[Option<usize>]) {
+    let mut seen = ColumnSet::default();
+    for field in event.fields() {
+        let Some(core) = cores[field.id.index()].filter(|core| !inexact.contains(*core)) else { continue };
+        let is_kept = match (CORE[core].kind, field.value) {
+            (_, Value::Null) | (Kind::Keywords, _) => false,
+            (Kind::Keyword, _) | (Kind::Long, Value::Int(_)) => true,
+            (Kind::Long, value) => value.as_int().is_some_and(|int| int.to_string() == value.to_text()),
+            (Kind::Ip, value) => canonical_ip(value).is_some_and(|address| address == value.to_text()),
+        };
+        if !is_kept || seen.contains(core) {
+            inexact.insert(core);
+        }
+        seen.insert(core);
+    }
+}
+
 /// Adds an event's tokens: of the original bytes, of each field's value, and of what core columns make of values.
-pub(crate) fn index(tokens: &mut TokenBuilder, granule: u32, event: Event<'_>, kinds: &[Option<Kind>]) {
+pub(crate) fn index(tokens: &mut TokenBuilder, granule: u32, event: Event<'_>, cores: &[Option<usize>]) {
     tokens.original(granule, event.raw());
     for field in event.fields() {
         match field.value {
@@ -179,7 +203,7 @@ pub(crate) fn index(tokens: &mut TokenBuilder, granule: u32, event: Event<'_>, k
         let Value::Str(text) = field.value else {
             continue;
         };
-        let kept = match kinds[field.id.index()] {
+        let kept = match cores[field.id.index()].map(|core| CORE[core].kind) {
             Some(Kind::Ip) => canonical_ip(field.value),
             Some(Kind::Long) => field.value.as_int().map(|int| int.to_string()),
             _ => None,

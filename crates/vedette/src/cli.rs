@@ -364,6 +364,8 @@ pub enum RulesCommand {
         #[arg(long, short, value_enum, default_value = "table")]
         output: Format,
     },
+    /// What rules would have found in stored history; without rules, what retro-hunts came to of late.
+    Hunt(RetrohuntArgs),
     /// Convert rules of another engine into Sigma; exit 1 if any rule could not be converted.
     Import {
         /// Whose rules.
@@ -380,6 +382,21 @@ pub enum RulesCommand {
         #[arg(long, short, value_enum, default_value = "table")]
         output: Format,
     },
+}
+
+/// `vedette rules hunt`.
+#[derive(Debug, Args)]
+pub struct RetrohuntArgs {
+    /// Rule files or folders. Nothing is saved, and no alert is made.
+    pub rules: Vec<PathBuf>,
+    /// Events that were received in the last so many days.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Output format: a line for each rule, or with `json` all there is of it.
+    #[arg(long, short, value_enum, default_value = "table")]
+    pub output: Format,
 }
 
 /// `vedette rules why`.

@@ -21,6 +21,7 @@ use vedette_ledger::{
     FormatError,
     note::{KeyKind, VerifierKey},
 };
+use vedette_notify::config::Secret;
 
 use crate::{Usage, cli::DataArgs};
 
@@ -114,6 +115,8 @@ pub struct Detection {
     pub correlations: CorrelationOptions,
     /// Indicators of compromise.
     pub indicators: IndicatorOptions,
+    /// New and changed rules over stored history.
+    pub retrohunt: RetrohuntOptions,
     /// Sources that stop sending.
     pub quiet_sources: QuietSources,
 }
@@ -126,11 +129,107 @@ pub struct IndicatorOptions {
     pub files: Vec<PathBuf>,
     /// How many days before its `valid_from` an indicator also holds: feeds mostly say when they learnt of something.
     pub lookback_days: u32,
+    /// Servers that indicators are fetched from.
+    pub taxii: Vec<TaxiiServer>,
+}
+
+impl IndicatorOptions {
+    fn check(&self) -> Result<(), Fault> {
+        let mut names = HashSet::new();
+        for (index, server) in self.taxii.iter().enumerate() {
+            let wrong = |what: String| Fault::from(what).at(index).at("taxii");
+            server.check().map_err(wrong)?;
+            if !names.insert(&server.name) {
+                return Err(wrong(format!("there are two of the name `{}`", server.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A TAXII 2.1 server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaxiiServer {
+    /// The feed's name: letters, digits, `.`, `_` and `-`.
+    pub name: String,
+    /// The address of the discovery, of an API root, or of a collection.
+    pub url: String,
+    /// The collection's id, alias or title; not needed if the address is one's, or there is only one.
+    #[serde(default)]
+    pub collection: String,
+    /// For basic authentication.
+    pub user: Option<String>,
+    /// For basic authentication: a value, `file:/path` or `env:NAME`.
+    pub password: Option<Secret>,
+    /// A bearer token: a value, `file:/path` or `env:NAME`.
+    pub token: Option<Secret>,
+    /// Certificates (PEM) that are trusted beside the system's.
+    pub ca: Option<PathBuf>,
+    /// How often new objects are asked for.
+    #[serde(default = "sixty")]
+    pub every_minutes: u32,
+    /// How many objects are asked for at once; 0 leaves it to the server.
+    #[serde(default = "a_thousand")]
+    pub page: u32,
+}
+
+fn a_thousand() -> u32 {
+    1000
+}
+
+fn sixty() -> u32 {
+    60
+}
+
+impl TaxiiServer {
+    fn check(&self) -> Result<(), String> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let is_name =
+            (1..=64).contains(&self.name.len()) && self.name.bytes().all(plain) && !self.name.starts_with('.');
+        if !is_name {
+            return Err(format!("`{}` is no name: at most 64 letters, digits, `.`, `_` and `-`", self.name));
+        }
+        let url: Uri = self.url.parse().map_err(|_| format!("{}: `{}` is no address", self.name, self.url))?;
+        if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none() {
+            return Err(format!("{}: `{}` is not an http or https address", self.name, self.url));
+        }
+        let has_credentials = self.user.is_some() || self.password.is_some() || self.token.is_some();
+        if has_credentials && url.scheme_str() == Some("http") && !is_loopback(&url) {
+            return Err(format!("{}: credentials would go to {} in the clear; use https", self.name, self.url));
+        }
+        match (self.user.is_some(), self.password.is_some(), self.token.is_some()) {
+            _ if self.every_minutes == 0 => Err(format!("{}: `every_minutes` is at least 1", self.name)),
+            (false, false, _) | (true, true, false) => Ok(()),
+            _ => Err(format!("{}: credentials are `user` and `password`, or a `token`", self.name)),
+        }
+    }
+}
+
+fn is_loopback(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl Default for IndicatorOptions {
     fn default() -> Self {
-        IndicatorOptions { files: Vec::new(), lookback_days: 30 }
+        IndicatorOptions { files: Vec::new(), lookback_days: 30, taxii: Vec::new() }
+    }
+}
+
+/// What of history new and changed rules are run over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrohuntOptions {
+    /// Whether it is done without being asked for.
+    pub automatic: bool,
+    /// What was received in the last so many days.
+    pub days: u32,
+}
+
+impl Default for RetrohuntOptions {
+    fn default() -> Self {
+        RetrohuntOptions { automatic: true, days: 30 }
     }
 }
 
@@ -208,6 +307,7 @@ impl Default for Detection {
             placeholders: None,
             correlations: CorrelationOptions::default(),
             indicators: IndicatorOptions::default(),
+            retrohunt: RetrohuntOptions::default(),
             quiet_sources: QuietSources::default(),
         }
     }
@@ -386,6 +486,7 @@ impl Config {
         if self.console.certificate.is_some() != self.console.key.is_some() {
             return Err(Fault::from("the console needs both `certificate` and `key`, or neither").at("console"));
         }
+        self.detection.indicators.check().map_err(|fault| fault.at("indicators").at("detection"))?;
         self.storage.check().map_err(|what| Fault::from(what).at("storage"))
     }
 }

@@ -7,11 +7,13 @@ mod events;
 mod exceptions;
 mod fields;
 pub(crate) mod health;
+mod indicators;
 mod metrics;
 pub(crate) mod model;
 pub(crate) mod names;
 mod notifications;
 mod parsers;
+mod retrohunts;
 mod rules;
 mod search;
 mod searches;
@@ -21,6 +23,7 @@ pub(crate) mod sources;
 mod stats;
 mod stream;
 mod trial;
+mod why;
 
 pub(crate) use events::one_event;
 pub(crate) use search::{Answer, collect};
@@ -142,6 +145,11 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(rules::get_rule))
         .routes(routes!(rules::check_rules))
         .routes(routes!(trial::test_rules))
+        .routes(routes!(why::explain_rules))
+        .routes(routes!(retrohunts::list_retrohunts))
+        .routes(routes!(retrohunts::get_retrohunt))
+        .routes(routes!(indicators::get_indicators))
+        .routes(routes!(indicators::find_indicators))
         .routes(routes!(parsers::check_parser))
         .routes(routes!(settings::get_settings))
         .routes(routes!(stats::get_stats))
@@ -156,6 +164,8 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(alerts::assign_alert))
         .routes(routes!(alerts::note_alert))
         .routes(routes!(exceptions::make_exception))
+        .routes(routes!(retrohunts::begin_retrohunt))
+        .routes(routes!(retrohunts::cancel_retrohunt))
         .routes(routes!(exceptions::remove_exception))
         .routes(routes!(notifications::retry_dead_letter))
         .routes(routes!(notifications::discard_dead_letter))

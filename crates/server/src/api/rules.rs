@@ -151,7 +151,7 @@ pub(crate) async fn get_rule(State(app): State<Arc<App>>, Id(id): Id<String>) ->
     .await
 }
 
-fn no_rule(id: &str) -> Problem {
+pub(crate) fn no_rule(id: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("there is no rule `{id}`"))
         .hint("if it was refused, the list of refused rules says why")
 }

@@ -165,3 +165,77 @@ async fn a_trial_ends_with_its_time() {
     assert_eq!((&found["truncated"], &found["events_read"]), (&json!(true), &json!(1)));
     assert_eq!(found["findings"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn retrohunts_are_begun_looked_at_and_ended() {
+    let server = server();
+    let (read, write) = (server.token("read"), server.token("write"));
+    let path = "/api/v1/retrohunts";
+    let begin = async |body: serde_json::Value| server.send(As::Token(&write), "POST", path, body.to_string()).await;
+    server.send(As::Token(&read), "POST", path, json!({"text": "r2"}).to_string()).await.expect(403);
+    let begun = begin(json!({"text": "r2", "days": 7})).await.expect(202).json();
+    let week_ago = (server.app.clock)().plus_micros(-7 * 86_400_000_000);
+    assert_eq!((&begun["id"], &begun["state"]), (&json!(1), &json!("waiting")));
+    assert_eq!(begun["from"], week_ago.to_string());
+    let wrong = begin(json!({"text": "wrong"})).await.expect(422).json();
+    assert_eq!(wrong["diagnostics"][0]["message"], "no detection");
+    begin(json!({"text": "r2", "days": 0})).await.expect(422);
+    begin(json!({"text": "busy"})).await.expect(503);
+    let list = server.send(As::Token(&read), "GET", path, "").await.expect(200).json();
+    assert_eq!(list["retrohunts"].as_array().unwrap().len(), 1);
+    let end = async |token: &str| server.send(As::Token(token), "DELETE", "/api/v1/retrohunts/1", "").await;
+    end(&read).await.expect(403);
+    assert_eq!(end(&write).await.expect(200).json()["state"], "cancelled");
+    end(&write).await.expect(404);
+    let get = async |id: &str| server.send(As::Token(&read), "GET", &format!("{path}/{id}"), "").await;
+    assert_eq!(get("1").await.expect(200).json()["by"], begun["by"]);
+    get("2").await.expect(404);
+    let lines = server.journal.lines();
+    assert!(lines[0].ends_with("rules.retrohunt -"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.ends_with("rules.retrohunt.cancel 1")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn rules_are_explained_for_an_event_of_the_store() {
+    let server = server();
+    let read = server.token("read");
+    let mut batch = BatchBuilder::new(Source::new(SourceId(1), "test:1", "test"));
+    batch.begin(0, Time::from_secs(1), b"one r1");
+    batch.begin(1, Time::from_secs(2), b"another");
+    *server.rooms.batches.lock().unwrap() = vec![batch.finish()];
+    let why = async |body: serde_json::Value| {
+        server.send(As::Token(&read), "POST", "/api/v1/rules/why", body.to_string()).await
+    };
+    let told = why(json!({"event": "1-0", "rule": "r1"})).await.expect(200).json();
+    let explanation = &told["explanations"][0];
+    assert_eq!((&explanation["matched"], &explanation["rule"]["id"]), (&json!(true), &json!("r1")));
+    assert_eq!(explanation["lines"], json!([{"depth": 1, "passed": true, "text": "1-0"}]));
+    let told = why(json!({"event": "1-1", "text": "r2"})).await.expect(200).json();
+    assert_eq!(told["explanations"][0]["matched"], false);
+    why(json!({"event": "1-0", "rule": "none"})).await.expect(404);
+    why(json!({"event": "1-7", "rule": "r1"})).await.expect(404);
+    why(json!({"event": "1-0"})).await.expect(422);
+    why(json!({"event": "1-0", "rule": "r1", "text": "r2"})).await.expect(422);
+    why(json!({"event": "one", "rule": "r1"})).await.expect(422);
+    let wrong = why(json!({"event": "1-0", "text": "wrong"})).await.expect(422).json();
+    assert_eq!(wrong["diagnostics"][0]["line"], 2);
+    assert!(server.journal.lines()[0].ends_with("rules.why 1-0"), "{:?}", server.journal.lines());
+}
+
+#[tokio::test]
+async fn indicators_are_shown_and_looked_up() {
+    let server = server();
+    let read = server.token("read");
+    let get = async |path: &str| server.send(As::Token(&read), "GET", path, "").await;
+    assert_eq!(get("/api/v1/indicators").await.expect(200).json()["indicators"], 1);
+    let known = get("/api/v1/indicators/find?value=evil.example").await.expect(200).json();
+    assert_eq!(
+        (&known["indicators"][0]["value"], &known["indicators"][0]["sightings"]),
+        (&json!("evil.example"), &json!(0))
+    );
+    assert_eq!(get("/api/v1/indicators/find?value=good.example").await.expect(200).json()["indicators"], json!([]));
+    get("/api/v1/indicators/find?value=nothing").await.expect(422);
+    get("/api/v1/indicators/find").await.expect(422);
+    let asked = server.rooms.asked.lock().unwrap();
+    assert!(asked[0].query.contains("\"evil.example\""), "{}", asked[0].query);
+}

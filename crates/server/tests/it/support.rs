@@ -31,10 +31,12 @@ use vedette_event::{
 use vedette_query::{FileFormat, TopValue};
 use vedette_server::{
     Action, Activity, App, Ask, Bins, Check, CheckedParser, CheckedRules, Console, Cosigned, Counters, Custody,
-    CustodyError, Disabled, DiskStatus, Erased, FileName, Gates, HealthView, Hold, Journal, LedgerStatus, LiveFilter,
-    LiveTail, LoadedRule, Logsource, ParsedLine, ParsersView, Peer, Piece, Progress, Receiver, RefusedRule, Retention,
-    Rooms, RulesView, SaveError, SearchError, Searches, Section, SectionText, Selection, SettingsError, SettingsView,
-    SpoolStatus, Status, StoreStatus, Summary, WitnessStatus, Witnessed, accounts::Accounts,
+    CustodyError, Disabled, DiskStatus, Erased, Explained, ExplainedLine, FileName, Gates, HealthView, Hold,
+    IndicatorStatus, IndicatorsView, Journal, KnownIndicator, LedgerStatus, LiveFilter, LiveTail, LoadedRule,
+    Logsource, NewRetrohunt, ParsedLine, ParsersView, Peer, Piece, Progress, Receiver, RefusedRule, Retention,
+    Retrohunt, RetrohuntError, RetrohuntState, Retrohunts, Rooms, RulesOf, RulesView, SaveError, SearchError, Searches,
+    Section, SectionText, Selection, SettingsError, SettingsView, SpoolStatus, Status, StoreStatus, Summary,
+    WitnessStatus, Witnessed, accounts::Accounts,
 };
 
 pub const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{0}\u{202e}";
@@ -216,6 +218,19 @@ impl RulesView for FakeRules {
         (id == "r1").then(|| "title: r1".to_owned())
     }
 
+    fn why(&self, rules: &RulesOf, event: &Event<'_>) -> Result<Vec<Explained>, Vec<Diagnostic>> {
+        let id = match rules {
+            RulesOf::Text(text) if text.contains("wrong") => {
+                return Err(vec![Diagnostic::new("", 2, 3, "no detection").hint("write one")]);
+            }
+            RulesOf::Id(id) if id != "r1" => return Err(vec![]),
+            RulesOf::Id(id) | RulesOf::Text(id) => id,
+        };
+        let matched = String::from_utf8_lossy(event.raw()).contains(id);
+        let line = ExplainedLine { depth: 1, passed: Some(matched), text: event.id().to_string() };
+        Ok(vec![Explained { rule: rule(id, id), matched, lines: vec![line], detail: serde_json::Value::Null }])
+    }
+
     fn check(&self, text: &str) -> CheckedRules {
         let wrong = text.contains("wrong");
         let known = rule(text, text);
@@ -377,6 +392,64 @@ impl HealthView for FakeHealth {
     }
 }
 
+/// One indicator, `evil.example`.
+pub struct FakeIndicators;
+
+impl IndicatorsView for FakeIndicators {
+    fn status(&self) -> IndicatorStatus {
+        IndicatorStatus { indicators: 1, values: 1, ..IndicatorStatus::default() }
+    }
+
+    fn find(&self, value: &str) -> Result<Vec<KnownIndicator>, String> {
+        match value {
+            "evil.example" => {
+                Ok(vec![KnownIndicator { value: value.into(), name: HOSTILE.into(), ..Default::default() }])
+            }
+            "good.example" => Ok(vec![]),
+            _ => Err(format!("`{value}` is nothing that is looked for")),
+        }
+    }
+}
+
+/// They wait for ever; a text of `busy` finds no place.
+#[derive(Default)]
+pub struct FakeRetrohunts(Mutex<Vec<Retrohunt>>);
+
+impl Retrohunts for FakeRetrohunts {
+    fn begin(&self, hunt: NewRetrohunt) -> Result<Retrohunt, RetrohuntError> {
+        if hunt.text == "busy" {
+            return Err(RetrohuntError::Busy);
+        }
+        let mut hunts = self.0.lock().unwrap();
+        let told = Retrohunt {
+            id: hunts.len() as u64 + 1,
+            state: RetrohuntState::Waiting,
+            automatic: false,
+            by: hunt.by,
+            begun: Time::from_secs(1),
+            from: hunt.from,
+            done: 0,
+            total: 0,
+            events_read: 0,
+            elapsed_ms: 0,
+            failure: None,
+            rules: Vec::new(),
+        };
+        hunts.push(told.clone());
+        Ok(told)
+    }
+
+    fn list(&self) -> Vec<Retrohunt> {
+        self.0.lock().unwrap().iter().rev().cloned().collect()
+    }
+
+    fn cancel(&self, id: u64) -> bool {
+        let mut hunts = self.0.lock().unwrap();
+        let waiting = hunts.iter_mut().find(|hunt| hunt.id == id && hunt.state == RetrohuntState::Waiting);
+        waiting.map(|hunt| hunt.state = RetrohuntState::Cancelled).is_some()
+    }
+}
+
 /// Holds are kept; a bundle is its query, and what is erased is one event.
 #[derive(Default)]
 pub struct FakeCustody(Mutex<Vec<Hold>>);
@@ -458,6 +531,8 @@ pub fn server_with(over: Arc<dyn Rooms>, console: Console) -> Server {
         rooms: over,
         custody: Arc::new(FakeCustody::default()),
         rules: rules.clone(),
+        indicators: Arc::new(FakeIndicators),
+        retrohunts: Arc::new(FakeRetrohunts::default()),
         parsers: parsers.clone(),
         settings: Arc::new(FakeSettings::default()),
         journal: journal.clone(),

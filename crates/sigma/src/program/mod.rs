@@ -5,7 +5,7 @@
 //! or remembered from the last time ([`memo`]). True checks make rules candidates, those checks that are seldom true;
 //! the candidates' conditions are flat [`code`]. [`view`] is one event as the rest needs it; [`finding`] says what
 //! was found. What a thread needs for all that is kept in [`scratch`]. [`explain`] asks a [`view`] one thing
-//! after the other, and tells all of it.
+//! after the other, and tells all of it. [`sieve`] leaves out events that only some fields are known of.
 
 mod code;
 mod compile;
@@ -17,6 +17,7 @@ mod partition;
 mod run;
 mod scan;
 mod scratch;
+pub mod sieve;
 mod view;
 
 use vedette_event::RuleRef;

@@ -45,6 +45,8 @@ pub struct Correlation {
     pub links: Vec<String>,
     /// All its tags.
     pub tags: Vec<String>,
+    /// A number for what it asks, but for the rules it is made of.
+    pub fingerprint: u64,
     /// Whether the rules it is made of make findings of their own beside its.
     pub generate: bool,
     pub(crate) kind: Kind,
@@ -178,7 +180,7 @@ impl Bounds {
 }
 
 pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Correlation, Problem> {
-    let Head { reference, name, status, description, false_positives, links, tags } = head(node)?;
+    let Head { reference, name, status, description, false_positives, links, tags, fingerprint } = head(node)?;
     let Some(part) = node.get("correlation") else {
         return Err(Problem::new(node.place, "`correlation` is missing"));
     };
@@ -207,6 +209,7 @@ pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Correlation, Problem>
         false_positives,
         links,
         tags,
+        fingerprint,
         generate: generate(node)? | generate(part)?,
         kind,
         members,

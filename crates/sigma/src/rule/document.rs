@@ -75,7 +75,11 @@ pub(super) struct Head {
     pub(super) false_positives: Vec<String>,
     pub(super) links: Vec<String>,
     pub(super) tags: Vec<String>,
+    pub(super) fingerprint: u64,
 }
+
+/// What a document asks; the rest is what it says of itself.
+const ASKS: [&str; 4] = ["logsource", "detection", "correlation", "filter"];
 
 pub(super) fn head(node: &Node) -> Result<Head, Problem> {
     let title = required_text(node, "title")?;
@@ -100,11 +104,12 @@ pub(super) fn head(node: &Node) -> Result<Head, Problem> {
         false_positives: texts(node, "falsepositives")?,
         links: texts(node, "references")?,
         tags,
+        fingerprint: node.fingerprint(&ASKS),
     })
 }
 
 fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
-    let Head { reference, name, status, description, false_positives, links, tags } = head(node)?;
+    let Head { reference, name, status, description, false_positives, links, tags, fingerprint } = head(node)?;
     let Some(part) = node.get("detection") else {
         return Err(Problem::new(node.place, "`detection` is missing"));
     };
@@ -120,6 +125,7 @@ fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
         false_positives,
         links,
         tags,
+        fingerprint,
         filters: Vec::new(),
         logsource: logsource(node)?,
         parts: vec![own],

@@ -7,7 +7,7 @@ use super::{
     correlation::{Member, members},
     document::{Head, at, detection, head, logsource},
 };
-use crate::yaml::{Node, Place, Problem};
+use crate::yaml::{Node, Place, Problem, combined};
 
 /// Most values of one filter.
 const MAX_VALUES: usize = 10_000;
@@ -27,6 +27,7 @@ pub struct Filter {
     pub title: Arc<str>,
     /// The rules it may be put into: those that read nothing beside this log.
     pub logsource: Logsource,
+    fingerprint: u64,
     rules: Rules,
     part: Part,
     place: Place,
@@ -41,7 +42,7 @@ enum Rules {
 }
 
 pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Filter, Problem> {
-    let Head { reference, .. } = head(node)?;
+    let Head { reference, fingerprint, .. } = head(node)?;
     let Some(part) = node.get("filter") else { return Err(at(node, "filter", "`filter` is missing")) };
     let detection = detection(part, "filter", &["condition", "rules"])?;
     if detection.weight() > MAX_VALUES {
@@ -61,6 +62,7 @@ pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Filter, Problem> {
         id: reference.id,
         title: title.clone(),
         logsource: logsource(node)?,
+        fingerprint,
         rules,
         part: Part::new(detection, Some(title))?,
         place: part.place,
@@ -120,6 +122,7 @@ impl Filter {
             return refused.push(self.refused(self.place, reason));
         }
         for at in into {
+            rules[at].fingerprint = combined(rules[at].fingerprint, self.fingerprint);
             rules[at].filters.push(self.title.clone());
             rules[at].parts.push(self.part.clone());
         }

@@ -106,6 +106,8 @@ pub struct Rule {
     pub links: Vec<String>,
     /// All its tags.
     pub tags: Vec<String>,
+    /// A number for what it asks, filters included: the same for two texts that ask the same in other layout.
+    pub fingerprint: u64,
     /// The titles of the filters that were put into it.
     pub filters: Vec<Arc<str>>,
     /// Which log it reads.

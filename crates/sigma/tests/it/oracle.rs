@@ -1,8 +1,10 @@
 //! Generated rules on generated events: the engine finds what brute force finds.
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 use vedette_event::{Batch, BatchBuilder, Source, SourceId, Time, Value};
-use vedette_sigma::{Explainer, Mapping, Program, explain, load_str};
+use vedette_sigma::{Cell, Explainer, Mapping, Program, Wanted, explain, load_str};
 
 use crate::naive::{Condition, Event, Item, Lit, Op, Rule, Selection, Val};
 
@@ -203,6 +205,8 @@ fn check(rules: &[Rule], events: &[Event]) -> Result<usize, TestCaseError> {
     }
     prop_assert_eq!(&got, &want, "{}", yaml.join("---\n"));
     let batch = batch(0, events);
+    let matching: HashSet<u64> = got.iter().map(|(seq, _)| *seq).collect();
+    sifts_soundly(&program, &batch, &matching)?;
     for event in batch.events() {
         for (number, explainer) in explainers.iter().enumerate() {
             let explanation = explainer.explain(event);
@@ -212,6 +216,55 @@ fn check(rules: &[Rule], events: &[Event]) -> Result<usize, TestCaseError> {
         }
     }
     Ok(want.len())
+}
+
+/// No sieve leaves out an event that matches, whichever fields its table has; nor do the texts that events must have.
+fn sifts_soundly(program: &Program, batch: &Batch, matching: &HashSet<u64>) -> Result<(), TestCaseError> {
+    for known in 0..1_u32 << FIELDS {
+        let is_column = |name: &str| match name.strip_prefix('F').and_then(|number| number.parse::<u32>().ok()) {
+            Some(number) => known >> number & 1 == 1,
+            None => name == "event.dataset",
+        };
+        let mut sieve = program.sieve(is_column);
+        let columns: Vec<String> = sieve.columns().map(str::to_owned).collect();
+        for event in batch.events() {
+            let mut classes = Vec::new();
+            for (at, name) in columns.iter().enumerate() {
+                let values: Vec<String> = event.all(name).map(|value| value.to_text().into_owned()).collect();
+                let has_null = event.all(name).any(|value| value == Value::Null);
+                let cell = match values.as_slice() {
+                    [] => Cell::Missing,
+                    [text] if !has_null => Cell::Text(text),
+                    _ => Cell::Unknown,
+                };
+                classes.push(sieve.class(at, cell));
+            }
+            let possible = sieve.may_match(&classes);
+            prop_assert!(possible || !matching.contains(&event.seq()), "{known:b} {columns:?} {classes:?}");
+        }
+    }
+    for event in batch.events().filter(|event| matching.contains(&event.seq())) {
+        prop_assert!(has_texts(&program.wanted(), &event), "{:?}", program.wanted());
+    }
+    Ok(())
+}
+
+fn has_texts(wanted: &Wanted, event: &vedette_event::Event<'_>) -> bool {
+    match wanted {
+        Wanted::Anything => true,
+        Wanted::All(all) => all.iter().all(|wanted| has_texts(wanted, event)),
+        Wanted::Any(any) => any.iter().any(|wanted| has_texts(wanted, event)),
+        Wanted::Text { text, begins, ends } => {
+            let mut values = event.fields().map(|field| field.value.to_text().to_lowercase());
+            let text = text.to_lowercase();
+            values.any(|value| match (begins, ends) {
+                (true, true) => value == text,
+                (true, false) => value.starts_with(&text),
+                (false, true) => value.ends_with(&text),
+                (false, false) => value.contains(&text),
+            })
+        }
+    }
 }
 
 /// What is told of the parts leads to what is told of the whole.

@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arrow::array::RecordBatch;
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Schema, SchemaRef},
+};
 use parquet::arrow::{
     ProjectionMask,
     arrow_reader::{
@@ -18,9 +21,12 @@ use parquet::arrow::{
 };
 use parquet::{errors::ParquetError, file::metadata::PageIndexPolicy};
 
-use super::Segment;
+use vedette_event::ecs::{CORE, Kind};
+
+use super::{Segment, write::INEXACT};
 use crate::{
     GRANULE_ROWS, Granules, Result,
+    columns::{ColumnSet, core_index},
     error::{IoContext, ParquetContext},
 };
 
@@ -91,20 +97,49 @@ impl OpenSegment {
         columns: Option<&[&str]>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
         let path = self.path.clone();
-        let mut reader = Some(guarded(&path, || self.reader(rows, columns))?);
-        Ok(iter::from_fn(move || {
-            let next = guarded(&path, || reader.as_mut().and_then(Iterator::next).transpose().of(&path)).transpose();
-            // After an error there is nothing to go on with.
-            if !matches!(next, Some(Ok(_))) {
-                reader = None;
-            }
-            next
-        }))
+        let reader = guarded(&path, || self.reader(&self.metadata, rows, columns))?;
+        Ok(guarded_rows(path, reader))
     }
 
-    fn reader(&self, rows: &[Range<u64>], columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader> {
+    /// As [`read_rows`](Self::read_rows), with text columns as dictionaries (`Dictionary(Int32, Utf8)`): whoever looks
+    /// at values looks at each but once. Neighbouring record batches often share one.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read_dictionaries(
+        &self,
+        rows: &[Range<u64>],
+        columns: &[&str],
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let options = ArrowReaderOptions::new().with_schema(with_dictionaries(self.metadata.schema()));
+        let metadata = self.metadata.metadata().clone();
+        let metadata = guarded(&self.path, || ArrowReaderMetadata::try_new(metadata, options).of(&self.path))?;
+        let reader = guarded(&self.path, || self.reader(&metadata, rows, Some(columns)))?;
+        Ok(guarded_rows(self.path.clone(), reader))
+    }
+
+    /// The columns that do not say all of their fields; none if the file does not say which.
+    pub(crate) fn inexact(&self) -> Option<ColumnSet> {
+        let metadata = self.metadata.metadata().file_metadata().key_value_metadata()?;
+        let inexact = metadata.iter().find(|entry| entry.key == INEXACT)?;
+        Some(ColumnSet::parse(inexact.value.as_deref()?))
+    }
+
+    /// True if the column says all of its field: a value is the text of the field's only value, and null means that the
+    /// event has no such field.
+    pub fn is_exact(&self, column: &str) -> bool {
+        let inexact = core_index(column).filter(|core| CORE[*core].kind != Kind::Keywords).zip(self.inexact());
+        inexact.is_some_and(|(core, inexact)| !inexact.contains(core))
+    }
+
+    fn reader(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        rows: &[Range<u64>],
+        columns: Option<&[&str]>,
+    ) -> Result<ParquetRecordBatchReader> {
         let file = self.file.try_clone().at(&self.path, "opening")?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
         let total = self.rows as usize;
         let ranges = rows.iter().map(|range| range.start as usize..(range.end as usize).min(total));
         let selection = RowSelection::from_consecutive_ranges(ranges, total);
@@ -121,6 +156,30 @@ impl OpenSegment {
         let builder = builder.with_projection(mask).with_row_selection(selection).with_batch_size(batch_rows);
         builder.build().of(&self.path)
     }
+}
+
+fn guarded_rows(path: PathBuf, reader: ParquetRecordBatchReader) -> impl Iterator<Item = Result<RecordBatch>> {
+    let mut reader = Some(reader);
+    iter::from_fn(move || {
+        let next = guarded(&path, || reader.as_mut().and_then(Iterator::next).transpose().of(&path)).transpose();
+        // After an error there is nothing to go on with.
+        if !matches!(next, Some(Ok(_))) {
+            reader = None;
+        }
+        next
+    })
+}
+
+fn with_dictionaries(schema: &SchemaRef) -> SchemaRef {
+    let texts = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let field = |field: &std::sync::Arc<arrow::datatypes::Field>| match field.data_type() {
+        DataType::Utf8 => field.as_ref().clone().with_data_type(texts.clone()),
+        _ => field.as_ref().clone(),
+    };
+    std::sync::Arc::new(Schema::new_with_metadata(
+        schema.fields().iter().map(field).collect::<Vec<_>>(),
+        schema.metadata().clone(),
+    ))
 }
 
 /// Damaged files have made the reader of Parquet panic. Then too, it is an error of this file, and harms nothing else.

@@ -21,7 +21,7 @@ use vedette_event::ecs::{ORIGINAL, TIMESTAMP};
 
 use crate::{
     GRANULE_ROWS, Granule, MAX_ROWS_SEALED, Options, Result,
-    columns::{self, BATCH, ECS_VERSION, RECEIVED, SCHEMA_ID, SEQ},
+    columns::{self, BATCH, ColumnSet, ECS_VERSION, RECEIVED, SCHEMA_ID, SEQ},
     error::{IoContext, ParquetContext},
     files::{self, Checked},
     granules,
@@ -29,6 +29,8 @@ use crate::{
     tokens::BatchEntry,
 };
 
+/// The key of what columns do not say all of their fields.
+pub(super) const INEXACT: &str = "vedette.inexact";
 /// The version of the Parquet files' layout: what is in the file's key-value metadata, and what a granule is.
 const FORMAT_VERSION: u32 = 1;
 /// A row group ends before this much of it waits in memory.
@@ -45,6 +47,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) batches: Vec<BatchEntry>,
     pub(crate) longest: u64,
     pub(crate) merges: u32,
+    /// Columns that do not say all of their fields; none if that is not known.
+    pub(crate) inexact: Option<ColumnSet>,
     /// The rows in order, in any pieces.
     pub(crate) rows: &'a mut dyn Iterator<Item = Result<RecordBatch>>,
 }
@@ -94,9 +98,10 @@ impl SegmentWriter<'_> {
         temporary: &[PathBuf; 2],
         places: &[PathBuf; 2],
     ) -> Result<SegmentRow> {
-        let Contents { hour, granules, batches, longest, merges, rows } = contents;
+        let Contents { hour, granules, batches, longest, merges, inexact, rows } = contents;
         let step = |name| self.options.step(name);
-        let (parquet_bytes, parquet_crc) = write_parquet(&temporary[0], &granules, rows, &step)?;
+        let properties = properties(&granules, inexact);
+        let (parquet_bytes, parquet_crc) = write_parquet(&temporary[0], &granules, properties, rows, &step)?;
         step("parquet-synced")?;
         let out = tokens(create(&temporary[1])?, &temporary[1], &batches)?;
         step("tokens-written")?;
@@ -161,10 +166,11 @@ fn finish(mut out: Out, path: &Path) -> Result<(u64, u32)> {
 fn write_parquet(
     path: &Path,
     granules: &[Granule],
+    properties: WriterProperties,
     rows: &mut dyn Iterator<Item = Result<RecordBatch>>,
     step: &dyn Fn(&'static str) -> Result<()>,
 ) -> Result<(u64, u32)> {
-    let mut writer = ArrowWriter::try_new(create(path)?, columns::schema(), Some(properties(granules))).of(path)?;
+    let mut writer = ArrowWriter::try_new(create(path)?, columns::schema(), Some(properties)).of(path)?;
     step("parquet-created")?;
     let mut ends = granules.iter().map(|granule| granule.rows.end as usize);
     let (mut row, mut end) = (0, ends.next().unwrap_or(0));
@@ -200,7 +206,7 @@ fn write_parquet(
     Ok((out.bytes, out.crc))
 }
 
-fn properties(granules: &[Granule]) -> WriterProperties {
+fn properties(granules: &[Granule], inexact: Option<ColumnSet>) -> WriterProperties {
     let rows: Vec<String> = granules.iter().map(|granule| granule.len().to_string()).collect();
     let metadata = [
         ("vedette.format", FORMAT_VERSION.to_string()),
@@ -209,7 +215,9 @@ fn properties(granules: &[Granule]) -> WriterProperties {
         ("vedette.writer", env!("CARGO_PKG_VERSION").to_owned()),
         ("vedette.granules", rows.join(",")),
     ];
-    let metadata = metadata.into_iter().map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
+    let inexact = inexact.map(|inexact| (INEXACT, inexact.to_text()));
+    let metadata = metadata.into_iter().chain(inexact);
+    let metadata = metadata.map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("vedette version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(metadata))

@@ -11,7 +11,7 @@ use std::{
 use super::{SegmentSummary, Store, lock};
 use crate::{
     GRANULE_ROWS, Granule, Granules, Result, Segment, StoreError,
-    columns::SCHEMA_ID,
+    columns::{ColumnSet, SCHEMA_ID},
     error::IoContext,
     files, manifest,
     segment::Contents,
@@ -149,8 +149,13 @@ impl Store {
             Ok(rows) => Box::new(rows) as Box<dyn Iterator<Item = _>>,
             Err(error) => Box::new(std::iter::once(Err(error))),
         });
+        let mut inexact = Some(ColumnSet::default());
+        for segment in old {
+            inexact = inexact.zip(segment.open()?.inexact()).map(|(all, more)| all.union(more));
+        }
         let count = granules.len() as u32;
         let contents = Contents {
+            inexact,
             hour: old.first().map_or(0, |segment| segment.row().hour),
             granules,
             batches,

@@ -98,6 +98,7 @@ impl Store {
             batches: old.index()?.batches()?,
             longest: old.longest(),
             merges: old.row().merges,
+            inexact: old.open()?.inexact(),
             rows: &mut rows,
         };
         self.segment_writer().write(contents, |out, path, batches| {
@@ -179,7 +180,7 @@ fn index_again(
             let mut batch = BatchBuilder::new(source.clone());
             derive.derive(&source, seqs.value(row), received, original, &mut batch);
             let batch = batch.finish();
-            batch.events().for_each(|event| tail::index(&mut tokens, 0, event, &columns::kinds(&batch)));
+            batch.events().for_each(|event| tail::index(&mut tokens, 0, event, &columns::cores(&batch)));
             // What an older parser made of it is found as well.
             columns::core_values(&kept, row).iter().for_each(|value| tokens.value(value));
         }

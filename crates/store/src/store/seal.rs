@@ -96,6 +96,7 @@ impl Store {
                 batches: part.batches.clone(),
                 longest: part.longest,
                 merges: 0,
+                inexact: Some(part.inexact),
                 rows: &mut part.records.iter().map(|records| Ok((**records).clone())),
             };
             let written = writer.write(contents, |out, path, batches| match &part.tokens {

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use vedette_indicator::{Builder, Kind, Look, Observable, Options, Settled};
+use vedette_indicator::{Builder, Options, Settled};
 
 use crate::{
     Outcome, Usage,
     cli::{Format, IndicatorsArgs, IndicatorsCommand},
     commands::detect::files_below,
-    node::indicators::read_file,
+    node::indicators::{known, read_file},
     output::Printer,
 };
 
@@ -61,7 +61,6 @@ fn check(paths: &[PathBuf], output: Format) -> anyhow::Result<Outcome> {
 }
 
 fn find(value: &str, paths: &[PathBuf], output: Format) -> anyhow::Result<Outcome> {
-    let (observable, _) = Observable::guess(value).map_err(|unfit| Usage(format!("`{value}`: {unfit}")))?;
     let mut builder = Builder::new(Options::default());
     for file in files_below(paths)? {
         if let Err(error) = read_file(&file, &mut builder) {
@@ -72,31 +71,16 @@ fn find(value: &str, paths: &[PathBuf], output: Format) -> anyhow::Result<Outcom
     let mut printer =
         Printer::new(output, &["value", "kind", "feed", "name", "confidence", "from", "until", "labels"])?;
     let mut count = 0;
-    let mut known = Vec::new();
-    let look = match observable.kind() {
-        Kind::Address => Some(Look::Address),
-        Kind::Network => None,
-        Kind::Domain => Some(Look::Domain),
-        Kind::Url => Some(Look::Url),
-        Kind::Md5 | Kind::Sha1 | Kind::Sha256 | Kind::Sha512 => Some(Look::Hash),
-        Kind::Mail => Some(Look::Mail),
-    };
-    match look {
-        Some(look) => set.look_up(look, &observable.to_string(), &mut known),
-        None => known.extend(set.get(&observable)),
-    }
-    for known in known {
-        for indicator in known.indicators() {
-            count += 1;
-            let time = |time: Option<vedette_event::Time>| time.map(|time| time.to_string());
-            let row = json!({
-                "value": known.observable().to_string(), "kind": known.kind().to_string(), "feed": &*indicator.feed,
-                "name": indicator.name, "confidence": indicator.confidence, "from": time(indicator.valid_from),
-                "until": time(indicator.valid_until), "labels": indicator.labels,
-            });
-            if let Value::Object(row) = row {
-                printer.row(&row)?;
-            }
+    for (observable, indicator) in known(&set, value).map_err(Usage)? {
+        count += 1;
+        let time = |time: Option<vedette_event::Time>| time.map(|time| time.to_string());
+        let row = json!({
+            "value": observable.to_string(), "kind": observable.kind().to_string(), "feed": &*indicator.feed,
+            "name": indicator.name, "confidence": indicator.confidence, "from": time(indicator.valid_from),
+            "until": time(indicator.valid_until), "labels": indicator.labels,
+        });
+        if let Value::Object(row) = row {
+            printer.row(&row)?;
         }
     }
     printer.finish()?;

@@ -59,7 +59,7 @@ pub fn run(args: ReplayArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Name and text of each rule file.
-fn texts(paths: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
+pub(super) fn texts(paths: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     if let Some(missing) = paths.iter().find(|path| !path.exists()) {
         return Err(Usage(format!("no rules at {}: no such file or folder", missing.display())).into());
     }

@@ -1,5 +1,5 @@
-//! `vedette rules check` and `vedette rules test`; `vedette rules import` is in [`rules_import`], `vedette rules why` in
-//! [`rules_why`].
+//! `vedette rules check` and `vedette rules test`; `vedette rules hunt` is in [`rules_hunt`], `vedette rules import` in
+//! [`rules_import`], `vedette rules why` in [`rules_why`].
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -16,7 +16,7 @@ use vedette_sigma::{Documents, Expect, Loaded, Mapping, Options, Pipelines, Rule
 use crate::{
     Outcome, Usage,
     cli::{Format, RulesArgs, RulesCommand},
-    commands::{detect::files_below, rules_import, rules_why},
+    commands::{detect::files_below, rules_hunt, rules_import, rules_why},
     node::{
         content,
         ruleset::{Ruleset, mapping},
@@ -30,6 +30,7 @@ pub fn run(args: RulesArgs) -> anyhow::Result<Outcome> {
         RulesCommand::Check { rules, pipelines, placeholders, output } => {
             check(&rules, &pipelines, placeholders.as_deref(), output)
         }
+        RulesCommand::Hunt(args) => rules_hunt::run(args),
         RulesCommand::Import { from } => rules_import::run(from),
         RulesCommand::Test { paths, output } => test(&paths, output),
         RulesCommand::Why(args) => rules_why::run(args),

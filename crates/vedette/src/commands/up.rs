@@ -38,7 +38,7 @@ use crate::{
         content,
         custody::Keeper,
         findings,
-        indicators::History,
+        indicators::{History, WatchlistView},
         journal::SelfJournal,
         local_backup, local_import,
         local_replay::{self, Replays},
@@ -47,6 +47,8 @@ use crate::{
         proof::{Acknowledgements, Proof},
         quiet::Quiet,
         receivers::{self, Listening, Receiving},
+        retrohunt::Hunts,
+        taxii::{Fetcher, Polls},
         views::NodeHealth,
         witnesses,
     },
@@ -85,6 +87,10 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     let proof = Proof::new(node.ledger.clone(), &keys, config.ledger.required_witnesses, shutdown.clone());
     let authorities = Authority::configured(&config.ledger.anchors)?;
     let journal = SelfJournal::new(&node.spool)?;
+    let polls = Polls::default();
+    let servers = config.detection.indicators.taxii.iter();
+    let fetchers = servers.map(|server| Fetcher::new(server, &node.dir, journal.clone(), polls.clone()));
+    let fetchers = fetchers.collect::<anyhow::Result<Vec<_>>>()?;
     let mut started = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     started.extend(config.file.iter().flat_map(|file| {
         [("configuration", file.path.display().to_string()), ("configuration_blake3", file.hash.clone())]
@@ -97,6 +103,8 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     let activities = Arc::new(Activities::new(now(), before));
     pipeline.note(activities.clone());
     let counters = pipeline.counters();
+    let over = (node.engine.clone(), node.rules.clone(), &*node.parsers);
+    let hunts = Arc::new(Hunts::open(&node.dir, &config.detection.retrohunt, over, journal.clone())?);
     let stop = Arc::new(AtomicBool::new(false));
     let failed = CancellationToken::new();
     let pipeline = {
@@ -112,7 +120,12 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     };
     let patience = config.detection.quiet_sources.patience();
     let quiet = Arc::new(Quiet::open(&node.dir, patience, &node.spool, &node.alerts, &journal, now())?);
+    let hunting = {
+        let hunts = hunts.clone();
+        thread::Builder::new().name("retrohunt".into()).spawn(move || hunts.run())?
+    };
     let maintenance = Maintenance {
+        hunts: hunts.clone(),
         spool: node.spool.clone(),
         ledger: node.ledger.clone(),
         store: node.store.clone(),
@@ -162,6 +175,8 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         rooms,
         custody: keeper.clone(),
         rules: node.rules.clone(),
+        indicators: Arc::new(WatchlistView { watchlist: node.indicators.clone(), polls }),
+        retrohunts: hunts.clone(),
         parsers: Arc::new(OwnParsers::new(&node.dir, &config.detection.parsers)),
         settings: Arc::new(node.settings.view(&node.store, &node.notifier, receiving.clone())),
         journal: Arc::new(journal.clone()),
@@ -219,6 +234,9 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
     let sources = node.source_names();
     let watch = node.notifier.clone().watch(node.alerts.clone(), Arc::new(sources), shutdown.clone());
     let notifying = [tokio::spawn(watch), tokio::spawn(node.notifier.clone().run(shutdown.clone()))];
+    for fetcher in fetchers {
+        tokio::spawn(fetcher.run(shutdown.clone()));
+    }
     if !witnesses.is_empty() {
         tokio::spawn(proof.clone().run(journal.clone()));
     }
@@ -249,7 +267,9 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         tracing::error!("{error:#}");
     }
     stop.store(true, Ordering::Relaxed);
+    hunts.stop();
     let drained = tokio::task::spawn_blocking(move || {
+        hunting.join().map_err(|_| anyhow::anyhow!("a retro-hunt panicked"))?;
         maintenance.join().map_err(|_| anyhow::anyhow!("maintenance panicked"))?;
         pipeline.join().map_err(|_| anyhow::anyhow!("the pipeline panicked"))?
     });

@@ -12,11 +12,19 @@ use anyhow::Context;
 use bytes::Bytes;
 use vedette_alert::Alerts;
 use vedette_event::{Batch, Finding, Source};
-use vedette_indicator::{Account, Builder, Feed, Format, Indicators, Observable, Options, Settled, read, searches};
+use vedette_indicator::{
+    Account, Builder, Feed, Format, Indicator, Indicators, Kind, Look, Observable, Options, Settled, read, searches,
+};
 use vedette_query::{Cancel, Engine, Passed, Progress, QueryError, Request};
+use vedette_server::{IndicatorFeed, IndicatorServer, IndicatorStatus, IndicatorsView, KnownIndicator};
 use vedette_spool::Spool;
 
-use super::{findings, journal::SelfJournal, whole_file};
+use super::{
+    findings,
+    journal::SelfJournal,
+    taxii::{self, Polls},
+    whole_file,
+};
 use crate::config::IndicatorOptions;
 
 /// The folder in the data folder with feeds of its own.
@@ -124,7 +132,15 @@ impl Watchlist {
 
 fn paths(options: &IndicatorOptions, dir: &Path) -> Vec<PathBuf> {
     let own = dir.join(OWN);
-    options.files.iter().cloned().chain(own.is_dir().then_some(own)).collect()
+    let fetched = options.taxii.iter().map(|server| dir.join(taxii::FETCHED).join(&server.name));
+    options.files.iter().cloned().chain(fetched).chain(own.is_dir().then_some(own)).collect()
+}
+
+/// A feed is named after its file; what was fetched from a server after that.
+fn feed(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| folder.parent().is_some_and(|above| above.ends_with(taxii::FETCHED)));
+    let named = folder.and_then(Path::file_name).or(path.file_stem()).unwrap_or(path.as_os_str());
+    named.to_string_lossy().into_owned()
 }
 
 /// The files at these paths and in these folders, but for hidden ones, in name order.
@@ -162,8 +178,8 @@ pub fn read_file(path: &Path, builder: &mut Builder) -> Result<Account, String> 
     let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
     let mut input = BufReader::with_capacity(HEAD, file);
     let format = Format::detect(input.fill_buf().map_err(|error| format!("{name}: {error}"))?);
-    let feed = path.file_stem().map_or_else(|| name.clone(), |stem| stem.to_string_lossy().into_owned());
-    read(format, &Feed::new(&feed), &name, input, &mut |item| builder.add(&item)).map_err(|broken| broken.to_string())
+    read(format, &Feed::new(&feed(path)), &name, input, &mut |item| builder.add(&item))
+        .map_err(|broken| broken.to_string())
 }
 
 impl InForce {
@@ -193,6 +209,93 @@ impl InForce {
     pub fn refusals(&self) -> u64 {
         self.files.iter().map(|(_, account)| account.as_ref().map_or(1, Account::refusals)).sum()
     }
+}
+
+/// The watchlist as the server sees it.
+pub struct WatchlistView {
+    /// What is in force.
+    pub watchlist: Arc<Watchlist>,
+    /// How polls of servers went.
+    pub polls: Polls,
+}
+
+impl IndicatorsView for WatchlistView {
+    fn status(&self) -> IndicatorStatus {
+        let current = self.watchlist.current();
+        let feeds = current.files.iter().map(|(path, account)| {
+            let known = IndicatorFeed { name: feed(path), file: path.display().to_string(), ..Default::default() };
+            match account {
+                Ok(account) => IndicatorFeed {
+                    taken: account.taken,
+                    withdrawn: account.withdrawn,
+                    refused: account.refusals(),
+                    refusals: account.shown.iter().map(ToString::to_string).collect(),
+                    ..known
+                },
+                Err(failure) => IndicatorFeed { failure: Some(failure.clone()), ..known },
+            }
+        });
+        let polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
+        let servers = self.watchlist.options.taxii.iter().map(|server| {
+            let polled = polls.get(&server.name).cloned().unwrap_or_default();
+            IndicatorServer {
+                name: server.name.clone(),
+                url: server.url.clone(),
+                every_minutes: server.every_minutes,
+                last: polled.last,
+                failure: polled.failure,
+            }
+        });
+        IndicatorStatus {
+            indicators: current.settled.indicators,
+            values: current.set.len() as u64,
+            bytes: current.set.bytes() as u64,
+            left_out: current.settled.crowded + current.settled.over_limit,
+            feeds: feeds.collect(),
+            servers: servers.collect(),
+        }
+    }
+
+    fn find(&self, value: &str) -> Result<Vec<KnownIndicator>, String> {
+        let current = self.watchlist.current();
+        Ok(known(&current.set, value)?
+            .into_iter()
+            .map(|(observable, indicator)| KnownIndicator {
+                value: observable.to_string(),
+                kind: observable.kind().to_string(),
+                feed: indicator.feed.to_string(),
+                name: indicator.name,
+                confidence: indicator.confidence,
+                from: indicator.valid_from,
+                until: indicator.valid_until,
+                reference: indicator.reference,
+                labels: indicator.labels,
+            })
+            .collect())
+    }
+}
+
+/// Everything that is known of a value.
+///
+/// # Errors
+/// Why it is nothing that is looked for.
+pub fn known(set: &Indicators, value: &str) -> Result<Vec<(Observable, Indicator)>, String> {
+    let (observable, _) = Observable::guess(value).map_err(|unfit| format!("`{value}`: {unfit}"))?;
+    let look = match observable.kind() {
+        Kind::Address => Some(Look::Address),
+        Kind::Network => None,
+        Kind::Domain => Some(Look::Domain),
+        Kind::Url => Some(Look::Url),
+        Kind::Md5 | Kind::Sha1 | Kind::Sha256 | Kind::Sha512 => Some(Look::Hash),
+        Kind::Mail => Some(Look::Mail),
+    };
+    let mut found = Vec::new();
+    match look {
+        Some(look) => set.look_up(look, &observable.to_string(), &mut found),
+        None => found.extend(set.get(&observable)),
+    }
+    let indicators = found.iter().flat_map(|known| known.indicators().map(|indicator| (known.observable(), indicator)));
+    Ok(indicators.collect())
 }
 
 /// Where new indicators are looked for.
@@ -235,10 +338,12 @@ impl History {
                     count += runtime.block_on(self.run(&search, |batch| take(batch, &mut found)))?;
                 }
             }
-            None => self.engine.history((None, None), &Progress::default(), &self.cancel, |passed| match passed {
-                Passed::Events(batch) => take(batch, &mut found).map(|more| count += more).map_err(Stopped::Failed),
-                Passed::Until(_) => Ok(()),
-            })?,
+            None => {
+                self.engine.history((None, None), None, &Progress::default(), &self.cancel, |passed| match passed {
+                    Passed::Events(batch) => take(batch, &mut found).map(|more| count += more).map_err(Stopped::Failed),
+                    Passed::Until(_) => Ok(()),
+                })?
+            }
         }
         count += self.report(&mut found)?;
         tracing::info!(findings = count, "history was searched for new indicators");

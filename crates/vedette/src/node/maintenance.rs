@@ -21,6 +21,7 @@ use super::{
     journal::SelfJournal,
     ledger,
     quiet::Quiet,
+    retrohunt::Hunts,
     rules::Rules,
     sealer::News,
 };
@@ -55,6 +56,8 @@ pub struct Maintenance {
     pub store: Store,
     /// To reload.
     pub rules: Arc<Rules>,
+    /// Rules that are new or changed, over history.
+    pub hunts: Arc<Hunts>,
     /// To reload.
     pub indicators: Arc<Watchlist>,
     /// Where new indicators are looked for.
@@ -133,7 +136,7 @@ impl Maintenance {
             let details = vec![("loaded", loaded.to_string()), ("refused", refused.to_string())];
             self.journal.write("rules.reload", None, details)?;
         }
-        Ok(())
+        self.hunts.look()
     }
 
     /// Compaction can wait until the way in is not short of processor time; but not for ever, since every search opens

@@ -22,12 +22,15 @@ pub mod proof;
 pub mod quiet;
 pub mod receivers;
 pub mod replay;
+pub mod retrohunt;
 pub mod rules;
 pub mod rules_view;
 pub mod ruleset;
 pub mod sealer;
 pub mod settings;
+pub mod taxii;
 pub mod views;
+pub mod web;
 pub mod whole_file;
 pub mod witnesses;
 

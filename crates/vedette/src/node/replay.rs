@@ -152,7 +152,7 @@ impl Replay {
             pass.findings += out.len() as u64;
             out.drain(..).try_for_each(|finding| found(&finding, certain))
         };
-        engine.history((self.from, self.to), progress, cancel, |passed| -> Result<(), E> {
+        engine.history((self.from, self.to), None, progress, cancel, |passed| -> Result<(), E> {
             match passed {
                 Passed::Events(batch) => {
                     pass.saw(batch);

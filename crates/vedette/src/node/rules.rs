@@ -28,7 +28,8 @@ pub const DISABLED: &str = "disabled_rules.json";
 pub struct Rules {
     detection: Detection,
     pub(super) own: OwnFiles,
-    pub(super) mapping: Arc<Mapping>,
+    /// What rules are compiled with.
+    pub mapping: Arc<Mapping>,
     state: RwLock<State>,
     disabled_file: PathBuf,
     /// Loading and writing go one at a time, or an older state could replace a newer one. Here is what is turned off.

@@ -8,12 +8,12 @@ use std::{
     sync::PoisonError,
 };
 
-use vedette_event::{Batch, Diagnostic, Finding, RuleRef};
+use vedette_event::{Batch, Diagnostic, Event, Finding, RuleRef};
 use vedette_server::{
-    CheckedRules, Disabled, FileName, LoadedCorrelation, LoadedRule, Logsource, RefusedRule, RulesView, SaveError,
-    Trial,
+    CheckedRules, Disabled, Explained, ExplainedLine, FileName, LoadedCorrelation, LoadedRule, Logsource, RefusedRule,
+    RulesOf, RulesView, SaveError, Trial,
 };
-use vedette_sigma::{Correlation, Documents, Loaded, Refused};
+use vedette_sigma::{Correlation, Documents, Explainer, Explanation, Loaded, Refused, explain};
 
 use super::{
     content,
@@ -97,6 +97,25 @@ impl RulesView for Rules {
         }
     }
 
+    fn why(&self, rules: &RulesOf, event: &Event<'_>) -> Result<Vec<Explained>, Vec<Diagnostic>> {
+        let loaded = match rules {
+            RulesOf::Id(id) => self.only(&HashSet::from([id.clone()])),
+            RulesOf::Text(text) => self.on_trial(text).0,
+        };
+        let mut wrong: Vec<Diagnostic> = match rules {
+            RulesOf::Id(_) => Vec::new(),
+            RulesOf::Text(_) => loaded.refused.iter().map(diagnostic).collect(),
+        };
+        let mut explained = Vec::new();
+        for rule in &loaded.rules {
+            match Explainer::new(rule, &self.mapping) {
+                Ok(explainer) => explained.push(told(&explainer.explain(*event))),
+                Err(refused) => wrong.push(diagnostic(&refused)),
+            }
+        }
+        if wrong.is_empty() && !explained.is_empty() { Ok(explained) } else { Err(wrong) }
+    }
+
     fn save(&self, name: &FileName, text: &str) -> Result<Vec<RuleRef>, SaveError> {
         let disabled = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let checked = self.check(text);
@@ -151,7 +170,7 @@ impl Trial for Whole {
 
 impl Rules {
     /// The rules of a text, with those of others that its correlations are made of; and the ids of its own.
-    fn on_trial(&self, text: &str) -> (Loaded, HashSet<String>) {
+    pub fn on_trial(&self, text: &str) -> (Loaded, HashSet<String>) {
         let mut documents = Documents::default();
         documents.text(OF_THE_TEXT, text);
         let rules = documents.rules.iter().map(|rule| &rule.reference);
@@ -161,18 +180,14 @@ impl Rules {
             return (documents.link(), own);
         }
         documents.extend(self.documents(), |_, _| {});
-        let mut loaded = documents.link();
-        let mut wanted = own.clone();
-        // Each stands after those it is made of.
-        for correlation in loaded.correlations.iter().rev() {
-            if wanted.contains(&correlation.reference.id) {
-                wanted.extend(correlation.members().map(ToOwned::to_owned));
-            }
-        }
-        loaded.rules.retain(|rule| wanted.contains(&rule.reference.id));
-        loaded.correlations.retain(|correlation| wanted.contains(&correlation.reference.id));
+        let mut loaded = with_members(documents.link(), &own);
         loaded.refused.retain(|refused| &*refused.file == OF_THE_TEXT);
         (loaded, own)
+    }
+
+    /// These of the rules as they are written now, by id, with those that their correlations are made of.
+    pub(super) fn only(&self, ids: &HashSet<String>) -> Loaded {
+        with_members(self.documents().link(), ids)
     }
 
     /// The ids of `rules` that another of the data folder's own files has.
@@ -186,6 +201,30 @@ impl Rules {
             Diagnostic::new("", 0, 0, message).hint("give it an id of its own, or save it under that name")
         });
         taken.collect()
+    }
+}
+
+/// Only these, with those that their correlations are made of.
+fn with_members(mut loaded: Loaded, ids: &HashSet<String>) -> Loaded {
+    let mut wanted = ids.clone();
+    // Each stands after those it is made of.
+    for correlation in loaded.correlations.iter().rev() {
+        if wanted.contains(&correlation.reference.id) {
+            wanted.extend(correlation.members().map(ToOwned::to_owned));
+        }
+    }
+    loaded.rules.retain(|rule| wanted.contains(&rule.reference.id));
+    loaded.correlations.retain(|correlation| wanted.contains(&correlation.reference.id));
+    loaded
+}
+
+fn told(explanation: &Explanation) -> Explained {
+    let line = |line: explain::Line| ExplainedLine { depth: line.depth, passed: line.passed, text: line.text };
+    Explained {
+        rule: explanation.rule.clone(),
+        matched: explanation.matched,
+        lines: explanation.lines().into_iter().map(line).collect(),
+        detail: serde_json::to_value(explanation).unwrap_or_default(),
     }
 }
 
@@ -203,7 +242,7 @@ fn correlation(correlation: &Correlation, reports: &BTreeMap<String, Report>) ->
     }
 }
 
-fn diagnostic(refused: &Refused) -> Diagnostic {
+pub(super) fn diagnostic(refused: &Refused) -> Diagnostic {
     let diagnostic = Diagnostic::new("", refused.line, refused.column, refused.reason.clone());
     let named = refused.title.as_ref().or(refused.id.as_ref());
     match named {

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 use vedette_event::{Batch, Diagnostic, Finding, RuleRef};
-use vedette_sigma::{Correlation, Correlations, Loaded, Mapping, Options, Program, Refused};
+use vedette_sigma::{Correlation, Correlations, Loaded, Mapping, Options, Program, Refused, Rule};
 
 /// A program and the correlations over its rules.
 pub struct Ruleset {
@@ -16,6 +16,7 @@ pub struct Ruleset {
     pub program: Program,
     correlations: Vec<Correlation>,
     silent: HashSet<String>,
+    fingerprints: BTreeMap<String, u64>,
     mapping: Arc<Mapping>,
 }
 
@@ -23,6 +24,7 @@ impl Ruleset {
     /// Compiles rules; what is refused then joins what was refused before.
     pub fn compile(loaded: Loaded, mapping: &Arc<Mapping>) -> (Ruleset, Vec<Refused>) {
         let Loaded { rules, mut correlations, mut refused } = loaded;
+        let fingerprints = fingerprints(&rules, &correlations);
         let (program, late) = Program::compile(rules, mapping);
         refused.extend(late);
         let (compiled, late) = Correlations::compile(correlations.clone(), &program, mapping, Options::default());
@@ -31,7 +33,7 @@ impl Ruleset {
         refused.extend(late);
         let parts = correlations.iter().flat_map(Correlation::members);
         let silent = parts.filter(|part| compiled.is_silent(part)).map(ToOwned::to_owned).collect();
-        (Ruleset { program, correlations, silent, mapping: mapping.clone() }, refused)
+        (Ruleset { program, correlations, silent, fingerprints, mapping: mapping.clone() }, refused)
     }
 
     /// The correlations, each after those it is made of.
@@ -43,6 +45,11 @@ impl Ruleset {
     pub fn references(&self) -> impl Iterator<Item = &RuleRef> {
         let correlations = self.correlations.iter().map(|correlation| &correlation.reference);
         self.program.rules().map(|(rule, _)| rule).chain(correlations)
+    }
+
+    /// For each rule and correlation, by id, a number for what it asks; a correlation also asks what its rules ask.
+    pub fn fingerprints(&self) -> &BTreeMap<String, u64> {
+        &self.fingerprints
     }
 
     /// Number of rules and correlations.
@@ -65,6 +72,23 @@ impl Ruleset {
         // What is refused was left out when the set was made.
         Correlations::compile(self.correlations.clone(), &self.program, &self.mapping, options).0
     }
+}
+
+fn fingerprints(rules: &[Rule], correlations: &[Correlation]) -> BTreeMap<String, u64> {
+    let mut known: BTreeMap<String, u64> =
+        rules.iter().map(|rule| (rule.reference.id.clone(), rule.fingerprint)).collect();
+    // Each stands after those it is made of.
+    for correlation in correlations {
+        let mut hasher = blake3::Hasher::new();
+        let members = correlation.members().filter_map(|member| known.get(member));
+        for part in std::iter::once(&correlation.fingerprint).chain(members) {
+            hasher.update(&part.to_le_bytes());
+        }
+        let mut word = [0; 8];
+        hasher.finalize_xof().fill(&mut word);
+        known.insert(correlation.reference.id.clone(), u64::from_le_bytes(word));
+    }
+    known
 }
 
 /// Rules over a history that is looked at when it is whole, in whatever order it comes.

@@ -12,8 +12,8 @@ use std::{collections::HashMap, sync::Arc};
 use vedette_event::{Event, RuleRef};
 
 pub use self::told::{
-    Condition, Detection, Explanation, Feed, Field, Group, Item, Members, Operand, Origin, Selection, Term, Value,
-    Witness,
+    Condition, Detection, Explanation, Feed, Field, Group, Item, Line, Members, Operand, Origin, Selection, Term,
+    Value, Witness,
 };
 use super::{
     CheckId, Program, SlotId,

@@ -26,6 +26,17 @@ pub struct Explanation {
     pub fields: Vec<Field>,
 }
 
+/// A line for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// How far it is indented.
+    pub depth: usize,
+    /// Whether what it says is true of the event; none for a line that only says what the event has.
+    pub passed: Option<bool>,
+    /// What it says. It may hold whatever events hold.
+    pub text: String,
+}
+
 /// What a log source asks for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Origin {
