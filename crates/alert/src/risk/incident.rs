@@ -10,128 +10,129 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use rusqlite::{Connection, OptionalExtension, params};
-use vedette_event::{Finding, Time};
+use rusqlite::params;
+use vedette_event::Time;
 
 use super::{
-    IncidentId, calm, merge_in_cases,
-    steps::{Step, entities_of, note_cut},
+    IncidentId, calm,
+    memory::Memory,
+    merge_in_cases,
+    steps::{Step, note_cut},
 };
-use crate::{AlertError, Recorded, RiskOptions, schema::Writing};
+use crate::{AlertError, Recorded, history::Subject, history::note_change, schema::Writing};
 
 /// An incident takes this many steps; each may be any number of findings. What goes on then can open another one.
 pub const MAX_STEPS_PER_INCIDENT: i64 = 2000;
 
-/// A further finding of a step that is in an incident.
-pub(super) fn extend(writing: &Writing<'_>, incident: i64, finding: &Finding, now: Time) -> Result<(), AlertError> {
-    writing
-        .tx
-        .prepare_cached(
-            "UPDATE incidents SET findings = findings + 1, level = max(level, ?2), first_time = min(first_time, ?3),
-                 last_time = max(last_time, ?3), changed = max(changed, ?4) WHERE id = ?1",
-        )?
-        .execute(params![incident, finding.rule.level as i64, finding.time.micros(), now.micros()])?;
-    Ok(())
+/// The incident that a step comes into, and what comes with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Joins {
+    /// Everything that the step links.
+    Linked(i64),
+    /// Nothing: it is the one that a hub opened, or opened before it became one.
+    Own(i64),
+    /// The hub's other steps: it has just been opened.
+    Lone { incident: i64, hub: i64 },
+}
+
+impl Joins {
+    pub(super) fn incident(self) -> i64 {
+        match self {
+            Joins::Linked(incident) | Joins::Own(incident) | Joins::Lone { incident, .. } => incident,
+        }
+    }
 }
 
 /// Finds the incident of a step that is in none, opening one if an entity is over the threshold.
-pub(super) fn place(writing: &Writing<'_>, step: &Step, now: Time, recorded: &mut Recorded) -> Result<(), AlertError> {
+pub(super) fn seek(
+    writing: &Writing<'_>,
+    memory: &mut Memory,
+    step: &Step,
+    now: Time,
+    recorded: &mut Recorded,
+) -> Result<Option<Joins>, AlertError> {
     let mut hubs = Vec::with_capacity(step.entities.len());
     for entity in &step.entities {
-        hubs.push(is_hub(writing.tx, writing.risk, *entity, step.hour)?);
+        hubs.push(memory.is_hub(writing, *entity, step.hour)?);
     }
-    if let Some(incident) = linked_incident(writing, step, &hubs)? {
-        assign(writing, incident, step.id, now)?;
-        return gather(writing, incident, step, now, recorded);
+    if let Some(incident) = linked_incident(writing, memory, step, &hubs)? {
+        return Ok(Some(Joins::Linked(incident)));
     }
     let mut hot_hub = None;
     for (entity, hub) in step.entities.iter().zip(hubs) {
-        if hub && let Some(incident) = incident_opened_by(writing, *entity, step.hour)? {
-            return assign(writing, incident, step.id, now).map(drop);
+        if hub && let Some(incident) = memory.opened_by(writing, *entity, step.hour)? {
+            return Ok(Some(Joins::Own(incident)));
         }
         if hub && hot_hub.is_some() {
             continue;
         }
-        if !calm::is_over(writing, *entity, step)? {
+        if !calm::is_over(writing, memory, *entity, step)? {
             continue;
         }
         if hub {
             hot_hub = Some(*entity);
             continue;
         }
-        let incident = open(writing, *entity, false, now, recorded)?;
-        assign(writing, incident, step.id, now)?;
-        return gather(writing, incident, step, now, recorded);
+        return Ok(Some(Joins::Linked(open(writing, memory, *entity, false, now, recorded)?)));
     }
-    let Some(hub) = hot_hub else { return Ok(()) };
-    let incident = open(writing, hub, true, now, recorded)?;
-    assign(writing, incident, step.id, now)?;
-    let own: Vec<i64> = {
-        let (from, to) = writing.risk.window(step.hour);
-        let mut rows = writing.tx.prepare_cached(
-            "SELECT s.id FROM step_entities e JOIN steps s ON s.id = e.step
-             WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND s.sealed = 0 AND s.void = 0 AND s.incident IS NULL
-             ORDER BY s.hour, s.first_time, s.entities",
-        )?;
-        rows.query_map([hub, from, to], |row| row.get(0))?.collect::<Result<_, _>>()?
-    };
-    for (at, id) in own.iter().enumerate() {
-        if !assign(writing, incident, *id, now)? {
-            return note_cut(writing, "steps_of_incident", (own.len() - at) as u64);
-        }
-    }
-    Ok(())
+    let Some(hub) = hot_hub else { return Ok(None) };
+    Ok(Some(Joins::Lone { incident: open(writing, memory, hub, true, now, recorded)?, hub }))
 }
 
-/// An open incident that the step is linked with; [`gather`] finds the others, if there are more.
-fn linked_incident(writing: &Writing<'_>, step: &Step, hubs: &[bool]) -> Result<Option<i64>, AlertError> {
-    let (from, to) = writing.risk.window(step.hour);
-    let mut near = writing.tx.prepare_cached(
-        "SELECT i.id FROM step_entities e JOIN steps s ON s.id = e.step JOIN incidents i ON i.id = s.incident
-         WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND s.sealed = 0 AND s.void = 0 AND i.lone = 0 AND i.is_full = 0
-         ORDER BY e.hour DESC LIMIT 1",
-    )?;
+/// Brings into the incident what comes with a step that was just put into it.
+pub(super) fn gather(
+    writing: &Writing<'_>,
+    memory: &mut Memory,
+    joins: Joins,
+    step: &Step,
+    now: Time,
+    recorded: &mut Recorded,
+) -> Result<(), AlertError> {
+    match joins {
+        Joins::Own(_) => Ok(()),
+        Joins::Linked(incident) => gather_linked(writing, memory, incident, step, now, recorded),
+        Joins::Lone { incident, hub } => {
+            let (_, loose) = memory.around(writing, hub, step.hour)?;
+            for (at, id) in loose.iter().enumerate() {
+                if !assign(writing, memory, incident, *id, now)? {
+                    return note_cut(writing, "steps_of_incident", (loose.len() - at) as u64);
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// An open incident that the step is linked with; [`gather_linked`] finds the others, if there are more.
+fn linked_incident(
+    writing: &Writing<'_>,
+    memory: &mut Memory,
+    step: &Step,
+    hubs: &[bool],
+) -> Result<Option<i64>, AlertError> {
     for (entity, hub) in step.entities.iter().zip(hubs) {
         if *hub {
             continue;
         }
-        let found = near.query_row([*entity, from, to], |row| row.get(0)).optional()?;
-        if found.is_some() {
-            return Ok(found);
+        // The latest first.
+        for id in memory.around(writing, *entity, step.hour)?.0.into_iter().rev() {
+            let incident = memory.incident(writing, id)?;
+            if !incident.lone && !incident.is_full {
+                return Ok(Some(id));
+            }
         }
     }
     Ok(None)
 }
 
-/// The open incident that an entity opened: it takes that entity's steps also when the entity has become a hub.
-fn incident_opened_by(writing: &Writing<'_>, entity: i64, hour: i64) -> Result<Option<i64>, AlertError> {
-    let (from, to) = writing.risk.window(hour);
-    let hours = |hour: i64| hour.saturating_mul(3_600_000_000);
-    let incident = writing
-        .tx
-        .prepare_cached(
-            "SELECT id FROM incidents WHERE entity = ?1 AND state = 'open' AND is_full = 0
-                 AND last_time >= ?2 AND first_time < ?3 ORDER BY id LIMIT 1",
-        )?
-        .query_row([entity, hours(from), hours(to + 1)], |row| row.get(0))
-        .optional()?;
-    Ok(incident)
-}
-
-/// Whether an entity is named together with too many others around an hour.
-pub(super) fn is_hub(db: &Connection, options: &RiskOptions, entity: i64, hour: i64) -> Result<bool, AlertError> {
-    let (from, to) = options.window(hour);
-    let limit = i64::from(options.hub_links) + 1;
-    let others: i64 = db
-        .prepare_cached(
-            "SELECT count(*) FROM (SELECT DISTINCT o.entity FROM step_entities e JOIN step_entities o ON o.step = e.step
-                 WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND o.entity <> ?1 LIMIT ?4)",
-        )?
-        .query_row([entity, from, to, limit], |row| row.get(0))?;
-    Ok(others >= limit)
-}
-
-fn open(writing: &Writing<'_>, entity: i64, lone: bool, now: Time, recorded: &mut Recorded) -> Result<i64, AlertError> {
+fn open(
+    writing: &Writing<'_>,
+    memory: &mut Memory,
+    entity: i64,
+    lone: bool,
+    now: Time,
+    recorded: &mut Recorded,
+) -> Result<i64, AlertError> {
     writing
         .tx
         .prepare_cached(
@@ -140,133 +141,100 @@ fn open(writing: &Writing<'_>, entity: i64, lone: bool, now: Time, recorded: &mu
         )?
         .execute(params![entity, lone, i64::MAX, i64::MIN, now.micros()])?;
     let incident = writing.tx.last_insert_rowid();
-    note_change(writing, incident, now, "vedette", "opened", None)?;
+    note_change(writing, Subject::Incident(incident), now, "vedette", "opened", None)?;
+    memory.keep_opened(entity, incident);
     recorded.incidents.push(IncidentId(incident));
     Ok(incident)
 }
 
 /// Puts a step that is in no incident into one; false if that one is full.
-fn assign(writing: &Writing<'_>, incident: i64, step: i64, now: Time) -> Result<bool, AlertError> {
-    let taken = writing
-        .tx
-        .prepare_cached(
-            "UPDATE steps SET incident = ?1 WHERE id = ?2 AND incident IS NULL
-             AND (SELECT is_full FROM incidents WHERE id = ?1) = 0",
-        )?
-        .execute([incident, step])?;
-    if taken == 0 {
+pub(super) fn assign(
+    writing: &Writing<'_>,
+    memory: &mut Memory,
+    incident: i64,
+    step: i64,
+    now: Time,
+) -> Result<bool, AlertError> {
+    if memory.incident(writing, incident)?.is_full {
         return Ok(false);
     }
-    writing
-        .tx
-        .prepare_cached(
-            "UPDATE incidents SET steps = steps + 1, is_full = steps + 1 >= ?3, findings = findings + s.count,
-                 level = max(incidents.level, s.level), first_time = min(incidents.first_time, s.first_time),
-                 last_time = max(incidents.last_time, s.last_time), changed = max(changed, ?4)
-             FROM (SELECT count, level, first_time, last_time FROM steps WHERE id = ?2) AS s WHERE incidents.id = ?1",
-        )?
-        .execute(params![incident, step, MAX_STEPS_PER_INCIDENT, now.micros()])?;
+    writing.tx.prepare_cached("UPDATE steps SET incident = ?1 WHERE id = ?2")?.execute([incident, step])?;
+    memory.put(writing, incident, step, now)?;
     Ok(true)
 }
 
 /// Brings everything into the incident that a step, just put into it, links.
-fn gather(
+fn gather_linked(
     writing: &Writing<'_>,
+    memory: &mut Memory,
     mut incident: i64,
     first: &Step,
     now: Time,
     recorded: &mut Recorded,
 ) -> Result<(), AlertError> {
-    let mut near = writing.tx.prepare_cached(
-        "SELECT s.id, s.hour, s.incident FROM step_entities e JOIN steps s ON s.id = e.step
-         WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND s.sealed = 0 AND s.void = 0 AND s.incident IS NOT ?4
-         ORDER BY s.hour, s.first_time, s.entities",
-    )?;
-    let mut looked_at: HashMap<i64, (i64, i64)> = HashMap::new();
+    let mut looked_at: HashMap<i64, i64> = HashMap::new();
     let mut others = BTreeSet::new();
     let mut queue = VecDeque::from([(first.hour, first.entities.clone())]);
     'steps: while let Some((hour, entities)) = queue.pop_front() {
-        let (from, to) = writing.risk.window(hour);
-        for entity in &entities {
-            let seen = looked_at.get(entity).copied();
-            if seen == Some((from, to)) || is_hub(writing.tx, writing.risk, *entity, hour)? {
+        for entity in entities {
+            if looked_at.get(&entity) == Some(&hour) || memory.is_hub(writing, entity, hour)? {
                 continue;
             }
-            looked_at.insert(*entity, (from, to));
-            let found: Vec<(i64, i64, Option<i64>)> = near
-                .query_map([*entity, from, to, incident], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect::<Result<_, _>>()?;
-            for (at, (id, hour, of)) in found.iter().enumerate() {
-                match of {
-                    Some(other) => {
-                        others.insert(*other);
-                    }
-                    None if assign(writing, incident, *id, now)? => {
-                        queue.push_back((*hour, entities_of(writing.tx, *id)?));
-                    }
-                    None => {
-                        note_cut(writing, "steps_of_incident", (found.len() - at) as u64)?;
-                        break 'steps;
-                    }
+            looked_at.insert(entity, hour);
+            let (incidents, loose) = memory.around(writing, entity, hour)?;
+            others.extend(incidents.into_iter().filter(|other| *other != incident));
+            for (at, id) in loose.iter().enumerate() {
+                let Some(step) = memory.loose(*id).cloned() else { continue };
+                if !assign(writing, memory, incident, *id, now)? {
+                    note_cut(writing, "steps_of_incident", (loose.len() - at) as u64)?;
+                    break 'steps;
                 }
+                queue.push_back((step.dose.hour, step.entities));
             }
         }
     }
     for other in others {
-        incident = merge(writing, incident, other, now, recorded)?;
+        incident = merge(writing, memory, incident, other, now, recorded)?;
     }
     Ok(())
 }
 
 /// Makes two incidents one, the one with the lower number, if neither is lone and they are not too large together.
-fn merge(writing: &Writing<'_>, one: i64, other: i64, now: Time, recorded: &mut Recorded) -> Result<i64, AlertError> {
+fn merge(
+    writing: &Writing<'_>,
+    memory: &mut Memory,
+    one: i64,
+    other: i64,
+    now: Time,
+    recorded: &mut Recorded,
+) -> Result<i64, AlertError> {
     let tx = writing.tx;
     let (winner, loser) = (one.min(other), one.max(other));
-    let (lone, steps): (bool, i64) = tx
-        .prepare_cached("SELECT max(lone), sum(steps) FROM incidents WHERE id IN (?1, ?2)")?
-        .query_row([winner, loser], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if lone {
-        return Ok(one);
+    let mut steps = 0;
+    for id in [winner, loser] {
+        let incident = memory.incident(writing, id)?;
+        if incident.lone {
+            return Ok(one);
+        }
+        steps += incident.steps;
     }
     if steps > MAX_STEPS_PER_INCIDENT {
         note_cut(writing, "merges_of_incidents", 1)?;
         return Ok(one);
     }
+    let (level, first, last) = memory.merge(writing, winner, loser, now)?;
     tx.prepare_cached("UPDATE steps SET incident = ?1 WHERE incident = ?2")?.execute([winner, loser])?;
     tx.prepare_cached(
-        "UPDATE incidents SET steps = incidents.steps + o.steps, findings = incidents.findings + o.findings,
-             pruned = incidents.pruned + o.pruned,
-             is_full = incidents.steps + o.steps >= ?3, level = max(incidents.level, o.level),
-             first_time = min(incidents.first_time, o.first_time), last_time = max(incidents.last_time, o.last_time),
-             changed = max(incidents.changed, ?4)
-         FROM (SELECT * FROM incidents WHERE id = ?2) AS o WHERE incidents.id = ?1",
+        "UPDATE incidents SET state = 'merged', merged_into = ?1, steps = 0, findings = 0, pruned = 0,
+             level = ?4, first_time = ?5, last_time = ?6, changed = max(changed, ?3) WHERE id = ?2",
     )?
-    .execute(params![winner, loser, MAX_STEPS_PER_INCIDENT, now.micros()])?;
-    tx.prepare_cached(
-        "UPDATE incidents SET state = 'merged', merged_into = ?1, steps = 0, findings = 0, pruned = 0, changed = max(changed, ?3)
-         WHERE id = ?2",
-    )?
-    .execute(params![winner, loser, now.micros()])?;
+    .execute(params![winner, loser, now.micros(), level, first, last])?;
     // Who follows an old number arrives at once.
     tx.prepare_cached("UPDATE incidents SET merged_into = ?1 WHERE merged_into = ?2")?.execute([winner, loser])?;
-    note_change(writing, winner, now, "vedette", "merged", Some(&loser.to_string()))?;
-    note_change(writing, loser, now, "vedette", "merged into", Some(&winner.to_string()))?;
+    let (to, from) = (Subject::Incident(winner), Subject::Incident(loser));
+    note_change(writing, to, now, "vedette", "merged", Some(&loser.to_string()))?;
+    note_change(writing, from, now, "vedette", "merged into", Some(&winner.to_string()))?;
     merge_in_cases(writing, winner, loser, now)?;
     recorded.incidents.retain(|opened| opened.0 != loser);
     Ok(winner)
-}
-
-pub(super) fn note_change(
-    writing: &Writing<'_>,
-    incident: i64,
-    now: Time,
-    who: &str,
-    what: &str,
-    detail: Option<&str>,
-) -> Result<(), AlertError> {
-    writing
-        .tx
-        .prepare_cached("INSERT INTO incident_history (incident, time, who, what, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![incident, now.micros(), who, what, detail])?;
-    Ok(())
 }

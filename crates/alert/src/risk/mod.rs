@@ -7,6 +7,7 @@
 
 mod calm;
 mod incident;
+mod memory;
 mod points;
 mod read;
 mod review;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use vedette_event::Level;
 
 pub use incident::MAX_STEPS_PER_INCIDENT;
+pub(crate) use memory::Memory;
 pub use points::MAX_REPEATS;
 pub(crate) use read::followed;
 pub use read::{

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use vedette_event::{Entity, Level, RuleRef, Time};
 
 use super::{
-    calm, incident, points,
-    points::Dose,
+    memory::dose,
+    points::{self, Dose},
     steps::{hour_of, number_of, rule_key},
 };
 use crate::{
-    AlertError, AlertId, Alerts, Change, MAX_PAGE, Sort, Verdict,
+    AlertError, AlertId, Alerts, Change, MAX_PAGE, RiskOptions, Sort, Verdict,
+    history::{self, Subject},
     list::{level_from, to_i64},
     model::rfc3339,
 };
@@ -333,10 +334,9 @@ impl Alerts {
         self.read(|db| {
             let mut rows = db.prepare_cached(
                 "SELECT e.entity, s.hour, s.rule, s.level, s.tactics, s.count
-                 FROM step_entities e JOIN steps s ON s.id = e.step
-                 WHERE e.hour BETWEEN ?1 AND ?2 AND s.sealed = 0 AND s.void = 0
-                     AND (?3 IS NULL OR e.entity IN (SELECT id FROM risk_entities WHERE kind = ?3))
-                 ORDER BY e.entity",
+                 FROM risk_entities r CROSS JOIN step_entities e ON e.entity = r.id JOIN steps s ON s.id = e.step
+                 WHERE e.hour BETWEEN ?1 AND ?2 AND s.sealed = 0 AND s.void = 0 AND (?3 IS NULL OR r.kind = ?3)
+                 ORDER BY r.id",
             )?;
             let mut rows = rows.query(params![self.risk.window(hour).0, hour, filter.kind])?;
             let mut best: BinaryHeap<Reverse<(u64, Reverse<i64>)>> = BinaryHeap::new();
@@ -359,13 +359,7 @@ impl Alerts {
                     current = entity;
                 }
                 let Some(row) = row else { break };
-                doses.push(Dose {
-                    hour: row.get(1)?,
-                    rule: row.get(2)?,
-                    level: row.get::<_, i64>(3)?.unsigned_abs() as usize,
-                    tactics: row.get(4)?,
-                    count: row.get::<_, i64>(5)?.unsigned_abs(),
-                });
+                doses.push(dose(row, 2, row.get(1)?)?);
             }
             let mut entities = Vec::new();
             for Reverse((_, Reverse(number))) in best.into_sorted_vec().into_iter().skip(filter.offset) {
@@ -419,22 +413,14 @@ impl Alerts {
     pub fn incident(&self, id: IncidentId) -> Result<IncidentDetail, AlertError> {
         self.read(|db| {
             let incident = select(db, "i.id = ?", &[Value::Integer(id.0)])?.pop().ok_or(AlertError::NoIncident(id))?;
-            let mut rows = db.prepare_cached(
-                "SELECT time, who, what, detail FROM incident_history WHERE incident = ?1 ORDER BY id",
-            )?;
-            let history = rows
-                .query_map([id.0], |row| {
-                    let time = Time::from_micros(row.get(0)?);
-                    Ok(Change { time, who: row.get(1)?, what: row.get(2)?, detail: row.get(3)? })
-                })?
-                .collect::<Result<_, _>>()?;
+            let history = history::read(db, Subject::Incident(id.0))?;
             Ok(IncidentDetail { incident, timeline: timeline(db, id)?, history })
         })
     }
 
     fn entity_risk(&self, db: &Connection, number: i64, entity: Entity, hour: i64) -> Result<EntityRisk, AlertError> {
         let (from, to) = (self.risk.window(hour).0, hour);
-        let score = points::score(&calm::doses(db, number, (from, to), "")?, hour, &self.risk);
+        let score = points::score(&doses(db, number, from, to)?, hour, &self.risk);
         let mut titles = db.prepare_cached(
             "SELECT DISTINCT a.rule_id, a.rule ->> 'title' FROM step_entities e JOIN steps s ON s.id = e.step
                  JOIN alerts a ON a.id = s.alert
@@ -455,9 +441,33 @@ impl Alerts {
             factor: score.percent as f64 / 100.0,
             tactics: points::tactic_names(score.tactics),
             rules,
-            is_hub: incident::is_hub(db, &self.risk, number, hour)?,
+            is_hub: is_hub(db, &self.risk, number, hour)?,
         })
     }
+}
+
+/// What gives an entity points in some hours.
+fn doses(db: &Connection, entity: i64, from: i64, to: i64) -> Result<Vec<Dose>, AlertError> {
+    let mut rows = db.prepare_cached(
+        "SELECT s.hour, s.rule, s.level, s.tactics, s.count FROM step_entities e JOIN steps s ON s.id = e.step
+         WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND s.sealed = 0 AND s.void = 0",
+    )?;
+    let rows = rows.query_map([entity, from, to], |row| dose(row, 1, row.get(0)?))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether an entity is named together with too many others around an hour.
+fn is_hub(db: &Connection, options: &RiskOptions, entity: i64, hour: i64) -> Result<bool, AlertError> {
+    let (from, to) = options.window(hour);
+    let limit = i64::from(options.hub_links) + 1;
+    let others: i64 = db
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT DISTINCT o.value FROM step_entities e JOIN steps s ON s.id = e.step
+                     JOIN json_each(s.entities) o
+                 WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND o.value <> ?1 LIMIT ?4)",
+        )?
+        .query_row([entity, from, to, limit], |row| row.get(0))?;
+    Ok(others >= limit)
 }
 
 fn condition(filter: &IncidentFilter) -> (String, Vec<Value>) {
@@ -542,7 +552,7 @@ fn incident(row: &Row<'_>) -> Result<Incident, AlertError> {
 /// One more than are shown, if there are.
 fn entities(db: &Connection, id: IncidentId) -> Result<Vec<Entity>, AlertError> {
     let mut rows = db.prepare_cached(
-        "SELECT e.kind, e.value FROM steps s JOIN step_entities o ON o.step = s.id JOIN risk_entities e ON e.id = o.entity
+        "SELECT e.kind, e.value FROM steps s JOIN json_each(s.entities) o JOIN risk_entities e ON e.id = o.value
          WHERE s.incident = ?1 GROUP BY e.id ORDER BY sum(s.count) DESC, e.kind, e.value LIMIT ?2",
     )?;
     let rows = rows
@@ -558,13 +568,11 @@ fn tactics(db: &Connection, id: IncidentId) -> Result<u32, AlertError> {
 
 fn timeline(db: &Connection, id: IncidentId) -> Result<Vec<TimelineStep>, AlertError> {
     let mut steps = db.prepare_cached(
-        "SELECT s.id, s.first_time, s.last_time, s.alert, a.rule, s.count, s.void
-         FROM steps s JOIN alerts a ON a.id = s.alert WHERE s.incident = ?1
-         ORDER BY s.first_time, s.last_time, a.rule_id, s.entities",
+        "SELECT s.entities, s.first_time, s.last_time, s.alert, a.rule, s.count, s.void
+         FROM steps s JOIN alerts a ON a.id = s.alert WHERE s.incident = ?1",
     )?;
     let mut entities = db.prepare_cached(
-        "SELECT e.kind, e.value FROM step_entities o JOIN risk_entities e ON e.id = o.entity WHERE o.step = ?1
-         ORDER BY e.kind, e.value",
+        "SELECT e.kind, e.value FROM json_each(?1) o JOIN risk_entities e ON e.id = o.value ORDER BY e.kind, e.value",
     )?;
     let mut rows = steps.query([id.0])?;
     let mut timeline = Vec::new();
@@ -576,12 +584,17 @@ fn timeline(db: &Connection, id: IncidentId) -> Result<Vec<TimelineStep>, AlertE
             alert: AlertId(row.get(3)?),
             rule: serde_json::from_str(&rule).map_err(|_| AlertError::Damaged { what: "alerts.rule", found: rule })?,
             entities: entities
-                .query_map([row.get::<_, i64>(0)?], |row| Ok(Entity { kind: row.get(0)?, value: row.get(1)? }))?
+                .query_map([row.get::<_, String>(0)?], |row| Ok(Entity { kind: row.get(0)?, value: row.get(1)? }))?
                 .collect::<Result<_, _>>()?,
             findings: row.get::<_, i64>(5)?.unsigned_abs(),
             is_void: row.get(6)?,
         });
     }
+    // The numbers in the file are of the order of arrival, which is not to be seen.
+    timeline.sort_by(|a, b| {
+        let place = |step: &TimelineStep| (step.first, step.last);
+        place(a).cmp(&place(b)).then_with(|| (&a.rule.id, &a.entities).cmp(&(&b.rule.id, &b.entities)))
+    });
     Ok(timeline)
 }
 

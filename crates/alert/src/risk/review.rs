@@ -3,10 +3,11 @@
 use rusqlite::{OptionalExtension, params};
 use vedette_event::Time;
 
-use super::{IncidentId, incident::note_change, steps::hour_of};
+use super::{IncidentId, steps::hour_of};
 use crate::{
     AlertError, Alerts, State, Verdict,
-    review::{MAX_NAME, MAX_NOTE, check_len},
+    history::{Subject, note_change},
+    review::{MAX_NOTE, check_len},
     schema::Writing,
 };
 
@@ -46,13 +47,6 @@ fn set_void(writing: &Writing<'_>, alert: i64, void: bool) -> Result<(), AlertEr
         .tx
         .prepare_cached("UPDATE steps SET void = ?2 WHERE alert = ?1 AND void <> ?2")?
         .execute(params![alert, void])?;
-    if !void {
-        writing.tx.execute(
-            "UPDATE risk_entities SET calm_from = NULL WHERE id IN (
-                 SELECT e.entity FROM steps s JOIN step_entities e ON e.step = s.id WHERE s.alert = ?1)",
-            [alert],
-        )?;
-    }
     Ok(())
 }
 
@@ -60,7 +54,7 @@ fn set_void(writing: &Writing<'_>, alert: i64, void: bool) -> Result<(), AlertEr
 pub(crate) fn merge_in_cases(writing: &Writing<'_>, winner: i64, loser: i64, now: Time) -> Result<(), AlertError> {
     let tx = writing.tx;
     tx.prepare_cached(
-        "INSERT INTO case_history (case_id, time, who, what, detail)
+        "INSERT INTO history (case_id, time, who, what, detail)
          SELECT case_id, ?3, 'vedette', 'incidents merged', ?2 || ' into ' || ?1 FROM case_incidents WHERE incident = ?2",
     )?
     .execute(params![winner, loser, now.micros()])?;
@@ -87,12 +81,13 @@ impl Alerts {
         note: Option<&str>,
         now: Time,
     ) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         check_len("the note", note.unwrap_or_default(), MAX_NOTE)?;
         self.write(|writing| {
             close(writing, id, verdict, by, now)?;
             match note {
-                Some(note) if !note.is_empty() => note_change(writing, id.0, now, by, "noted", Some(note)),
+                Some(note) if !note.is_empty() => {
+                    note_change(writing, Subject::Incident(id.0), now, by, "noted", Some(note))
+                }
                 _ => Ok(()),
             }
         })
@@ -103,13 +98,12 @@ impl Alerts {
     /// # Errors
     /// If there is no such incident or the note is too long.
     pub fn note_incident(&self, id: IncidentId, note: &str, by: &str, now: Time) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         check_len("the note", note, MAX_NOTE)?;
         self.write(|writing| {
             let sql = "UPDATE incidents SET changed = max(changed, ?2) WHERE id = ?1";
             match writing.tx.execute(sql, params![id.0, now.micros()])? {
                 0 => Err(AlertError::NoIncident(id)),
-                _ => note_change(writing, id.0, now, by, "noted", Some(note)),
+                _ => note_change(writing, Subject::Incident(id.0), now, by, "noted", Some(note)),
             }
         })
     }
@@ -164,5 +158,5 @@ pub(crate) fn close(
         params![id.0, verdict.as_str(), now.micros()],
     )?;
     tx.execute("UPDATE steps SET sealed = ?1 WHERE incident = ?1", [id.0])?;
-    note_change(writing, id.0, now, by, "closed", Some(verdict.as_str()))
+    note_change(writing, Subject::Incident(id.0), now, by, "closed", Some(verdict.as_str()))
 }
