@@ -243,7 +243,8 @@ CREATE INDEX case_history_by_case ON case_history(case_id);
 ";
 
 /// What version 5 changed: a step has its entities' numbers instead of a hash of their names, so that the entities need no
-/// index by step; what an entity has at most is kept in memory; alerts, incidents and cases have one history.
+/// index by step; what an entity has at most is kept in memory; an incident can be given to somebody; alerts, incidents and
+/// cases have one history.
 const MAKE_RISK_CHEAP: &str = "
 CREATE TABLE new_steps (
     id INTEGER PRIMARY KEY,
@@ -280,6 +281,7 @@ CREATE INDEX steps_by_hour ON steps(hour) WHERE incident IS NULL;
 CREATE TRIGGER step_is_gone AFTER DELETE ON steps BEGIN
     DELETE FROM step_entities WHERE entity IN (SELECT value FROM json_each(OLD.entities)) AND hour = OLD.hour AND step = OLD.id;
 END;
+ALTER TABLE incidents ADD COLUMN assignee TEXT;
 ALTER TABLE risk_entities DROP COLUMN calm_from;
 ALTER TABLE risk_entities DROP COLUMN calm_milli;
 ALTER TABLE risk_entities DROP COLUMN calm_tactics;
@@ -311,6 +313,8 @@ CREATE INDEX history_by_case ON history(case_id) WHERE case_id IS NOT NULL;
 
 /// More than rusqlite keeps by itself: recording a finding takes about thirty statements.
 const STATEMENTS: usize = 128;
+/// KiB of pages that the recorder keeps: its random inserts touch more than the two MiB that SQLite keeps by itself.
+const PAGES_KIB: i64 = 16 << 10;
 
 /// The alert file. Cheap to clone; every clone works on the same file.
 #[derive(Clone, Debug)]
@@ -358,6 +362,9 @@ impl Alerts {
     fn over(write: Option<StateFile>, read: Option<StateFile>) -> Result<Self, AlertError> {
         for file in write.iter().chain(&read) {
             file.connection().set_prepared_statement_cache_capacity(STATEMENTS);
+        }
+        if let Some(file) = &write {
+            file.connection().pragma_update(None, "cache_size", -PAGES_KIB)?;
         }
         let shared = Arc::new(Shared { write, read, revision: AtomicU64::new(0), memory: Mutex::default() });
         let alerts = Alerts { shared, risk: RiskOptions::default(), keeps_risk: true };

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use vedette_event::{Entity, Level, RuleRef, Time};
 
 use super::{
+    RISK_KINDS,
     memory::dose,
     points::{self, Dose},
     steps::{hour_of, number_of, rule_key},
@@ -83,7 +84,7 @@ pub struct EntityRisk {
 /// Which entities. The default is the first 100 with any points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RiskFilter {
-    /// Of that kind: one of [`RISK_KINDS`](super::RISK_KINDS).
+    /// Of that kind: one of [`RISK_KINDS`].
     pub kind: Option<String>,
     /// With so many points at least.
     pub min_points: f64,
@@ -186,8 +187,12 @@ pub struct IncidentFilter {
     pub states: Vec<IncidentStateName>,
     /// With a finding of this level or worse.
     pub min_level: Option<Level>,
-    /// Naming this entity.
-    pub entity: Option<Entity>,
+    /// Naming this entity, of any kind.
+    pub entity: Option<String>,
+    /// Of that kind: one of [`RISK_KINDS`].
+    pub entity_kind: Option<String>,
+    /// Given to this person.
+    pub assignee: Option<String>,
     /// With findings of this alert.
     pub alert: Option<AlertId>,
     /// With findings at or after this event time.
@@ -208,6 +213,8 @@ impl Default for IncidentFilter {
             states: vec![IncidentStateName::Open, IncidentStateName::Closed],
             min_level: None,
             entity: None,
+            entity_kind: None,
+            assignee: None,
             alert: None,
             from: None,
             to: None,
@@ -226,6 +233,8 @@ pub struct Incident {
     /// Where it is on its way.
     #[serde(flatten)]
     pub state: IncidentState,
+    /// Whose it is.
+    pub assignee: Option<String>,
     /// The entity whose points opened it.
     pub entity: Entity,
     /// The entities that its findings name, those with the most findings first; at most [`MAX_ENTITIES_SHOWN`].
@@ -296,13 +305,13 @@ pub struct IncidentDetail {
     pub incident: Incident,
     /// What happened, in the order of event time.
     pub timeline: Vec<TimelineStep>,
-    /// What was done to it, oldest first: `opened`, `merged`, `merged into`, `noted`, `closed`.
+    /// What was done to it, oldest first: `opened`, `merged`, `merged into`, `assigned`, `noted`, `closed`.
     pub history: Vec<Change>,
 }
 
 const COLUMNS: &str =
     "i.id, i.state, i.verdict, i.merged_into, e.kind, e.value, i.level, i.findings, i.steps, i.is_full,
-     i.first_time, i.last_time, i.opened, i.changed, i.pruned";
+     i.first_time, i.last_time, i.opened, i.changed, i.pruned, i.assignee";
 
 impl Alerts {
     /// An entity's points at a moment; none are as good as an entity that was never seen.
@@ -486,11 +495,25 @@ fn condition(filter: &IncidentFilter) -> (String, Vec<Value>) {
         part("i.level >= ?", &[Value::Integer(level as i64)]);
     }
     if let Some(entity) = &filter.entity {
+        // Each kind by itself, for which there is an index.
+        let kinds = RISK_KINDS.map(|kind| format!("'{kind}'")).join(", ");
         part(
-            "i.id IN (SELECT s.incident FROM step_entities e JOIN steps s ON s.id = e.step
-                 WHERE e.entity = (SELECT id FROM risk_entities WHERE kind = ? AND value = ?))",
-            &[Value::Text(entity.kind.clone()), Value::Text(entity.value.clone())],
+            &format!(
+                "i.id IN (SELECT s.incident FROM step_entities e JOIN steps s ON s.id = e.step
+                     WHERE e.entity IN (SELECT id FROM risk_entities WHERE kind IN ({kinds}) AND value = ?
+                         AND kind = coalesce(?, kind)))"
+            ),
+            &[Value::Text(entity.clone()), filter.entity_kind.clone().into()],
         );
+    } else if let Some(kind) = &filter.entity_kind {
+        part(
+            "i.id IN (SELECT s.incident FROM risk_entities r JOIN step_entities e ON e.entity = r.id
+                 JOIN steps s ON s.id = e.step WHERE r.kind = ?)",
+            &[Value::Text(kind.clone())],
+        );
+    }
+    if let Some(assignee) = &filter.assignee {
+        part("i.assignee = ?", &[Value::Text(assignee.clone())]);
     }
     if let Some(alert) = filter.alert {
         part("i.id IN (SELECT incident FROM steps WHERE alert = ?)", &[Value::Integer(alert.0)]);
@@ -533,6 +556,7 @@ fn incident(row: &Row<'_>) -> Result<Incident, AlertError> {
     Ok(Incident {
         id: IncidentId(row.get(0)?),
         state,
+        assignee: row.get(15)?,
         entity: Entity { kind: row.get(4)?, value: row.get(5)? },
         entities: Vec::new(),
         entities_truncated: false,

@@ -7,7 +7,7 @@ use super::{IncidentId, steps::hour_of};
 use crate::{
     AlertError, Alerts, State, Verdict,
     history::{Subject, note_change},
-    review::{MAX_NOTE, check_len},
+    review::{MAX_NAME, MAX_NOTE, check_len},
     schema::Writing,
 };
 
@@ -93,6 +93,22 @@ impl Alerts {
         })
     }
 
+    /// Gives an incident that is open to somebody, or to nobody.
+    ///
+    /// # Errors
+    /// If there is no such incident, it is not open, or the name is too long.
+    pub fn assign_incident(&self, id: IncidentId, to: Option<&str>, by: &str, now: Time) -> Result<(), AlertError> {
+        check_len("the name", to.unwrap_or_default(), MAX_NAME)?;
+        self.write(|writing| {
+            check_open(writing, id)?;
+            writing.tx.execute(
+                "UPDATE incidents SET assignee = ?2, changed = max(changed, ?3) WHERE id = ?1",
+                params![id.0, to, now.micros()],
+            )?;
+            note_change(writing, Subject::Incident(id.0), now, by, "assigned", to)
+        })
+    }
+
     /// Writes a note into an incident's history, in any state.
     ///
     /// # Errors
@@ -142,21 +158,27 @@ pub(crate) fn close(
     by: &str,
     now: Time,
 ) -> Result<(), AlertError> {
+    check_open(writing, id)?;
     let tx = writing.tx;
-    let (state, into): (String, Option<i64>) = tx
-        .query_row("SELECT state, merged_into FROM incidents WHERE id = ?1", [id.0], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?
-        .ok_or(AlertError::NoIncident(id))?;
-    if state != "open" {
-        let state = into.map_or(state, |into| format!("merged into {into}"));
-        return Err(AlertError::NotOpen { id, state });
-    }
     tx.execute(
         "UPDATE incidents SET state = 'closed', verdict = ?2, changed = max(changed, ?3) WHERE id = ?1",
         params![id.0, verdict.as_str(), now.micros()],
     )?;
     tx.execute("UPDATE steps SET sealed = ?1 WHERE incident = ?1", [id.0])?;
     note_change(writing, Subject::Incident(id.0), now, by, "closed", Some(verdict.as_str()))
+}
+
+fn check_open(writing: &Writing<'_>, id: IncidentId) -> Result<(), AlertError> {
+    let (state, into): (String, Option<i64>) = writing
+        .tx
+        .query_row("SELECT state, merged_into FROM incidents WHERE id = ?1", [id.0], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?
+        .ok_or(AlertError::NoIncident(id))?;
+    match (state.as_str(), into) {
+        ("open", _) => Ok(()),
+        (_, Some(into)) => Err(AlertError::NotOpen { id, state: format!("merged into {into}") }),
+        _ => Err(AlertError::NotOpen { id, state }),
+    }
 }

@@ -125,6 +125,7 @@ ALTER TABLE old_step_entities RENAME TO step_entities;
 CREATE INDEX steps_by_incident ON steps(incident, first_time) WHERE incident IS NOT NULL;
 CREATE INDEX steps_by_hour ON steps(hour) WHERE incident IS NULL;
 CREATE INDEX step_entities_by_step ON step_entities(step, entity);
+ALTER TABLE incidents DROP COLUMN assignee;
 ALTER TABLE risk_entities ADD COLUMN calm_from INTEGER;
 ALTER TABLE risk_entities ADD COLUMN calm_milli INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE risk_entities ADD COLUMN calm_tactics INTEGER NOT NULL DEFAULT 0;

@@ -148,12 +148,19 @@ fn an_incident_opens_above_the_threshold_and_gathers_what_is_linked() {
     assert_eq!(detail.history.iter().map(|change| change.what.as_str()).collect::<Vec<_>>(), ["opened"]);
 
     let filter = |filter: IncidentFilter| alerts.incidents(&filter).unwrap().total;
-    assert_eq!(filter(IncidentFilter { entity: Some(db.clone()), ..Default::default() }), 1);
-    assert_eq!(filter(IncidentFilter { entity: Some(entity("host", "far")), ..Default::default() }), 0);
+    assert_eq!(filter(IncidentFilter { entity: Some("db".into()), ..Default::default() }), 1);
+    let kind = |kind: &str| IncidentFilter { entity_kind: Some(kind.into()), ..Default::default() };
+    assert_eq!((filter(kind("ip")), filter(kind("file"))), (1, 0));
+    assert_eq!(filter(IncidentFilter { entity: Some("db".into()), ..kind("user") }), 0);
+    assert_eq!(filter(IncidentFilter { entity: Some("far".into()), ..Default::default() }), 0);
     assert_eq!(filter(IncidentFilter { alert: Some(AlertId(1)), sort: Sort::Worst, ..Default::default() }), 1);
     assert_eq!(filter(IncidentFilter { min_level: Some(Level::Critical), ..Default::default() }), 0);
     assert_eq!(filter(IncidentFilter { from: Some(at(31)), ..Default::default() }), 0);
     assert_eq!(filter(IncidentFilter { to: Some(at(10)), ..Default::default() }), 0);
+    alerts.assign_incident(IncidentId(1), Some("ada"), "bob", Time::from_secs(4)).unwrap();
+    assert_eq!(alerts.incident(IncidentId(1)).unwrap().incident.assignee.as_deref(), Some("ada"));
+    assert_eq!(filter(IncidentFilter { assignee: Some("ada".into()), ..Default::default() }), 1);
+    assert_eq!(filter(IncidentFilter { assignee: Some("bob".into()), ..Default::default() }), 0);
     assert!(matches!(alerts.incident(IncidentId(9)), Err(AlertError::NoIncident(_))));
 }
 
@@ -179,7 +186,7 @@ fn incidents_that_come_to_be_linked_are_merged_into_the_first() {
     assert_eq!(alerts.case(case).unwrap().case.incidents, [IncidentId(1)]);
     assert_eq!(alerts.case(case).unwrap().history.last().unwrap().detail.as_deref(), Some("2 into 1"));
     let error = alerts.close_incident(IncidentId(2), Verdict::Benign, "ada", None, Time::from_secs(5)).unwrap_err();
-    assert_eq!(error.to_string(), "incident 2 is merged into 1; only an open one can be closed");
+    assert_eq!(error.to_string(), "incident 2 is merged into 1, not open");
     assert_eq!(alerts.incidents(&IncidentFilter::default()).unwrap().total, 1);
     // One call that opens two and merges them says the one that is left.
     let alerts = Alerts::in_memory().unwrap();
