@@ -86,14 +86,14 @@ impl Alerts {
         })
     }
 
-    /// Deletes closed alerts whose last finding is older than `before`, with their findings and history; returns
-    /// how many. Findings so forgotten would open new alerts if they were recorded again. What a case has, itself or in
+    /// Deletes closed alerts whose last finding and last change are older than `before`, with their findings and history;
+    /// returns how many. Findings so forgotten would open new alerts if they were recorded again. What a case has, itself or in
     /// its incidents, is kept; other incidents lose these findings from their time lines, and say how many.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn prune(&self, before: Time) -> Result<usize, AlertError> {
-        let old = "SELECT id FROM alerts WHERE state = 'closed' AND last_time < ?1
+        let old = "SELECT id FROM alerts WHERE state = 'closed' AND max(last_time, changed) < ?1
              AND id NOT IN (SELECT alert FROM case_alerts)
              AND id NOT IN (SELECT s.alert FROM case_incidents c JOIN steps s ON s.incident = c.incident)";
         self.write(|writing| {

@@ -382,6 +382,11 @@ impl Alerts {
         Ok(Alerts { risk: options, ..self })
     }
 
+    /// The numbers for risk that this handle has.
+    pub fn risk_options(&self) -> &RiskOptions {
+        &self.risk
+    }
+
     /// Findings add no risk: what nobody looks at is not computed.
     #[must_use]
     pub fn without_risk(self) -> Self {

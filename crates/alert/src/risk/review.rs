@@ -125,7 +125,8 @@ impl Alerts {
     }
 
     /// Deletes what is older than `before`: closed cases (by their last change), incidents that are closed or merged and
-    /// in no case (by their last finding), steps in no incident. Call it before [`prune`](Self::prune), so that closed
+    /// in no case (by their last finding and their last change), steps in no incident (by their hour, if their alert was
+    /// opened before too: an import is of old events, and new). Call it before [`prune`](Self::prune), so that closed
     /// cases no longer keep their alerts.
     ///
     /// # Errors
@@ -134,15 +135,20 @@ impl Alerts {
         self.write(|writing| {
             let (tx, before, hour) = (writing.tx, before.micros(), hour_of(before));
             let cases = tx.execute("DELETE FROM cases WHERE state = 'closed' AND changed < ?1", [before])?;
-            let old = "SELECT id FROM incidents WHERE state <> 'open' AND last_time < ?1
+            let old = "SELECT id FROM incidents WHERE state <> 'open' AND max(last_time, changed) < ?1
                  AND id NOT IN (SELECT incident FROM case_incidents)
-                 AND id NOT IN (SELECT merged_into FROM incidents WHERE merged_into IS NOT NULL AND last_time >= ?1)";
+                 AND id NOT IN (SELECT merged_into FROM incidents
+                     WHERE merged_into IS NOT NULL AND max(last_time, changed) >= ?1)";
             tx.execute(&format!("DELETE FROM steps WHERE incident IN ({old})"), [before])?;
             let incidents = tx.execute(&format!("DELETE FROM incidents WHERE id IN ({old})"), [before])?;
-            let steps = tx.execute("DELETE FROM steps WHERE incident IS NULL AND hour < ?1", [hour])?;
+            let steps = tx.execute(
+                "DELETE FROM steps WHERE incident IS NULL AND hour < ?1
+                     AND (SELECT opened FROM alerts WHERE id = steps.alert) < ?2",
+                [hour, before],
+            )?;
             let entities = tx.execute(
-                "DELETE FROM risk_entities WHERE id NOT IN (SELECT entity FROM step_entities)
-                     AND id NOT IN (SELECT entity FROM incidents)",
+                "DELETE FROM risk_entities WHERE NOT EXISTS (SELECT 1 FROM step_entities WHERE entity = risk_entities.id)
+                     AND NOT EXISTS (SELECT 1 FROM incidents WHERE entity = risk_entities.id)",
                 [],
             )?;
             Ok(RiskPruned { steps, incidents, cases, entities })

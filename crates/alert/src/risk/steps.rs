@@ -5,7 +5,7 @@ use vedette_event::{Entity, Finding, Time};
 
 use super::{
     RISK_KINDS,
-    incident::{self, Joins},
+    linking::{self, Joins},
     memory::{Loose, Memory},
     points::{self, Dose, MAX_REPEATS},
 };
@@ -161,9 +161,9 @@ fn extend(
     // A worse level lifts what was there too.
     let findings = if level > had.level { MAX_REPEATS } else { 1 };
     let step = Step { hour, entities: sorted(entities), brings: findings * milli(writing, finding), tactics };
-    if let Some(joins) = incident::seek(writing, memory, &step, now, recorded)? {
-        incident::assign(writing, memory, joins.incident(), id, now)?;
-        incident::gather(writing, memory, joins, &step, now, recorded)?;
+    if let Some(joins) = linking::seek(writing, memory, &step, now, recorded)? {
+        linking::assign(writing, memory, joins.incident(), id, now)?;
+        linking::gather(writing, memory, joins, &step, now, recorded)?;
     }
     Ok(true)
 }
@@ -186,7 +186,7 @@ fn open(
     let (id, rule) = (memory.next_step(writing)?, rule_key(&finding.rule.id));
     let dose = Dose { hour, rule, level: finding.rule.level as usize, tactics, count: 1 };
     memory.add(writing, id, Loose { entities: step.entities.clone(), dose, first: time, last: time });
-    let joins = incident::seek(writing, memory, &step, now, recorded)?;
+    let joins = linking::seek(writing, memory, &step, now, recorded)?;
     let incident = joins.map(Joins::incident);
     tx.prepare_cached(
         "INSERT INTO steps (id, alert, hour, entities, rule, level, tactics, count, first_time, last_time, incident)
@@ -199,7 +199,7 @@ fn open(
     }
     if let Some(joins) = joins {
         memory.put(writing, joins.incident(), id, now)?;
-        incident::gather(writing, memory, joins, &step, now, recorded)?;
+        linking::gather(writing, memory, joins, &step, now, recorded)?;
     }
     Ok(())
 }
