@@ -15,8 +15,11 @@ use vedette_event::{Entity, Finding, Time};
 use super::{MAX_STEPS_PER_INCIDENT, points::Dose, steps};
 use crate::{AlertError, RiskOptions, schema::Writing};
 
-/// So many entries are kept, about 100 bytes each; then all is forgotten and read again as it is needed.
-const MAX_WEIGHT: usize = 1 << 18;
+/// So many bytes are kept, about; then all is forgotten and read again as it is needed. An entity that is a hub in every
+/// hour takes a hundred kilobytes.
+const MAX_BYTES: usize = 64 << 20;
+/// What an entry takes with the map that it is in.
+const ENTRY: usize = 128;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -29,7 +32,8 @@ pub(crate) struct Memory {
     loose: HashMap<i64, Loose>,
     incidents: HashMap<i64, Running>,
     last_step: Option<i64>,
-    weight: usize,
+    /// Taken since all was forgotten; what was given back since is not subtracted.
+    bytes: usize,
 }
 
 /// An entity's steps from one hour to another.
@@ -86,14 +90,14 @@ impl Memory {
     /// much. What is not in the file yet must have been [written](Self::write).
     pub(crate) fn forget_stale(&mut self, writing: &Writing<'_>) -> Result<(), AlertError> {
         let data_version = writing.tx.pragma_query_value(None, "data_version", |row| row.get(0))?;
-        if self.options != *writing.risk || self.data_version != data_version || self.weight > MAX_WEIGHT {
+        if self.options != *writing.risk || self.data_version != data_version || self.is_full() {
             *self = Memory { options: *writing.risk, data_version, ..Memory::default() };
         }
         Ok(())
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.weight > MAX_WEIGHT
+        self.bytes > MAX_BYTES
     }
 
     /// Brings the incidents' numbers into the file.
@@ -144,7 +148,7 @@ impl Memory {
     }
 
     fn keep_number(&mut self, entity: &Entity, number: i64) {
-        self.weight += 1 + entity.value.len() / 100;
+        self.bytes += 2 * ENTRY + entity.value.len();
         self.numbers.insert(entity.clone(), number);
     }
 
@@ -181,13 +185,13 @@ impl Memory {
         while let Some(row) = rows.next()? {
             let (id, hour, incident): (i64, i64, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(3)?);
             let entities = steps::numbers_from(row.get(2)?)?;
-            self.weight += 2;
             let in_hour = hours.entry(hour).or_default();
-            in_hour.name(entity, &entities, writing.risk);
+            self.bytes += in_hour.name(entity, &entities, writing.risk);
             match (row.get(4)?, incident) {
                 (true, Some(incident)) => in_hour.keep_incident(incident),
                 (true, None) => {
                     in_hour.loose.push(id);
+                    self.bytes += ENTRY;
                     let dose = dose(row, 5, hour)?;
                     self.loose.insert(id, Loose { entities, dose, first: row.get(9)?, last: row.get(10)? });
                 }
@@ -266,10 +270,10 @@ impl Memory {
         for entity in &step.entities {
             let Some(nearby) = self.nearby.get_mut(entity) else { continue };
             let in_hour = nearby.hours.entry(step.dose.hour).or_default();
-            in_hour.name(*entity, &step.entities, writing.risk);
+            self.bytes += in_hour.name(*entity, &step.entities, writing.risk);
             in_hour.loose.push(id);
-            self.weight += 2;
         }
+        self.bytes += ENTRY;
         self.loose.insert(id, step);
     }
 
@@ -335,7 +339,7 @@ impl Memory {
                 })
                 .optional()?
                 .ok_or_else(|| AlertError::Damaged { what: "steps.incident", found: id.to_string() })?;
-            self.weight += 1;
+            self.bytes += ENTRY;
             self.incidents.insert(id, read);
         }
         Ok(self.incidents.get_mut(&id).expect("it was just put there"))
@@ -417,16 +421,18 @@ impl Running {
 }
 
 impl Hour {
-    fn name(&mut self, entity: i64, entities: &[i64], options: &RiskOptions) {
-        self.steps += 1;
+    /// Counts a step of an entity, with who is named beside it; gives back what that takes.
+    fn name(&mut self, entity: i64, entities: &[i64], options: &RiskOptions) -> usize {
+        let before = self.others.len();
         for other in entities {
-            if self.others.len() > options.hub_links as usize {
-                return;
-            }
-            if *other != entity && !self.others.contains(other) {
+            let is_enough = self.others.len() > options.hub_links as usize;
+            if !is_enough && *other != entity && !self.others.contains(other) {
                 self.others.push(*other);
             }
         }
+        self.steps += 1;
+        let is_new = self.steps == 1;
+        (self.others.len() - before) * size_of::<i64>() + if is_new { ENTRY } else { 0 }
     }
 
     fn keep_incident(&mut self, incident: i64) {
@@ -445,4 +451,47 @@ pub(super) fn dose(row: &rusqlite::Row<'_>, at: usize, hour: i64) -> rusqlite::R
         tactics: row.get(at + 2)?,
         count: row.get::<_, i64>(at + 3)?.unsigned_abs(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use vedette_event::{EventId, FindingId, Level, RuleRef, SourceId};
+
+    use super::*;
+    use crate::{Alerts, IncidentFilter, IncidentId, Recorded, Sighting, risk};
+
+    #[test]
+    fn what_was_in_mind_is_in_the_file_before_it_is_forgotten() {
+        let alerts = Alerts::in_memory().unwrap();
+        let findings = ["a", "b", "c", "d"].map(|rule| Finding {
+            id: FindingId::of(rule, &[EventId { source: SourceId(1), seq: 1 }]),
+            rule: RuleRef {
+                id: rule.into(),
+                title: rule.into(),
+                level: Level::High,
+                author: None,
+                techniques: vec![],
+                tactics: vec![],
+            },
+            time: Time::from_secs(i64::from(rule.as_bytes()[0]) * 3600),
+            events: vec![],
+            entities: vec![Entity { kind: "host".into(), value: "web".into() }],
+            matched: vec![],
+        });
+        alerts.record(&[Sighting::from(&findings[0])], Time::from_secs(1)).unwrap();
+        let opened = alerts.write_remembering(|writing, memory| {
+            let mut recorded = Recorded::default();
+            for finding in &findings[1..] {
+                memory.bytes = MAX_BYTES + 1;
+                risk::add(writing, memory, 1, &Sighting::from(finding), Time::from_secs(2), &mut recorded)?;
+                assert!(memory.bytes < 10 * ENTRY, "{memory:?}");
+            }
+            Ok(recorded.incidents)
+        });
+        // 40 points of each of the first three, a little decayed.
+        assert_eq!(opened.unwrap(), [IncidentId(1)]);
+        let page = alerts.incidents(&IncidentFilter::default()).unwrap();
+        assert_eq!((page.total, page.incidents[0].findings, page.incidents[0].steps), (1, 4, 4));
+        assert_eq!((page.incidents[0].first, page.incidents[0].last), (findings[0].time, findings[3].time));
+    }
 }

@@ -193,9 +193,9 @@ fn open(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, ?9)",
     )?
     .execute(params![id, alert, hour, set_of(entities), rule, dose.level as i64, tactics, time, incident])?;
+    let mut link = tx.prepare_cached("INSERT INTO step_entities (entity, hour, step) VALUES (?1, ?2, ?3)")?;
     for entity in &step.entities {
-        tx.prepare_cached("INSERT INTO step_entities (entity, hour, step) VALUES (?1, ?2, ?3)")?
-            .execute(params![entity, hour, id])?;
+        link.execute([*entity, hour, id])?;
     }
     if let Some(joins) = joins {
         memory.put(writing, joins.incident(), id, now)?;
