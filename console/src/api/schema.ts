@@ -160,6 +160,245 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Cases, those that changed last first. */
+        get: operations["listCases"];
+        put?: never;
+        /** Opens a case. */
+        post: operations["openCase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A case with all that is in it. */
+        get: operations["getCase"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts an alert into a case. */
+        post: operations["addCaseAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/alerts/{alert}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an alert out of a case. */
+        delete: operations["removeCaseAlert"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/assign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a case to somebody. */
+        post: operations["assignCase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judges a case, and with the same verdict its incidents that are open. */
+        post: operations["closeCase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds evidence: an event, or a bundle that was exported. What is there already stays as it is. */
+        post: operations["addCaseEvidence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts an incident into a case, or the one that it was merged into. */
+        post: operations["addCaseIncident"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/incidents/{incident}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an incident out of a case. */
+        delete: operations["removeCaseIncident"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/note": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds a note, also to a case that is closed. */
+        post: operations["noteCase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/rename": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a case another title. */
+        post: operations["renameCase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Opens a closed case again. Its incidents stay judged. */
+        post: operations["reopenCase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds a task. */
+        post: operations["addCaseTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{id}/tasks/{task}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Says that a task is done, or after all not. */
+        put: operations["setCaseTask"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/erasure": {
         parameters: {
             query?: never;
@@ -389,6 +628,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Incidents, newest or worst first. */
+        get: operations["listIncidents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An incident with its time line and its history. */
+        get: operations["getIncident"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/assign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives an incident to somebody. */
+        post: operations["assignIncident"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judges an incident. Its findings are spent; its alerts keep their own verdicts. */
+        post: operations["closeIncident"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/note": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Writes a note into an incident's history. */
+        post: operations["noteIncident"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/links": {
         parameters: {
             query?: never;
@@ -573,6 +897,40 @@ export interface paths {
         put?: never;
         /** Changes one's own password; all one's sessions end. */
         post: operations["changePassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/risk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Users, hosts and addresses with points, most first, and why they have them. */
+        get: operations["listRisk"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/risk/entity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One entity's points, and why it has them; one that was never seen has none. */
+        get: operations["getRisk"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1131,6 +1489,127 @@ export interface components {
          * @description The bytes of a bundle.
          */
         Bundle: string;
+        /** @description A case. */
+        Case: {
+            /** @description Its alerts, but for those of its incidents. */
+            alerts: number[];
+            /** @description Whose it is. */
+            assignee?: string | null;
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             */
+            changed: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description Its incidents. */
+            incidents: number[];
+            /**
+             * Format: int64
+             * @description Tasks that are not done.
+             */
+            open_tasks: number;
+            /**
+             * Format: date-time
+             * @description When it was opened.
+             */
+            opened: string;
+            /** @description Where it is on its way. */
+            state: components["schemas"]["CaseState"];
+            /** @description The same in words; written when it was last closed. */
+            summary?: string | null;
+            /** @description What it is about. */
+            title: string;
+            verdict?: components["schemas"]["Verdict"] | null;
+        };
+        /** @description An alert for a case. */
+        CaseAlert: {
+            /**
+             * Format: int64
+             * @description The alert's number.
+             */
+            alert: number;
+        };
+        /** @description A case with all that is in it. */
+        CaseDetail: components["schemas"]["Case"] & {
+            /** @description Evidence, oldest first. */
+            evidence: components["schemas"]["CaseEvidence"][];
+            /** @description What was done to it, oldest first. */
+            history: components["schemas"]["ChangeModel"][];
+            /** @description Notes, oldest first. */
+            notes: components["schemas"]["CaseNote"][];
+            /** @description Tasks, in the order of their numbers. */
+            tasks: components["schemas"]["CaseTask"][];
+        };
+        /** @description A piece of evidence in a case. It is never changed. */
+        CaseEvidence: {
+            /**
+             * Format: date-time
+             * @description When it was added.
+             */
+            added: string;
+            /** @description Who added it. */
+            added_by: string;
+            /** @description What it shows. */
+            comment?: string | null;
+            /** @description What. */
+            item: components["schemas"]["EvidenceItem"];
+        };
+        /** @description An incident for a case. */
+        CaseIncident: {
+            /**
+             * Format: int64
+             * @description The incident's number.
+             */
+            incident: number;
+        };
+        /** @description A note on a case. It is never changed. */
+        CaseNote: {
+            /** @description Who wrote it. */
+            author: string;
+            /** @description The text. */
+            text: string;
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            time: string;
+        };
+        /** @description One page of cases. */
+        CasePage: {
+            /** @description Those that changed last come first. */
+            cases: components["schemas"]["Case"][];
+            /**
+             * Format: int64
+             * @description How many there are on all pages.
+             */
+            total: number;
+        };
+        /**
+         * @description Where a case is on its way.
+         * @enum {string}
+         */
+        CaseState: "open" | "closed";
+        /** @description Something to be done for a case. */
+        CaseTask: {
+            /**
+             * Format: date-time
+             * @description When; null if it is not done.
+             */
+            done_at?: string | null;
+            /** @description Who did it. */
+            done_by?: string | null;
+            /**
+             * Format: int64
+             * @description Its number, over all cases.
+             */
+            id: number;
+            /** @description What is to be done. */
+            text: string;
+        };
         /** @description Something that was done to an alert. */
         ChangeModel: {
             /** @description The verdict, the new assignee or the note. */
@@ -1218,6 +1697,13 @@ export interface components {
         Close: {
             /** @description Why. */
             note?: string | null;
+            /** @description What it turned out to be. */
+            verdict: components["schemas"]["Verdict"];
+        };
+        /** @description A case's end. */
+        CloseCase: {
+            /** @description The same in words; must be given. */
+            summary: string;
             /** @description What it turned out to be. */
             verdict: components["schemas"]["Verdict"];
         };
@@ -1404,6 +1890,27 @@ export interface components {
             /** @description Its name. */
             value: string;
         };
+        /** @description An entity's points at a moment, and what makes them: the sum over `rules` times `factor`. */
+        EntityRisk: {
+            /** @description The entity. */
+            entity: components["schemas"]["EntityModel"];
+            /**
+             * Format: double
+             * @description What the tactics multiply by.
+             */
+            factor: number;
+            /** @description True if it links nothing to incidents, because it was named together with too many others. */
+            is_hub: boolean;
+            /**
+             * Format: double
+             * @description Its points.
+             */
+            points: number;
+            /** @description What brought the points, most first. */
+            rules: components["schemas"]["RuleRisk"][];
+            /** @description The ATT&CK tactics of its findings. */
+            tactics: string[];
+        };
         /** @description What to erase. */
         Erase: {
             /** @description Only count. */
@@ -1434,6 +1941,21 @@ export interface components {
             held: number;
             /** @description Findings that quote erased events: ids of events of source `vedette:findings`, which are not erased with them. */
             quoted_by: string[];
+        };
+        /** @description A file of evidence, as it was exported. */
+        EvidenceBundle: {
+            /** @description Its BLAKE3 hash, 64 hexadecimal digits in lower case. */
+            blake3: string;
+            /** @description The file's name, without folders. */
+            name: string;
+        };
+        /** @description What is evidence. */
+        EvidenceItem: {
+            /** @description An event's id, such as `3-1042`; the ledger proves it. */
+            event: string;
+        } | {
+            /** @description A file that was exported. */
+            bundle: components["schemas"]["EvidenceBundle"];
         };
         /** @description An exception. */
         ExceptionModel: {
@@ -1642,6 +2164,93 @@ export interface components {
         Holds: {
             holds: components["schemas"]["Hold"][];
         };
+        /** @description An incident. */
+        Incident: {
+            /** @description Whose it is. */
+            assignee?: string | null;
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             */
+            changed: string;
+            /** @description The entities that its findings name, those with the most findings first; at most 64. */
+            entities: components["schemas"]["EntityModel"][];
+            /** @description True if there are more. */
+            entities_truncated: boolean;
+            /** @description The entity whose points opened it. */
+            entity: components["schemas"]["EntityModel"];
+            /**
+             * Format: int64
+             * @description Number of findings.
+             */
+            findings: number;
+            /**
+             * Format: date-time
+             * @description Event time of the earliest finding.
+             */
+            first: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description True if it takes no further rows. */
+            is_full: boolean;
+            /**
+             * Format: date-time
+             * @description Event time of the latest finding.
+             */
+            last: string;
+            /** @description The worst level of its findings. */
+            level: components["schemas"]["Level"];
+            /**
+             * Format: int64
+             * @description Of a merged incident: the one that has its findings now.
+             */
+            merged_into?: number | null;
+            /**
+             * Format: date-time
+             * @description When it was opened.
+             */
+            opened: string;
+            /**
+             * Format: int64
+             * @description Of these, those that the time line no longer shows, because their alerts are gone.
+             */
+            pruned: number;
+            /** @description Where it is on its way. */
+            state: components["schemas"]["IncidentState"];
+            /**
+             * Format: int64
+             * @description Rows of its time line.
+             */
+            steps: number;
+            /** @description The ATT&CK tactics of its findings. */
+            tactics: string[];
+            verdict?: components["schemas"]["Verdict"] | null;
+        };
+        /** @description An incident with its time line and its history. */
+        IncidentDetail: components["schemas"]["Incident"] & {
+            /** @description What was done to it, oldest first. */
+            history: components["schemas"]["ChangeModel"][];
+            /** @description What happened, in the order of event time. */
+            timeline: components["schemas"]["TimelineStep"][];
+        };
+        /** @description One page of incidents. */
+        IncidentPage: {
+            /** @description The incidents. */
+            incidents: components["schemas"]["Incident"][];
+            /**
+             * Format: int64
+             * @description How many there are on all pages.
+             */
+            total: number;
+        };
+        /**
+         * @description Where an incident is on its way.
+         * @enum {string}
+         */
+        IncidentState: "open" | "closed" | "merged";
         /** @description An invitation. */
         Invitation: {
             /**
@@ -1805,6 +2414,18 @@ export interface components {
             /** @description Its value, or the keyword. */
             value: string;
         };
+        /** @description A case to open. */
+        NewCase: {
+            /** @description What it is about. */
+            title: string;
+        };
+        /** @description Evidence to add. */
+        NewEvidence: {
+            /** @description What it shows. */
+            comment?: string | null;
+            /** @description What. */
+            item: components["schemas"]["EvidenceItem"];
+        };
         /** @description An exception to make. */
         NewException: {
             /** @description All of them must hold; at least one. */
@@ -1815,6 +2436,11 @@ export interface components {
             reason: string;
             /** @description The rule whose findings it hides. */
             rule_id: string;
+        };
+        /** @description A task to add. */
+        NewTask: {
+            /** @description What is to be done. */
+            text: string;
         };
         /** @description What token to make. */
         NewToken: {
@@ -1990,6 +2616,26 @@ export interface components {
              */
             max_disk_percent: number;
         };
+        /** @description One page of entities. */
+        RiskPage: {
+            /**
+             * Format: date-time
+             * @description When they have these points.
+             */
+            at: string;
+            /** @description Most points first. */
+            entities: components["schemas"]["EntityRisk"][];
+            /**
+             * Format: int32
+             * @description An incident opens when an entity has so many.
+             */
+            threshold: number;
+            /**
+             * Format: int64
+             * @description How many there are on all pages.
+             */
+            total: number;
+        };
         /** @description What came of a text with rules. */
         RuleCheck: {
             /** @description What is wrong with the others, and where. */
@@ -2020,6 +2666,23 @@ export interface components {
             tactics: string[];
             /** @description ATT&CK techniques. */
             techniques: string[];
+            /** @description Its title. */
+            title: string;
+        };
+        /** @description What one rule brings to an entity's points. */
+        RuleRisk: {
+            /**
+             * Format: int64
+             * @description Its findings within the window.
+             */
+            findings: number;
+            /**
+             * Format: double
+             * @description Points, before the tactics multiply.
+             */
+            points: number;
+            /** @description The rule's id. */
+            rule_id: string;
             /** @description Its title. */
             title: string;
         };
@@ -2381,6 +3044,40 @@ export interface components {
         SuppressedNotices: {
             /** @description The latest first. */
             suppressed: components["schemas"]["SuppressedModel"][];
+        };
+        /** @description Whether a task is done. */
+        TaskDone: {
+            /** @description True if it is done, false if it is not after all. */
+            done: boolean;
+        };
+        /** @description A row of an incident's time line: the findings of one alert in one hour about the same entities. */
+        TimelineStep: {
+            /**
+             * Format: int64
+             * @description The alert; it has the findings themselves.
+             */
+            alert: number;
+            /** @description Users, hosts and addresses. */
+            entities: components["schemas"]["EntityModel"][];
+            /**
+             * Format: int64
+             * @description Number of findings.
+             */
+            findings: number;
+            /**
+             * Format: date-time
+             * @description Event time of the earliest finding.
+             */
+            first: string;
+            /** @description True if the alert was judged to be no risk. */
+            is_void: boolean;
+            /**
+             * Format: date-time
+             * @description Event time of the latest finding.
+             */
+            last: string;
+            /** @description The alert's rule. */
+            rule: components["schemas"]["RuleModel"];
         };
         /** @description A token, without its secret. */
         TokenModel: {
@@ -3031,6 +3728,935 @@ export interface operations {
                 };
             };
             /** @description It is not closed, or its group has a newer open alert */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCases: {
+        parameters: {
+            query?: {
+                /** @description States, separated by commas: `open`, `closed`. Default: both. */
+                state?: string;
+                /** @description Given to this person. */
+                assignee?: string;
+                /** @description With this incident. */
+                incident?: number;
+                /** @description With this alert, itself or in one of its incidents. */
+                alert?: number;
+                /** @description Skip so many. */
+                offset?: number;
+                /** @description At most so many (default 100, most 1000). */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CasePage"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    openCase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCase"];
+            };
+        };
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has no title */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getCase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such case */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addCaseAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CaseAlert"];
+            };
+        };
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such case or alert */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The case is closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeCaseAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+                /** @description The alert's number */
+                alert: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The case is closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    assignCase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Assign"];
+            };
+        };
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    closeCase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CloseCase"];
+            };
+        };
+        responses: {
+            /** @description The closed case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is closed already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such verdict, or no summary */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addCaseEvidence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEvidence"];
+            };
+        };
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The case is closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is no event's id, no file's name or no hash */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addCaseIncident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CaseIncident"];
+            };
+        };
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such case or incident */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The case is closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeCaseIncident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+                /** @description The incident's number */
+                incident: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The case is closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    noteCase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Note"];
+            };
+        };
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is empty, too long, or one too many */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renameCase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCase"];
+            };
+        };
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 422 */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reopenCase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addCaseTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTask"];
+            };
+        };
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The case is closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 422 */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setCaseTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The case's number */
+                id: number;
+                /** @description The task's number */
+                task: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskDone"];
+            };
+        };
+        responses: {
+            /** @description The case */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such case or task */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The case is closed */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3716,6 +5342,300 @@ export interface operations {
             };
         };
     };
+    listIncidents: {
+        parameters: {
+            query?: {
+                /**
+                 * @description States, separated by commas: `open`, `closed`, `merged`. Default: open and closed.
+                 * @example open
+                 */
+                state?: string;
+                /** @description With a finding of this level or worse: `informational`, `low`, `medium`, `high`, `critical`. */
+                level?: string;
+                /** @description An entity's name. */
+                entity?: string;
+                /** @description The entity's kind: `user`, `host` or `ip`. */
+                entity_kind?: string;
+                /** @description Given to this person. */
+                assignee?: string;
+                /** @description With findings of this alert. */
+                alert?: number;
+                /** @description With findings at or after this time (RFC 3339). */
+                from?: string;
+                /** @description With findings before this time (RFC 3339). */
+                to?: string;
+                /** @description `newest` (default) or `worst` first. */
+                sort?: string;
+                /** @description Skip so many. */
+                offset?: number;
+                /** @description At most so many (default 100, most 1000). */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentPage"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getIncident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The incident's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The incident */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such incident */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    assignIncident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The incident's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Assign"];
+            };
+        };
+        responses: {
+            /** @description The incident */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not open */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    closeIncident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The incident's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Close"];
+            };
+        };
+        responses: {
+            /** @description The closed incident */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not open */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such verdict */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    noteIncident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The incident's number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Note"];
+            };
+        };
+        responses: {
+            /** @description The incident */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentDetail"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     useLink: {
         parameters: {
             query?: never;
@@ -4198,6 +6118,100 @@ export interface operations {
             };
             /** @description Too many failures */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listRisk: {
+        parameters: {
+            query?: {
+                /** @description Only `user`, `host` or `ip`. */
+                kind?: string;
+                /** @description With so many points at least. */
+                min_points?: number;
+                /** @description At this time (RFC 3339) instead of now. */
+                at?: string;
+                /** @description Skip so many. */
+                offset?: number;
+                /** @description At most so many (default 100, most 1000). */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RiskPage"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRisk: {
+        parameters: {
+            query: {
+                /** @description `user`, `host` or `ip`. */
+                kind: string;
+                /** @description Its name. */
+                value: string;
+                /** @description At this time (RFC 3339) instead of now. */
+                at?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its points */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntityRisk"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is wrong */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -52,8 +52,8 @@ pub enum AlertError {
     /// There is no such incident.
     #[error("there is no incident {0}")]
     NoIncident(IncidentId),
-    /// An incident that is not open cannot be judged.
-    #[error("incident {id} is {state}; only an open one can be closed")]
+    /// An incident that is not open cannot be judged or given to anybody.
+    #[error("incident {id} is {state}, not open")]
     NotOpen {
         /// The incident.
         id: IncidentId,

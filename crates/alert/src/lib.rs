@@ -51,6 +51,7 @@ mod case;
 mod error;
 mod exception;
 mod group;
+mod history;
 mod list;
 mod model;
 mod record;

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 use vedette_event::{Entity, FindingId, Level, RuleRef, Time};
 
-use crate::{Alert, AlertDetail, AlertError, AlertId, Alerts, Change, Fired, Hit, State, Verdict};
+use crate::{
+    Alert, AlertDetail, AlertError, AlertId, Alerts, Fired, Hit, State, Verdict,
+    history::{self, Subject},
+};
 
 /// A page holds at most this many alerts.
 pub const MAX_PAGE: usize = 1000;
@@ -177,7 +180,7 @@ impl Alerts {
         self.read(|db| {
             let alerts = select(db, &format!("SELECT {COLUMNS} FROM alerts WHERE id = ?"), &[Value::Integer(id.0)])?;
             let alert = alerts.into_iter().next().ok_or(AlertError::Unknown(id))?;
-            Ok(AlertDetail { alert, hits: hits(db, id)?, history: history(db, id)? })
+            Ok(AlertDetail { alert, hits: hits(db, id)?, history: history::read(db, Subject::Alert(id.0))? })
         })
     }
 
@@ -364,14 +367,6 @@ fn hits(db: &Connection, id: AlertId) -> Result<Vec<Hit>, AlertError> {
         })
     })
     .collect()
-}
-
-fn history(db: &Connection, id: AlertId) -> Result<Vec<Change>, AlertError> {
-    let mut rows = db.prepare_cached("SELECT time, who, what, detail FROM history WHERE alert = ?1 ORDER BY id")?;
-    let rows = rows.query_map([id.0], |row| {
-        Ok(Change { time: Time::from_micros(row.get(0)?), who: row.get(1)?, what: row.get(2)?, detail: row.get(3)? })
-    })?;
-    rows.map(|row| Ok(row?)).collect()
 }
 
 fn finding_id(what: &'static str, text: &str) -> Result<FindingId, AlertError> {

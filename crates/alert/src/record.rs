@@ -3,7 +3,12 @@
 use rusqlite::{OptionalExtension, params};
 use vedette_event::{Entity, EventId, Finding, FindingId, Matched, Time};
 
-use crate::{AlertError, AlertId, Alerts, IncidentId, exception, group, risk, schema::Writing};
+use crate::{
+    AlertError, AlertId, Alerts, IncidentId, exception, group,
+    history::{Subject, note_change},
+    risk::{self, Memory},
+    schema::Writing,
+};
 
 /// An alert shows this many of its latest findings.
 pub const MAX_HITS: usize = 100;
@@ -60,10 +65,10 @@ impl Alerts {
         if sightings.is_empty() {
             return Ok(Recorded::default());
         }
-        self.write(|writing| {
+        self.write_remembering(|writing, memory| {
             let mut recorded = Recorded::default();
             for sighting in sightings {
-                record_one(writing, sighting, now, &mut recorded)?;
+                record_one(writing, memory, sighting, now, &mut recorded)?;
             }
             Ok(recorded)
         })
@@ -81,14 +86,14 @@ impl Alerts {
         })
     }
 
-    /// Deletes closed alerts whose last finding is older than `before`, with their findings and history; returns
-    /// how many. Findings so forgotten would open new alerts if they were recorded again. What a case has, itself or in
+    /// Deletes closed alerts whose last finding and last change are older than `before`, with their findings and history;
+    /// returns how many. Findings so forgotten would open new alerts if they were recorded again. What a case has, itself or in
     /// its incidents, is kept; other incidents lose these findings from their time lines, and say how many.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn prune(&self, before: Time) -> Result<usize, AlertError> {
-        let old = "SELECT id FROM alerts WHERE state = 'closed' AND last_time < ?1
+        let old = "SELECT id FROM alerts WHERE state = 'closed' AND max(last_time, changed) < ?1
              AND id NOT IN (SELECT alert FROM case_alerts)
              AND id NOT IN (SELECT s.alert FROM case_incidents c JOIN steps s ON s.incident = c.incident)";
         self.write(|writing| {
@@ -106,6 +111,7 @@ impl Alerts {
 
 fn record_one(
     writing: &Writing<'_>,
+    memory: &mut Memory,
     sighting: &Sighting<'_>,
     now: Time,
     recorded: &mut Recorded,
@@ -148,7 +154,7 @@ fn record_one(
     keep_hit(writing, alert, finding)?;
     keep_entities(writing, alert, &entity, finding)?;
     if writing.keeps_risk {
-        risk::add(writing, alert, sighting, now, recorded)?;
+        risk::add(writing, memory, alert, sighting, now, recorded)?;
     }
     Ok(())
 }
@@ -179,7 +185,7 @@ fn open_alert(
         now.micros(),
     ])?;
     let alert = tx.last_insert_rowid();
-    note_change(writing, alert, now, "vedette", "opened", None)?;
+    note_change(writing, Subject::Alert(alert), now, "vedette", "opened", None)?;
     Ok(alert)
 }
 
@@ -239,21 +245,6 @@ fn keep_entities(writing: &Writing<'_>, alert: i64, group: &Entity, finding: &Fi
     if dropped > 0 {
         tx.prepare_cached("UPDATE alerts SET entities_truncated = 1 WHERE id = ?1")?.execute([alert])?;
     }
-    Ok(())
-}
-
-pub(crate) fn note_change(
-    writing: &Writing<'_>,
-    alert: i64,
-    now: Time,
-    who: &str,
-    what: &str,
-    detail: Option<&str>,
-) -> Result<(), AlertError> {
-    writing
-        .tx
-        .prepare_cached("INSERT INTO history (alert, time, who, what, detail) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![alert, now.micros(), who, what, detail])?;
     Ok(())
 }
 

@@ -3,7 +3,12 @@
 use rusqlite::{OptionalExtension, params};
 use vedette_event::Time;
 
-use crate::{AlertError, AlertId, Alerts, State, Verdict, record::note_change, risk, schema::Writing};
+use crate::{
+    AlertError, AlertId, Alerts, State, Verdict,
+    history::{Subject, note_change},
+    risk,
+    schema::Writing,
+};
 
 pub(crate) const MAX_NAME: usize = 256;
 pub(crate) const MAX_NOTE: usize = 16 << 10;
@@ -14,7 +19,6 @@ impl Alerts {
     /// # Errors
     /// If there is no such alert, or it is not new.
     pub fn acknowledge(&self, id: AlertId, by: &str, now: Time) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         self.write(|writing| {
             let (state, assignee) = state_of(writing, id)?;
             if state != State::New {
@@ -22,7 +26,7 @@ impl Alerts {
             }
             set(writing, id, State::Acknowledged, now)?;
             assign(writing, id, Some(by))?;
-            note_change(writing, id.0, now, by, "acknowledged", None)
+            note_change(writing, Subject::Alert(id.0), now, by, "acknowledged", None)
         })
     }
 
@@ -31,7 +35,6 @@ impl Alerts {
     /// # Errors
     /// If there is no such alert, or it is closed.
     pub fn assign(&self, id: AlertId, to: Option<&str>, by: &str, now: Time) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         check_len("the name", to.unwrap_or_default(), MAX_NAME)?;
         self.write(|writing| {
             let (state, assignee) = state_of(writing, id)?;
@@ -40,7 +43,7 @@ impl Alerts {
             }
             set(writing, id, state, now)?;
             assign(writing, id, to)?;
-            note_change(writing, id.0, now, by, "assigned", to)
+            note_change(writing, Subject::Alert(id.0), now, by, "assigned", to)
         })
     }
 
@@ -57,7 +60,6 @@ impl Alerts {
         note: Option<&str>,
         now: Time,
     ) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         check_len("the note", note.unwrap_or_default(), MAX_NOTE)?;
         self.write(|writing| {
             let (state, assignee) = state_of(writing, id)?;
@@ -67,7 +69,7 @@ impl Alerts {
             set(writing, id, State::Closed(verdict), now)?;
             assign(writing, id, Some(by))?;
             risk::judge(writing, id.0, State::Closed(verdict))?;
-            note_change(writing, id.0, now, by, "closed", Some(verdict.as_str()))?;
+            note_change(writing, Subject::Alert(id.0), now, by, "closed", Some(verdict.as_str()))?;
             match note {
                 Some(note) if !note.is_empty() => write_note(writing, id, note, by, now),
                 _ => Ok(()),
@@ -80,7 +82,6 @@ impl Alerts {
     /// # Errors
     /// If there is no such alert, it is not closed, or another alert of its group has been opened since.
     pub fn reopen(&self, id: AlertId, by: &str, now: Time) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         self.write(|writing| {
             let (state, assignee) = state_of(writing, id)?;
             let State::Closed(_) = state else {
@@ -101,7 +102,7 @@ impl Alerts {
             set(writing, id, State::New, now)?;
             assign(writing, id, None)?;
             risk::judge(writing, id.0, State::New)?;
-            note_change(writing, id.0, now, by, "reopened", None)
+            note_change(writing, Subject::Alert(id.0), now, by, "reopened", None)
         })
     }
 
@@ -110,7 +111,6 @@ impl Alerts {
     /// # Errors
     /// If there is no such alert or the note is too long.
     pub fn note(&self, id: AlertId, note: &str, by: &str, now: Time) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         check_len("the note", note, MAX_NOTE)?;
         self.write(|writing| {
             let (state, _) = state_of(writing, id)?;
@@ -146,7 +146,7 @@ fn assign(writing: &Writing<'_>, id: AlertId, to: Option<&str>) -> Result<(), Al
 
 fn write_note(writing: &Writing<'_>, id: AlertId, note: &str, by: &str, now: Time) -> Result<(), AlertError> {
     writing.tx.execute("UPDATE alerts SET note = ?2 WHERE id = ?1", params![id.0, note])?;
-    note_change(writing, id.0, now, by, "noted", Some(note))
+    note_change(writing, Subject::Alert(id.0), now, by, "noted", Some(note))
 }
 
 pub(crate) fn check_len(what: &'static str, text: &str, limit: usize) -> Result<(), AlertError> {

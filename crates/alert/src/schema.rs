@@ -1,9 +1,10 @@
 //! The file: its tables, transactions on them.
 
 use std::{
+    mem,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -11,12 +12,12 @@ use std::{
 use rusqlite::{Connection, Transaction};
 use vedette_statefile::{Format, StateFile};
 
-use crate::{AlertError, RiskOptions};
+use crate::{AlertError, RiskOptions, risk::Memory};
 
 const FORMAT: Format = Format {
     what: "an alert file",
     application_id: 0x5641_6c74, // `VAlt`
-    versions: &[CREATE, ADD_EXCEPTIONS, ADD_FIRED, ADD_RISK_AND_CASES],
+    versions: &[CREATE, ADD_EXCEPTIONS, ADD_FIRED, ADD_RISK_AND_CASES, MAKE_RISK_CHEAP],
 };
 
 const CREATE: &str = "
@@ -241,8 +242,79 @@ CREATE TABLE case_history (
 CREATE INDEX case_history_by_case ON case_history(case_id);
 ";
 
+/// What version 5 changed: a step has its entities' numbers instead of a hash of their names, so that the entities need no
+/// index by step; what an entity has at most is kept in memory; an incident can be given to somebody; alerts, incidents and
+/// cases have one history.
+const MAKE_RISK_CHEAP: &str = "
+CREATE TABLE new_steps (
+    id INTEGER PRIMARY KEY,
+    alert INTEGER NOT NULL REFERENCES alerts(id) ON DELETE CASCADE,
+    hour INTEGER NOT NULL,              -- of event time, since 1970 UTC
+    entities TEXT NOT NULL,             -- JSON: their numbers, ascending
+    sealed INTEGER NOT NULL DEFAULT 0,  -- 0, or the closed incident it belongs to
+    rule INTEGER NOT NULL,              -- hash of the rule's id
+    level INTEGER NOT NULL,
+    tactics INTEGER NOT NULL,           -- one bit each
+    count INTEGER NOT NULL,
+    first_time INTEGER NOT NULL,
+    last_time INTEGER NOT NULL,
+    void INTEGER NOT NULL DEFAULT 0,    -- 1: judged to be no risk
+    incident INTEGER REFERENCES incidents(id) ON DELETE SET NULL,
+    UNIQUE (alert, hour, entities, sealed)
+) STRICT;
+INSERT INTO new_steps SELECT id, alert, hour,
+    (SELECT json_group_array(entity) FROM (SELECT entity FROM step_entities WHERE step = steps.id ORDER BY entity)),
+    sealed, rule, level, tactics, count, first_time, last_time, void, incident FROM steps;
+CREATE TABLE new_step_entities (
+    entity INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    PRIMARY KEY (entity, hour, step)
+) STRICT, WITHOUT ROWID;
+INSERT INTO new_step_entities SELECT entity, hour, step FROM step_entities;
+DROP TABLE step_entities;
+DROP TABLE steps;
+ALTER TABLE new_steps RENAME TO steps;
+ALTER TABLE new_step_entities RENAME TO step_entities;
+CREATE INDEX steps_by_incident ON steps(incident, first_time) WHERE incident IS NOT NULL;
+CREATE INDEX steps_by_hour ON steps(hour) WHERE incident IS NULL;
+CREATE TRIGGER step_is_gone AFTER DELETE ON steps BEGIN
+    DELETE FROM step_entities WHERE entity IN (SELECT value FROM json_each(OLD.entities)) AND hour = OLD.hour AND step = OLD.id;
+END;
+ALTER TABLE incidents ADD COLUMN assignee TEXT;
+ALTER TABLE risk_entities DROP COLUMN calm_from;
+ALTER TABLE risk_entities DROP COLUMN calm_milli;
+ALTER TABLE risk_entities DROP COLUMN calm_tactics;
+ALTER TABLE risk_entities DROP COLUMN calm_options;
+CREATE TABLE new_history (
+    id INTEGER PRIMARY KEY,
+    alert INTEGER REFERENCES alerts(id) ON DELETE CASCADE,
+    incident INTEGER REFERENCES incidents(id) ON DELETE CASCADE,
+    case_id INTEGER REFERENCES cases(id) ON DELETE CASCADE,
+    time INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    what TEXT NOT NULL,
+    detail TEXT,
+    CHECK ((alert IS NOT NULL) + (incident IS NOT NULL) + (case_id IS NOT NULL) = 1)
+) STRICT;
+INSERT INTO new_history (id, alert, time, who, what, detail) SELECT id, alert, time, who, what, detail FROM history;
+INSERT INTO new_history (incident, time, who, what, detail)
+    SELECT incident, time, who, what, detail FROM incident_history ORDER BY id;
+INSERT INTO new_history (case_id, time, who, what, detail)
+    SELECT case_id, time, who, what, detail FROM case_history ORDER BY id;
+DROP TABLE history;
+DROP TABLE incident_history;
+DROP TABLE case_history;
+ALTER TABLE new_history RENAME TO history;
+CREATE INDEX history_by_alert ON history(alert) WHERE alert IS NOT NULL;
+CREATE INDEX history_by_incident ON history(incident) WHERE incident IS NOT NULL;
+CREATE INDEX history_by_case ON history(case_id) WHERE case_id IS NOT NULL;
+";
+
 /// More than rusqlite keeps by itself: recording a finding takes about thirty statements.
 const STATEMENTS: usize = 128;
+/// KiB of pages that the recorder keeps: its random inserts touch more than the two MiB that SQLite keeps by itself.
+const PAGES_KIB: i64 = 16 << 10;
 
 /// The alert file. Cheap to clone; every clone works on the same file.
 #[derive(Clone, Debug)]
@@ -258,6 +330,8 @@ struct Shared {
     /// Readers do not wait for the recorder. In memory there is only one connection.
     read: Option<StateFile>,
     revision: AtomicU64,
+    /// Held through every transaction that writes.
+    memory: Mutex<Memory>,
 }
 
 impl Alerts {
@@ -289,7 +363,10 @@ impl Alerts {
         for file in write.iter().chain(&read) {
             file.connection().set_prepared_statement_cache_capacity(STATEMENTS);
         }
-        let shared = Arc::new(Shared { write, read, revision: AtomicU64::new(0) });
+        if let Some(file) = &write {
+            file.connection().pragma_update(None, "cache_size", -PAGES_KIB)?;
+        }
+        let shared = Arc::new(Shared { write, read, revision: AtomicU64::new(0), memory: Mutex::default() });
         let alerts = Alerts { shared, risk: RiskOptions::default(), keeps_risk: true };
         let revision = alerts.read(|db| Ok(db.query_row("SELECT last FROM revision", [], |row| row.get(0))?))?;
         alerts.set_revision(revision);
@@ -303,6 +380,11 @@ impl Alerts {
     pub fn with_risk(self, options: RiskOptions) -> Result<Self, AlertError> {
         options.check().map_err(AlertError::Risk)?;
         Ok(Alerts { risk: options, ..self })
+    }
+
+    /// The numbers for risk that this handle has.
+    pub fn risk_options(&self) -> &RiskOptions {
+        &self.risk
     }
 
     /// Findings add no risk: what nobody looks at is not computed.
@@ -323,6 +405,35 @@ impl Alerts {
 
     /// Runs `f` in one transaction: all of it is durable when this returns `Ok`, none of it otherwise.
     pub(crate) fn write<T>(&self, f: impl FnOnce(&Writing<'_>) -> Result<T, AlertError>) -> Result<T, AlertError> {
+        let mut memory = self.memory();
+        *memory = Memory::default();
+        self.transact(f)
+    }
+
+    /// The same for what changes risk as [`Memory`] does, which is kept for the next time.
+    pub(crate) fn write_remembering<T>(
+        &self,
+        f: impl FnOnce(&Writing<'_>, &mut Memory) -> Result<T, AlertError>,
+    ) -> Result<T, AlertError> {
+        let mut kept = self.memory();
+        // Out of its place: what a transaction that fails has changed in it is forgotten.
+        let mut memory = mem::take(&mut *kept);
+        let done = self.transact(|writing| {
+            memory.forget_stale(writing)?;
+            let done = f(writing, &mut memory)?;
+            memory.write(writing)?;
+            Ok(done)
+        })?;
+        *kept = memory;
+        Ok(done)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // After a panic it is empty, which is always true.
+        self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn transact<T>(&self, f: impl FnOnce(&Writing<'_>) -> Result<T, AlertError>) -> Result<T, AlertError> {
         let file = self.shared.write.as_ref().ok_or(AlertError::ReadOnly)?;
         let (done, revision) = file.write(|tx| {
             let done = f(&Writing { tx, risk: &self.risk, keeps_risk: self.keeps_risk })?;

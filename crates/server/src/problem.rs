@@ -98,13 +98,16 @@ impl IntoResponse for Problem {
 impl From<AlertError> for Problem {
     fn from(error: AlertError) -> Self {
         match error {
-            AlertError::Unknown(_) | AlertError::NoException(_) => {
-                Problem::new(StatusCode::NOT_FOUND, error.to_string())
-            }
-            AlertError::Transition { .. } | AlertError::GroupOpen { .. } => {
-                Problem::new(StatusCode::CONFLICT, error.to_string())
-            }
-            AlertError::TooLong { .. } | AlertError::Exception(_) => {
+            AlertError::Unknown(_)
+            | AlertError::NoException(_)
+            | AlertError::NoIncident(_)
+            | AlertError::NoCase(_)
+            | AlertError::NoTask { .. } => Problem::new(StatusCode::NOT_FOUND, error.to_string()),
+            AlertError::Transition { .. }
+            | AlertError::GroupOpen { .. }
+            | AlertError::NotOpen { .. }
+            | AlertError::CaseState { .. } => Problem::new(StatusCode::CONFLICT, error.to_string()),
+            AlertError::TooLong { .. } | AlertError::Exception(_) | AlertError::Case(_) | AlertError::Risk(_) => {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
             }
             _ => Problem::internal(&error),

@@ -4,6 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod cases;
+
+pub use cases::{CasesArgs, CasesCommand, EvidenceArg, IncidentsArgs, IncidentsCommand, Members};
+
 /// A security monitoring platform in one binary.
 #[derive(Debug, Parser)]
 #[command(version, about, propagate_version = true, max_term_width = 100)]
@@ -40,6 +44,10 @@ pub enum Command {
     Replay(ReplayArgs),
     /// The inbox: list, show, acknowledge and close alerts.
     Alerts(AlertsArgs),
+    /// Findings that belong together: list, show, assign and close incidents.
+    Incidents(IncidentsArgs),
+    /// Investigations: incidents with notes, tasks and evidence under one title, until a verdict.
+    Cases(CasesArgs),
     /// The loss ledger: received = stored + refused + shed, for every source.
     Sources(SourcesArgs),
     /// Live search: shows events of the running monitor as they arrive.

@@ -27,8 +27,10 @@ use crate::{Usage, cli::DataArgs};
 
 mod place;
 mod receivers;
+mod risk;
 
 pub use receivers::{Files, Fluent, GelfTransport, Http, Listener, Receivers, Switch, Transport, WebhookConfig};
+pub use risk::Risk;
 
 /// All settings, with the defaults of a machine that watches itself.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -119,6 +121,8 @@ pub struct Detection {
     pub retrohunt: RetrohuntOptions,
     /// Sources that stop sending.
     pub quiet_sources: QuietSources,
+    /// Points of users, hosts and addresses; incidents.
+    pub risk: Risk,
 }
 
 /// Which indicators of compromise are looked for.
@@ -309,6 +313,7 @@ impl Default for Detection {
             indicators: IndicatorOptions::default(),
             retrohunt: RetrohuntOptions::default(),
             quiet_sources: QuietSources::default(),
+            risk: Risk::default(),
         }
     }
 }
@@ -483,6 +488,7 @@ impl Config {
         self.receivers.check().map_err(|fault| fault.at("receivers"))?;
         self.notifications.check().map_err(|fault| fault.at("notifications"))?;
         self.ledger.check().map_err(|fault| fault.at("ledger"))?;
+        self.detection.risk.check().map_err(|what| Fault::from(what).at("risk").at("detection"))?;
         if self.console.certificate.is_some() != self.console.key.is_some() {
             return Err(Fault::from("the console needs both `certificate` and `key`, or neither").at("console"));
         }

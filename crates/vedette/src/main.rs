@@ -69,6 +69,8 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Hunt(args) => commands::hunt::run(args, vedette_query::Language::Hunt),
         Command::Sql(args) => commands::hunt::run(args, vedette_query::Language::Sql),
         Command::Alerts(args) => commands::alerts::run(args),
+        Command::Incidents(args) => commands::incidents::run(args),
+        Command::Cases(args) => commands::cases::run(args),
         Command::Sources(args) => commands::sources::run(args),
         Command::Tail(args) => commands::tail::run(args),
         Command::Top(args) => commands::top::run(args),

@@ -6,6 +6,7 @@ use vedette_event::Time;
 use super::{Bundle, CaseId, EvidenceItem};
 use crate::{
     AlertError, AlertId, Alerts, IncidentId, Verdict,
+    history::{self, Subject},
     record::to_json,
     review::{MAX_NAME, MAX_NOTE, check_len},
     risk,
@@ -17,7 +18,7 @@ pub const MAX_CASES: i64 = 100_000;
 /// A case can have this many notes, tasks, pieces of evidence, incidents and alerts, of each.
 pub const MAX_PER_CASE: i64 = 1000;
 /// And a history of so many lines: people do not get there, a script that has gone wrong does.
-const MAX_HISTORY: i64 = 20_000;
+const MAX_HISTORY: u64 = 20_000;
 const MAX_TITLE: usize = 1024;
 const MAX_FILE_NAME: usize = 255;
 
@@ -28,7 +29,6 @@ impl Alerts {
     /// If it has no title, a text is too long, there are too many, or the file cannot be written.
     pub fn open_case(&self, title: &str, by: &str, now: Time) -> Result<CaseId, AlertError> {
         check_text("a title", title, MAX_TITLE)?;
-        check_len("the name", by, MAX_NAME)?;
         self.write(|writing| {
             let count: i64 = writing.tx.query_row("SELECT count(*) FROM cases", [], |row| row.get(0))?;
             if count >= MAX_CASES {
@@ -74,7 +74,6 @@ impl Alerts {
     /// If there is no such case, the note is empty or too long, or there are too many.
     pub fn note_case(&self, id: CaseId, text: &str, by: &str, now: Time) -> Result<(), AlertError> {
         check_text("a note", text, MAX_NOTE)?;
-        check_len("the name", by, MAX_NAME)?;
         self.write(|writing| {
             is_closed(writing, id)?;
             check_room(writing, id, "case_notes")?;
@@ -104,7 +103,6 @@ impl Alerts {
     /// # Errors
     /// If there is no such case or task, or the case is closed.
     pub fn set_task(&self, id: CaseId, task: i64, done: bool, by: &str, now: Time) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         self.write(|writing| {
             check_open(writing, id)?;
             let (text, was_done): (String, bool) = writing
@@ -139,7 +137,6 @@ impl Alerts {
         by: &str,
         now: Time,
     ) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         check_len("the comment", comment.unwrap_or_default(), MAX_NOTE)?;
         if let EvidenceItem::Bundle(bundle) = item {
             check_bundle(bundle)?;
@@ -171,7 +168,6 @@ impl Alerts {
         by: &str,
         now: Time,
     ) -> Result<bool, AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         self.write(|writing| {
             let incident = risk::followed(writing.tx, incident)?;
             add_member(writing, id, "incident", incident.0, by, now)
@@ -197,7 +193,6 @@ impl Alerts {
     /// # Errors
     /// If there is no such case or alert, the case is closed, or has too many.
     pub fn add_alert_to_case(&self, id: CaseId, alert: AlertId, by: &str, now: Time) -> Result<bool, AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         self.write(|writing| match writing.tx.prepare("SELECT 1 FROM alerts WHERE id = ?1")?.exists([alert.0])? {
             true => add_member(writing, id, "alert", alert.0, by, now),
             false => Err(AlertError::Unknown(alert)),
@@ -225,7 +220,6 @@ impl Alerts {
         now: Time,
     ) -> Result<(), AlertError> {
         check_text("a summary", summary, MAX_NOTE)?;
-        check_len("the name", by, MAX_NAME)?;
         self.write(|writing| {
             check_open(writing, id)?;
             let open: Vec<i64> = writing
@@ -252,7 +246,6 @@ impl Alerts {
     /// # Errors
     /// If there is no such case, or it is not closed.
     pub fn reopen_case(&self, id: CaseId, by: &str, now: Time) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         self.write(|writing| {
             if !is_closed(writing, id)? {
                 return Err(AlertError::CaseState { id, closed: false });
@@ -272,7 +265,6 @@ impl Alerts {
         detail: Option<&str>,
         change: impl FnOnce(&Writing<'_>) -> Result<T, AlertError>,
     ) -> Result<T, AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         self.write(|writing| {
             check_open(writing, id)?;
             let changed = change(writing)?;
@@ -311,7 +303,6 @@ fn remove_member(
     by: &str,
     now: Time,
 ) -> Result<bool, AlertError> {
-    check_len("the name", by, MAX_NAME)?;
     check_open(writing, id)?;
     let sql = format!("DELETE FROM case_{kind}s WHERE case_id = ?1 AND {kind} = ?2");
     if writing.tx.execute(&sql, [id.0, member])? == 0 {
@@ -363,6 +354,7 @@ fn check_bundle(bundle: &Bundle) -> Result<(), AlertError> {
     Ok(())
 }
 
+/// Writes a line of a case's history, if it does not have too many.
 fn note_change(
     writing: &Writing<'_>,
     id: CaseId,
@@ -371,15 +363,10 @@ fn note_change(
     what: &str,
     detail: Option<&str>,
 ) -> Result<(), AlertError> {
-    let tx = writing.tx;
-    let lines: i64 = tx.query_row("SELECT count(*) FROM case_history WHERE case_id = ?1", [id.0], |row| row.get(0))?;
-    if lines >= MAX_HISTORY && what != "closed" {
+    let subject = Subject::Case(id.0);
+    if history::len(writing.tx, subject)? >= MAX_HISTORY && what != "closed" {
         return Err(AlertError::Case(format!("case {id} has changed {MAX_HISTORY} times; open another one")));
     }
-    tx.execute("UPDATE cases SET changed = max(changed, ?2) WHERE id = ?1", params![id.0, now.micros()])?;
-    tx.execute(
-        "INSERT INTO case_history (case_id, time, who, what, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![id.0, now.micros(), who, what, detail],
-    )?;
-    Ok(())
+    writing.tx.execute("UPDATE cases SET changed = max(changed, ?2) WHERE id = ?1", params![id.0, now.micros()])?;
+    history::note_change(writing, subject, now, who, what, detail)
 }

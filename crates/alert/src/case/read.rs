@@ -4,7 +4,11 @@ use rusqlite::{Connection, Row, params_from_iter, types::Value};
 use vedette_event::Time;
 
 use super::{Case, CaseDetail, CaseId, CaseState, CaseStateName, Evidence, Note, Task};
-use crate::{AlertError, AlertId, Alerts, Change, IncidentId, MAX_PAGE, list::to_i64};
+use crate::{
+    AlertError, AlertId, Alerts, IncidentId, MAX_PAGE,
+    history::{self, Subject},
+    list::to_i64,
+};
 
 /// Which cases, which page; those that changed last come first. The default is the first 100 of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,11 +89,7 @@ impl Alerts {
                     added_by: row.get(3)?,
                 })
             })?;
-            let sql = "SELECT time, who, what, detail FROM case_history WHERE case_id = ?1 ORDER BY id";
-            let history = rows(db, sql, id, |row| {
-                let time = Time::from_micros(row.get(0)?);
-                Ok(Change { time, who: row.get(1)?, what: row.get(2)?, detail: row.get(3)? })
-            })?;
+            let history = history::read(db, Subject::Case(id.0))?;
             Ok(CaseDetail { case, notes, tasks, evidence, history })
         })
     }

@@ -3,25 +3,29 @@
 //! What is stored is not a score but **steps**: the findings of one alert in one hour of event time about the same
 //! entities, with their number. A score is computed from the steps for a moment ([`points`]), so it depends on what
 //! happened and when, never on the order in which it was learnt. An **incident** is what is connected: steps that
-//! share an entity within the window, one of which lifted an entity over the threshold ([`incident`]).
+//! share an entity within the window, one of which lifted an entity over the threshold ([`linking`]).
 
 mod calm;
-mod incident;
+mod entities;
+mod incidents;
+mod linking;
+mod memory;
 mod points;
-mod read;
 mod review;
 mod steps;
 
 use serde::Serialize;
 use vedette_event::Level;
 
-pub use incident::MAX_STEPS_PER_INCIDENT;
-pub use points::MAX_REPEATS;
-pub(crate) use read::followed;
-pub use read::{
-    EntityRisk, Incident, IncidentDetail, IncidentFilter, IncidentId, IncidentPage, IncidentState, IncidentStateName,
-    MAX_ENTITIES_SHOWN, RiskFilter, RiskPage, RuleRisk, TimelineStep,
+pub use entities::{EntityRisk, RiskFilter, RiskPage, RuleRisk};
+pub(crate) use incidents::followed;
+pub use incidents::{
+    Incident, IncidentDetail, IncidentFilter, IncidentId, IncidentPage, IncidentState, IncidentStateName,
+    MAX_ENTITIES_SHOWN, TimelineStep,
 };
+pub use linking::MAX_STEPS_PER_INCIDENT;
+pub(crate) use memory::Memory;
+pub use points::MAX_REPEATS;
 pub use review::RiskPruned;
 pub(crate) use review::{close, judge, merge_in_cases, take_back};
 pub(crate) use steps::add;

@@ -118,9 +118,9 @@ pub(crate) struct Peak {
     pub(crate) tactics: u32,
 }
 
-/// The most from an hour on: it rises only where something happened.
-pub(crate) fn peak_from(doses: &[Dose], from: i64, options: &RiskOptions) -> Peak {
-    let mut hours: Vec<i64> = doses.iter().map(|dose| dose.hour).filter(|hour| *hour >= from).collect();
+/// The most from one hour to another: it rises only where something happened.
+pub(crate) fn peak_in(doses: &[Dose], from: i64, to: i64, options: &RiskOptions) -> Peak {
+    let mut hours: Vec<i64> = doses.iter().map(|dose| dose.hour).filter(|hour| (from..=to).contains(hour)).collect();
     hours.sort_unstable();
     hours.dedup();
     let mut peak = Peak::default();
@@ -184,9 +184,10 @@ mod tests {
             assert_eq!(milli(&doses, hour), expected, "{why}");
         }
         let doses = [dose(0, 1, 4, 1, 1), dose(24, 2, 3, 2, 1)];
-        let peak = peak_from(&doses, 0, &RiskOptions::default());
+        let peak = peak_in(&doses, 0, 24, &RiskOptions::default());
         assert_eq!(peak, Peak { milli: 100_000, sum: 80_000, tactics: 3 });
-        assert_eq!(peak_from(&doses, 25, &RiskOptions::default()), Peak::default());
+        assert_eq!(peak_in(&doses, 0, 23, &RiskOptions::default()).milli, 80_000);
+        assert_eq!(peak_in(&doses, 25, 99, &RiskOptions::default()), Peak::default());
     }
 
     #[test]

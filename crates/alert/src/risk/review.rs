@@ -3,9 +3,10 @@
 use rusqlite::{OptionalExtension, params};
 use vedette_event::Time;
 
-use super::{IncidentId, incident::note_change, steps::hour_of};
+use super::{IncidentId, steps::hour_of};
 use crate::{
     AlertError, Alerts, State, Verdict,
+    history::{Subject, note_change},
     review::{MAX_NAME, MAX_NOTE, check_len},
     schema::Writing,
 };
@@ -46,13 +47,6 @@ fn set_void(writing: &Writing<'_>, alert: i64, void: bool) -> Result<(), AlertEr
         .tx
         .prepare_cached("UPDATE steps SET void = ?2 WHERE alert = ?1 AND void <> ?2")?
         .execute(params![alert, void])?;
-    if !void {
-        writing.tx.execute(
-            "UPDATE risk_entities SET calm_from = NULL WHERE id IN (
-                 SELECT e.entity FROM steps s JOIN step_entities e ON e.step = s.id WHERE s.alert = ?1)",
-            [alert],
-        )?;
-    }
     Ok(())
 }
 
@@ -60,7 +54,7 @@ fn set_void(writing: &Writing<'_>, alert: i64, void: bool) -> Result<(), AlertEr
 pub(crate) fn merge_in_cases(writing: &Writing<'_>, winner: i64, loser: i64, now: Time) -> Result<(), AlertError> {
     let tx = writing.tx;
     tx.prepare_cached(
-        "INSERT INTO case_history (case_id, time, who, what, detail)
+        "INSERT INTO history (case_id, time, who, what, detail)
          SELECT case_id, ?3, 'vedette', 'incidents merged', ?2 || ' into ' || ?1 FROM case_incidents WHERE incident = ?2",
     )?
     .execute(params![winner, loser, now.micros()])?;
@@ -87,14 +81,31 @@ impl Alerts {
         note: Option<&str>,
         now: Time,
     ) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         check_len("the note", note.unwrap_or_default(), MAX_NOTE)?;
         self.write(|writing| {
             close(writing, id, verdict, by, now)?;
             match note {
-                Some(note) if !note.is_empty() => note_change(writing, id.0, now, by, "noted", Some(note)),
+                Some(note) if !note.is_empty() => {
+                    note_change(writing, Subject::Incident(id.0), now, by, "noted", Some(note))
+                }
                 _ => Ok(()),
             }
+        })
+    }
+
+    /// Gives an incident that is open to somebody, or to nobody.
+    ///
+    /// # Errors
+    /// If there is no such incident, it is not open, or the name is too long.
+    pub fn assign_incident(&self, id: IncidentId, to: Option<&str>, by: &str, now: Time) -> Result<(), AlertError> {
+        check_len("the name", to.unwrap_or_default(), MAX_NAME)?;
+        self.write(|writing| {
+            check_open(writing, id)?;
+            writing.tx.execute(
+                "UPDATE incidents SET assignee = ?2, changed = max(changed, ?3) WHERE id = ?1",
+                params![id.0, to, now.micros()],
+            )?;
+            note_change(writing, Subject::Incident(id.0), now, by, "assigned", to)
         })
     }
 
@@ -103,19 +114,19 @@ impl Alerts {
     /// # Errors
     /// If there is no such incident or the note is too long.
     pub fn note_incident(&self, id: IncidentId, note: &str, by: &str, now: Time) -> Result<(), AlertError> {
-        check_len("the name", by, MAX_NAME)?;
         check_len("the note", note, MAX_NOTE)?;
         self.write(|writing| {
             let sql = "UPDATE incidents SET changed = max(changed, ?2) WHERE id = ?1";
             match writing.tx.execute(sql, params![id.0, now.micros()])? {
                 0 => Err(AlertError::NoIncident(id)),
-                _ => note_change(writing, id.0, now, by, "noted", Some(note)),
+                _ => note_change(writing, Subject::Incident(id.0), now, by, "noted", Some(note)),
             }
         })
     }
 
     /// Deletes what is older than `before`: closed cases (by their last change), incidents that are closed or merged and
-    /// in no case (by their last finding), steps in no incident. Call it before [`prune`](Self::prune), so that closed
+    /// in no case (by their last finding and their last change), steps in no incident (by their hour, if their alert was
+    /// opened before too: an import is of old events, and new). Call it before [`prune`](Self::prune), so that closed
     /// cases no longer keep their alerts.
     ///
     /// # Errors
@@ -124,15 +135,20 @@ impl Alerts {
         self.write(|writing| {
             let (tx, before, hour) = (writing.tx, before.micros(), hour_of(before));
             let cases = tx.execute("DELETE FROM cases WHERE state = 'closed' AND changed < ?1", [before])?;
-            let old = "SELECT id FROM incidents WHERE state <> 'open' AND last_time < ?1
+            let old = "SELECT id FROM incidents WHERE state <> 'open' AND max(last_time, changed) < ?1
                  AND id NOT IN (SELECT incident FROM case_incidents)
-                 AND id NOT IN (SELECT merged_into FROM incidents WHERE merged_into IS NOT NULL AND last_time >= ?1)";
+                 AND id NOT IN (SELECT merged_into FROM incidents
+                     WHERE merged_into IS NOT NULL AND max(last_time, changed) >= ?1)";
             tx.execute(&format!("DELETE FROM steps WHERE incident IN ({old})"), [before])?;
             let incidents = tx.execute(&format!("DELETE FROM incidents WHERE id IN ({old})"), [before])?;
-            let steps = tx.execute("DELETE FROM steps WHERE incident IS NULL AND hour < ?1", [hour])?;
+            let steps = tx.execute(
+                "DELETE FROM steps WHERE incident IS NULL AND hour < ?1
+                     AND (SELECT opened FROM alerts WHERE id = steps.alert) < ?2",
+                [hour, before],
+            )?;
             let entities = tx.execute(
-                "DELETE FROM risk_entities WHERE id NOT IN (SELECT entity FROM step_entities)
-                     AND id NOT IN (SELECT entity FROM incidents)",
+                "DELETE FROM risk_entities WHERE NOT EXISTS (SELECT 1 FROM step_entities WHERE entity = risk_entities.id)
+                     AND NOT EXISTS (SELECT 1 FROM incidents WHERE entity = risk_entities.id)",
                 [],
             )?;
             Ok(RiskPruned { steps, incidents, cases, entities })
@@ -148,21 +164,27 @@ pub(crate) fn close(
     by: &str,
     now: Time,
 ) -> Result<(), AlertError> {
+    check_open(writing, id)?;
     let tx = writing.tx;
-    let (state, into): (String, Option<i64>) = tx
-        .query_row("SELECT state, merged_into FROM incidents WHERE id = ?1", [id.0], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?
-        .ok_or(AlertError::NoIncident(id))?;
-    if state != "open" {
-        let state = into.map_or(state, |into| format!("merged into {into}"));
-        return Err(AlertError::NotOpen { id, state });
-    }
     tx.execute(
         "UPDATE incidents SET state = 'closed', verdict = ?2, changed = max(changed, ?3) WHERE id = ?1",
         params![id.0, verdict.as_str(), now.micros()],
     )?;
     tx.execute("UPDATE steps SET sealed = ?1 WHERE incident = ?1", [id.0])?;
-    note_change(writing, id.0, now, by, "closed", Some(verdict.as_str()))
+    note_change(writing, Subject::Incident(id.0), now, by, "closed", Some(verdict.as_str()))
+}
+
+fn check_open(writing: &Writing<'_>, id: IncidentId) -> Result<(), AlertError> {
+    let (state, into): (String, Option<i64>) = writing
+        .tx
+        .query_row("SELECT state, merged_into FROM incidents WHERE id = ?1", [id.0], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?
+        .ok_or(AlertError::NoIncident(id))?;
+    match (state.as_str(), into) {
+        ("open", _) => Ok(()),
+        (_, Some(into)) => Err(AlertError::NotOpen { id, state: format!("merged into {into}") }),
+        _ => Err(AlertError::NotOpen { id, state }),
+    }
 }

@@ -3,8 +3,17 @@
 use rusqlite::{OptionalExtension, params};
 use vedette_event::{Entity, Finding, Time};
 
-use super::{RISK_KINDS, incident, points};
-use crate::{AlertError, Recorded, Sighting, record::cut_entity, schema::Writing};
+use super::{
+    RISK_KINDS,
+    linking::{self, Joins},
+    memory::{Loose, Memory},
+    points::{self, Dose, MAX_REPEATS},
+};
+use crate::{
+    AlertError, Recorded, Sighting,
+    record::{cut_entity, to_json},
+    schema::Writing,
+};
 
 /// A finding adds points to this many entities, the first that it names.
 pub const MAX_RISK_ENTITIES: usize = 8;
@@ -21,7 +30,6 @@ pub(crate) fn hour_of(time: Time) -> i64 {
 /// A step that may belong to an incident.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    pub(super) id: i64,
     pub(super) hour: i64,
     pub(super) entities: Vec<i64>,
     /// Thousandths of points by which its new finding can raise a score at most.
@@ -33,11 +41,16 @@ pub(super) struct Step {
 /// Adds a finding, which is new and was put into `alert`, to the steps; it may join, link or open incidents.
 pub(crate) fn add(
     writing: &Writing<'_>,
+    memory: &mut Memory,
     alert: i64,
     sighting: &Sighting<'_>,
     now: Time,
     recorded: &mut Recorded,
 ) -> Result<(), AlertError> {
+    if memory.is_full() {
+        memory.write(writing)?;
+        memory.forget_stale(writing)?;
+    }
     let finding = sighting.finding;
     if writing.risk.points_of(finding.rule.level) == 0 {
         return Ok(());
@@ -46,21 +59,31 @@ pub(crate) fn add(
     if named.is_empty() {
         return Ok(());
     }
-    if let Known::Yes = extend(writing, alert, finding, &named, now, recorded)? {
+    let mut known = Vec::with_capacity(named.len());
+    for entity in &named {
+        known.extend(memory.number(writing, entity)?);
+    }
+    let all_known = known.len() == named.len();
+    if all_known && extend(writing, memory, alert, finding, &known, now, recorded)? {
         return Ok(());
     }
-    let hour = hour_of(finding.time);
     if named.len() > 1
-        && let Some(crowded) = crowded(writing, &named, hour)?
+        && let Some(crowded) = first_crowded(writing, memory, &known, hour_of(finding.time))?
     {
         note_cut(writing, "entities_beside_crowded", named.len() as u64 - 1)?;
         let alone = [crowded];
-        return match extend(writing, alert, finding, &alone, now, recorded)? {
-            Known::Yes => Ok(()),
-            Known::No => open(writing, alert, finding, &alone, now, recorded),
+        return match extend(writing, memory, alert, finding, &alone, now, recorded)? {
+            true => Ok(()),
+            false => open(writing, memory, alert, finding, &alone, now, recorded),
         };
     }
-    open(writing, alert, finding, &named, now, recorded)
+    if !all_known {
+        known.clear();
+        for entity in &named {
+            known.push(memory.new_number(writing, entity)?);
+        }
+    }
+    open(writing, memory, alert, finding, &known, now, recorded)
 }
 
 /// The entities that carry risk, as a set.
@@ -91,106 +114,106 @@ fn named(writing: &Writing<'_>, sighting: &Sighting<'_>) -> Result<Vec<Entity>, 
     Ok(named)
 }
 
-enum Known {
-    Yes,
-    No,
-}
-
-/// Adds the finding to its step, if there is one.
+/// Adds the finding to its step; false if there is none.
 fn extend(
     writing: &Writing<'_>,
+    memory: &mut Memory,
     alert: i64,
     finding: &Finding,
-    named: &[Entity],
+    entities: &[i64],
     now: Time,
     recorded: &mut Recorded,
-) -> Result<Known, AlertError> {
+) -> Result<bool, AlertError> {
     let (tx, hour) = (writing.tx, hour_of(finding.time));
     let row = tx
         .prepare_cached(
-            "SELECT id, incident, count, level, tactics FROM steps
+            "SELECT id, incident, count, level, tactics, void FROM steps
              WHERE alert = ?1 AND hour = ?2 AND entities = ?3 AND sealed = 0",
         )?
-        .query_row(params![alert, hour, set_key(named)], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        .query_row(params![alert, hour, set_of(entities)], |row| {
+            let had = Dose {
+                hour,
+                rule: 0,
+                count: row.get::<_, i64>(2)?.unsigned_abs(),
+                level: row.get::<_, i64>(3)?.unsigned_abs() as usize,
+                tactics: row.get(4)?,
+            };
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, had, row.get::<_, bool>(5)?))
         })
         .optional()?;
-    let Some((id, incident, count, level, had)) = row else { return Ok(Known::No) };
-    let (count, level, had): (i64, i64, u32) = (count, level, had);
-    let tactics = points::tactics_of(&finding.rule.tactics);
+    let Some((id, incident, had, is_void)) = row else { return Ok(false) };
+    let (level, tactics) = (finding.rule.level as usize, points::tactics_of(&finding.rule.tactics));
     tx.prepare_cached(
         "UPDATE steps SET count = count + 1, level = max(level, ?2), tactics = tactics | ?3,
              first_time = min(first_time, ?4), last_time = max(last_time, ?4) WHERE id = ?1",
     )?
-    .execute(params![id, finding.rule.level as i64, tactics, finding.time.micros()])?;
-    match incident {
-        Some(incident) => incident::extend(writing, incident, finding, now)?,
-        // Of a step with as many findings as count, one more cannot change a score.
-        None if count.unsigned_abs() >= points::MAX_REPEATS
-            && finding.rule.level as i64 <= level
-            && had | tactics == had => {}
-        None => {
-            // A worse level lifts what was there too.
-            let findings = if finding.rule.level as i64 > level { points::MAX_REPEATS } else { 1 };
-            let brings = findings * milli(writing, finding);
-            let step = Step { id, hour, entities: entities_of(writing.tx, id)?, brings, tactics };
-            incident::place(writing, &step, now, recorded)?;
-        }
+    .execute(params![id, level as i64, tactics, finding.time.micros()])?;
+    if let Some(incident) = incident {
+        memory.incident(writing, incident)?.extend(finding, now);
+        return Ok(true);
     }
-    Ok(Known::Yes)
+    memory.extend_loose(id, finding, tactics);
+    // Of a step with as many findings as count, one more cannot change a score.
+    let is_repeated = had.count >= MAX_REPEATS && level <= had.level && had.tactics | tactics == had.tactics;
+    if is_repeated || is_void {
+        return Ok(true);
+    }
+    // A worse level lifts what was there too.
+    let findings = if level > had.level { MAX_REPEATS } else { 1 };
+    let step = Step { hour, entities: sorted(entities), brings: findings * milli(writing, finding), tactics };
+    if let Some(joins) = linking::seek(writing, memory, &step, now, recorded)? {
+        linking::assign(writing, memory, joins.incident(), id, now)?;
+        linking::gather(writing, memory, joins, &step, now, recorded)?;
+    }
+    Ok(true)
 }
 
 fn open(
     writing: &Writing<'_>,
+    memory: &mut Memory,
     alert: i64,
     finding: &Finding,
-    named: &[Entity],
+    entities: &[i64],
     now: Time,
     recorded: &mut Recorded,
 ) -> Result<(), AlertError> {
     let (tx, hour, time) = (writing.tx, hour_of(finding.time), finding.time.micros());
-    tx.prepare_cached(
-        "INSERT INTO steps (alert, hour, entities, rule, level, tactics, count, first_time, last_time)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)",
-    )?
-    .execute(params![
-        alert,
-        hour,
-        set_key(named),
-        rule_key(&finding.rule.id),
-        finding.rule.level as i64,
-        points::tactics_of(&finding.rule.tactics),
-        time,
-    ])?;
-    let id = tx.last_insert_rowid();
-    let mut entities = Vec::with_capacity(named.len());
-    for entity in named {
-        let number = match number_of(tx, entity)? {
-            Some(number) => number,
-            None => {
-                tx.prepare_cached("INSERT INTO risk_entities (kind, value) VALUES (?1, ?2)")?
-                    .execute(params![entity.kind, entity.value])?;
-                tx.last_insert_rowid()
-            }
-        };
-        tx.prepare_cached("INSERT INTO step_entities (entity, hour, step) VALUES (?1, ?2, ?3)")?
-            .execute(params![number, hour, id])?;
-        entities.push(number);
-    }
     let (brings, tactics) = (milli(writing, finding), points::tactics_of(&finding.rule.tactics));
-    incident::place(writing, &Step { id, hour, entities, brings, tactics }, now, recorded)
+    let step = Step { hour, entities: sorted(entities), brings, tactics };
+    for entity in &step.entities {
+        memory.near(writing, *entity, hour)?;
+    }
+    let (id, rule) = (memory.next_step(writing)?, rule_key(&finding.rule.id));
+    let dose = Dose { hour, rule, level: finding.rule.level as usize, tactics, count: 1 };
+    memory.add(writing, id, Loose { entities: step.entities.clone(), dose, first: time, last: time });
+    let joins = linking::seek(writing, memory, &step, now, recorded)?;
+    let incident = joins.map(Joins::incident);
+    tx.prepare_cached(
+        "INSERT INTO steps (id, alert, hour, entities, rule, level, tactics, count, first_time, last_time, incident)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8, ?9)",
+    )?
+    .execute(params![id, alert, hour, set_of(entities), rule, dose.level as i64, tactics, time, incident])?;
+    let mut link = tx.prepare_cached("INSERT INTO step_entities (entity, hour, step) VALUES (?1, ?2, ?3)")?;
+    for entity in &step.entities {
+        link.execute([*entity, hour, id])?;
+    }
+    if let Some(joins) = joins {
+        memory.put(writing, joins.incident(), id, now)?;
+        linking::gather(writing, memory, joins, &step, now, recorded)?;
+    }
+    Ok(())
 }
 
 /// The first of the entities that has as many steps in the hour as it can have.
-fn crowded(writing: &Writing<'_>, named: &[Entity], hour: i64) -> Result<Option<Entity>, AlertError> {
-    let mut steps = writing.tx.prepare_cached(
-        "SELECT count(*) FROM (SELECT 1 FROM step_entities WHERE entity = ?1 AND hour = ?2 LIMIT ?3)",
-    )?;
-    for entity in named {
-        let Some(number) = number_of(writing.tx, entity)? else { continue };
-        let count: i64 = steps.query_row([number, hour, MAX_STEPS_PER_ENTITY_HOUR], |row| row.get(0))?;
-        if count >= MAX_STEPS_PER_ENTITY_HOUR {
-            return Ok(Some(entity.clone()));
+fn first_crowded(
+    writing: &Writing<'_>,
+    memory: &mut Memory,
+    known: &[i64],
+    hour: i64,
+) -> Result<Option<i64>, AlertError> {
+    for entity in known {
+        if memory.steps_in(writing, *entity, hour)? >= MAX_STEPS_PER_ENTITY_HOUR {
+            return Ok(Some(*entity));
         }
     }
     Ok(None)
@@ -198,12 +221,6 @@ fn crowded(writing: &Writing<'_>, named: &[Entity], hour: i64) -> Result<Option<
 
 fn milli(writing: &Writing<'_>, finding: &Finding) -> u64 {
     u64::from(writing.risk.points_of(finding.rule.level)) * 1000
-}
-
-pub(super) fn entities_of(db: &rusqlite::Connection, step: i64) -> Result<Vec<i64>, AlertError> {
-    let mut rows = db.prepare_cached("SELECT entity FROM step_entities WHERE step = ?1 ORDER BY entity")?;
-    let rows = rows.query_map([step], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The number of an entity, if it ever had points.
@@ -226,15 +243,19 @@ pub(super) fn note_cut(writing: &Writing<'_>, what: &str, count: u64) -> Result<
     Ok(())
 }
 
-fn set_key(named: &[Entity]) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    for part in named.iter().flat_map(|entity| [&entity.kind, &entity.value]) {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    let mut key = [0; 16];
-    key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    key
+fn sorted(entities: &[i64]) -> Vec<i64> {
+    let mut sorted = entities.to_vec();
+    sorted.sort_unstable();
+    sorted
+}
+
+/// What is kept of a step's entities: a JSON list of their numbers, in their order.
+fn set_of(entities: &[i64]) -> String {
+    to_json(&sorted(entities))
+}
+
+pub(super) fn numbers_from(json: String) -> Result<Vec<i64>, AlertError> {
+    serde_json::from_str(&json).map_err(|_| AlertError::Damaged { what: "steps.entities", found: json })
 }
 
 pub(super) fn rule_key(rule: &str) -> i64 {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
 
-use vedette_alert::{AlertError, AlertId, Alerts, Condition, Fired, Verdict};
+use vedette_alert::{AlertError, AlertId, Alerts, Condition, Fired, IncidentId, RiskFilter, Verdict};
 use vedette_event::Time;
 use vedette_statefile::OpenError;
 
@@ -90,9 +90,110 @@ fn newer_and_foreign_files_are_refused() {
     assert!(matches!(Alerts::open(&other).unwrap_err(), AlertError::File(OpenError::Foreign { .. })));
 }
 
+/// What a file of version 4 looked like, made of the newest.
+const BACK_TO_VERSION_4: &str = "
+DROP TRIGGER step_is_gone;
+CREATE TABLE old_step_entities (
+    entity INTEGER NOT NULL REFERENCES risk_entities(id),
+    hour INTEGER NOT NULL,
+    step INTEGER NOT NULL REFERENCES old_steps(id) ON DELETE CASCADE,
+    PRIMARY KEY (entity, hour, step)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE old_steps (
+    id INTEGER PRIMARY KEY,
+    alert INTEGER NOT NULL REFERENCES alerts(id) ON DELETE CASCADE,
+    hour INTEGER NOT NULL,
+    entities BLOB NOT NULL,
+    sealed INTEGER NOT NULL DEFAULT 0,
+    rule INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    tactics INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    first_time INTEGER NOT NULL,
+    last_time INTEGER NOT NULL,
+    void INTEGER NOT NULL DEFAULT 0,
+    incident INTEGER REFERENCES incidents(id) ON DELETE SET NULL,
+    UNIQUE (alert, hour, entities, sealed)
+) STRICT;
+INSERT INTO old_steps SELECT id, alert, hour, CAST('hash of ' || entities AS BLOB), sealed, rule, level, tactics, count,
+    first_time, last_time, void, incident FROM steps;
+INSERT INTO old_step_entities SELECT * FROM step_entities;
+DROP TABLE steps;
+DROP TABLE step_entities;
+ALTER TABLE old_steps RENAME TO steps;
+ALTER TABLE old_step_entities RENAME TO step_entities;
+CREATE INDEX steps_by_incident ON steps(incident, first_time) WHERE incident IS NOT NULL;
+CREATE INDEX steps_by_hour ON steps(hour) WHERE incident IS NULL;
+CREATE INDEX step_entities_by_step ON step_entities(step, entity);
+ALTER TABLE incidents DROP COLUMN assignee;
+ALTER TABLE risk_entities ADD COLUMN calm_from INTEGER;
+ALTER TABLE risk_entities ADD COLUMN calm_milli INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE risk_entities ADD COLUMN calm_tactics INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE risk_entities ADD COLUMN calm_options INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE alert_history (
+    id INTEGER PRIMARY KEY,
+    alert INTEGER NOT NULL REFERENCES alerts(id) ON DELETE CASCADE,
+    time INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, detail TEXT
+) STRICT;
+CREATE TABLE incident_history (
+    id INTEGER PRIMARY KEY,
+    incident INTEGER NOT NULL REFERENCES incidents(id) ON DELETE CASCADE,
+    time INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, detail TEXT
+) STRICT;
+CREATE INDEX incident_history_by_incident ON incident_history(incident);
+CREATE TABLE case_history (
+    id INTEGER PRIMARY KEY,
+    case_id INTEGER NOT NULL REFERENCES cases(id) ON DELETE CASCADE,
+    time INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, detail TEXT
+) STRICT;
+CREATE INDEX case_history_by_case ON case_history(case_id);
+INSERT INTO alert_history SELECT id, alert, time, who, what, detail FROM history WHERE alert IS NOT NULL;
+INSERT INTO incident_history SELECT id, incident, time, who, what, detail FROM history WHERE incident IS NOT NULL;
+INSERT INTO case_history SELECT id, case_id, time, who, what, detail FROM history WHERE case_id IS NOT NULL;
+DROP TABLE history;
+ALTER TABLE alert_history RENAME TO history;
+CREATE INDEX history_by_alert ON history(alert);
+PRAGMA user_version = 4;
+";
+
+#[test]
+fn a_file_of_version_4_keeps_its_points_incidents_and_histories() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.db");
+    let alerts = Alerts::open(&path).unwrap();
+    let now = Time::from_secs(11);
+    let findings: Vec<_> = (0..90).map(|seq| finding(["a", "b", "c"][seq as usize % 3], "1", seq)).collect();
+    record(&alerts, &findings, 10);
+    let case = alerts.open_case("one", "ada", now).unwrap();
+    alerts.add_incident_to_case(case, IncidentId(1), "ada", now).unwrap();
+    alerts.note_incident(IncidentId(1), "look", "ada", now).unwrap();
+    alerts.acknowledge(AlertId(1), "ada", now).unwrap();
+    let essence = |alerts: &Alerts| {
+        let risk = alerts.risk(&RiskFilter::default(), Time::from_secs(9)).unwrap();
+        (all(alerts), risk, alerts.incident(IncidentId(1)).unwrap(), alerts.case(case).unwrap())
+    };
+    let before = essence(&alerts);
+    assert!(before.1.total > 0 && before.2.timeline.len() > 1);
+    drop(alerts);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.pragma_update(None, "foreign_keys", false).unwrap();
+    db.execute_batch(BACK_TO_VERSION_4).unwrap();
+    drop(db);
+
+    let alerts = Alerts::open(&path).unwrap();
+    assert_eq!(essence(&alerts), before);
+    record(&alerts, &[finding("a", "1", 90)], 12);
+    assert_eq!(alerts.incident(IncidentId(1)).unwrap().incident.findings, before.2.incident.findings + 1);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let broken: i64 = db.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(broken, 0);
+}
+
 /// Makes a file of version 3 of it, and then an older one.
 fn make_older(path: &std::path::Path, further: &str) {
     let db = rusqlite::Connection::open(path).unwrap();
+    db.pragma_update(None, "foreign_keys", false).unwrap();
+    db.execute_batch(BACK_TO_VERSION_4).unwrap();
     let mut tables = db
         .prepare(
             "SELECT name FROM sqlite_schema WHERE type = 'table'
@@ -101,7 +202,6 @@ fn make_older(path: &std::path::Path, further: &str) {
         .unwrap();
     let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(tables.len(), 13);
-    db.pragma_update(None, "foreign_keys", false).unwrap();
     for table in tables {
         db.execute_batch(&format!("DROP TABLE {table}")).unwrap();
     }

@@ -148,12 +148,19 @@ fn an_incident_opens_above_the_threshold_and_gathers_what_is_linked() {
     assert_eq!(detail.history.iter().map(|change| change.what.as_str()).collect::<Vec<_>>(), ["opened"]);
 
     let filter = |filter: IncidentFilter| alerts.incidents(&filter).unwrap().total;
-    assert_eq!(filter(IncidentFilter { entity: Some(db.clone()), ..Default::default() }), 1);
-    assert_eq!(filter(IncidentFilter { entity: Some(entity("host", "far")), ..Default::default() }), 0);
+    assert_eq!(filter(IncidentFilter { entity: Some("db".into()), ..Default::default() }), 1);
+    let kind = |kind: &str| IncidentFilter { entity_kind: Some(kind.into()), ..Default::default() };
+    assert_eq!((filter(kind("ip")), filter(kind("file"))), (1, 0));
+    assert_eq!(filter(IncidentFilter { entity: Some("db".into()), ..kind("user") }), 0);
+    assert_eq!(filter(IncidentFilter { entity: Some("far".into()), ..Default::default() }), 0);
     assert_eq!(filter(IncidentFilter { alert: Some(AlertId(1)), sort: Sort::Worst, ..Default::default() }), 1);
     assert_eq!(filter(IncidentFilter { min_level: Some(Level::Critical), ..Default::default() }), 0);
     assert_eq!(filter(IncidentFilter { from: Some(at(31)), ..Default::default() }), 0);
     assert_eq!(filter(IncidentFilter { to: Some(at(10)), ..Default::default() }), 0);
+    alerts.assign_incident(IncidentId(1), Some("ada"), "bob", Time::from_secs(4)).unwrap();
+    assert_eq!(alerts.incident(IncidentId(1)).unwrap().incident.assignee.as_deref(), Some("ada"));
+    assert_eq!(filter(IncidentFilter { assignee: Some("ada".into()), ..Default::default() }), 1);
+    assert_eq!(filter(IncidentFilter { assignee: Some("bob".into()), ..Default::default() }), 0);
     assert!(matches!(alerts.incident(IncidentId(9)), Err(AlertError::NoIncident(_))));
 }
 
@@ -179,7 +186,7 @@ fn incidents_that_come_to_be_linked_are_merged_into_the_first() {
     assert_eq!(alerts.case(case).unwrap().case.incidents, [IncidentId(1)]);
     assert_eq!(alerts.case(case).unwrap().history.last().unwrap().detail.as_deref(), Some("2 into 1"));
     let error = alerts.close_incident(IncidentId(2), Verdict::Benign, "ada", None, Time::from_secs(5)).unwrap_err();
-    assert_eq!(error.to_string(), "incident 2 is merged into 1; only an open one can be closed");
+    assert_eq!(error.to_string(), "incident 2 is merged into 1, not open");
     assert_eq!(alerts.incidents(&IncidentFilter::default()).unwrap().total, 1);
     // One call that opens two and merges them says the one that is left.
     let alerts = Alerts::in_memory().unwrap();
@@ -436,6 +443,51 @@ fn a_batch_that_fails_leaves_no_points() {
     let sightings: Vec<_> = hot.iter().map(Sighting::from).collect();
     assert!(alerts.record(&sightings, Time::from_secs(1)).unwrap_err().to_string().contains("disk full"));
     assert_eq!((points(&alerts, &web[0], 5), alerts.has(hot[0].id).unwrap()), (0.0, false));
+    // Nor does the recorder have any of it in mind.
+    rusqlite::Connection::open(&path).unwrap().execute_batch("DROP TRIGGER full").unwrap();
+    assert_eq!(record(&alerts, &hot[..1], 2).incidents, []);
+    assert_eq!(record(&alerts, &hot[1..], 3).incidents, [IncidentId(1)]);
+    assert_eq!(incidents(&alerts)[0].findings, 2);
+}
+
+#[test]
+fn two_that_write_to_one_file_know_of_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alerts.db");
+    let both = [Alerts::open(&path).unwrap(), Alerts::open(&path).unwrap()];
+    let hosts = ["web", "db"].map(|name| entity("host", name));
+    for number in 0..40 {
+        let rule = format!("r{}", number % 7);
+        let about = &hosts[..1 + number as usize % 2];
+        record(&both[number as usize % 2], &[seen(&rule, Level::Medium, "impact", 5, number, about)], 1);
+    }
+    let alone = Alerts::in_memory().unwrap();
+    for number in 0..40 {
+        let (rule, about) = (format!("r{}", number % 7), &hosts[..1 + number as usize % 2]);
+        record(&alone, &[seen(&rule, Level::Medium, "impact", 5, number, about)], 1);
+    }
+    assert_eq!(essence(&both[0]), essence(&alone));
+    assert_eq!(incidents(&both[1]), incidents(&alone));
+    assert_eq!(incidents(&alone).len(), 1, "seven rules with 15 points");
+}
+
+#[test]
+fn what_is_old_but_was_learnt_lately_is_kept() {
+    let alerts = Alerts::in_memory().unwrap();
+    let web = [entity("host", "web")];
+    let now = at(1000);
+    // An import: of hour 5, recorded at hour 1000.
+    let imported = [
+        seen("a", Level::High, "execution", 5, 1, &web),
+        seen("b", Level::High, "impact", 5, 2, &web),
+        seen("c", Level::Low, "impact", 5, 3, &[entity("host", "db")]),
+    ];
+    record(&alerts, &imported, 1000 * 3600);
+    (1..=3).for_each(|id| alerts.close(AlertId(id), Verdict::TruePositive, "ada", None, now).unwrap());
+    alerts.close_incident(IncidentId(1), Verdict::TruePositive, "ada", None, now).unwrap();
+    assert_eq!((alerts.prune_risk(at(900)).unwrap(), alerts.prune(at(900)).unwrap()), (Default::default(), 0));
+    let pruned = alerts.prune_risk(at(1001)).unwrap();
+    assert_eq!((pruned.steps, pruned.incidents, alerts.prune(at(1001)).unwrap()), (1, 1, 3));
 }
 
 /// What is the same in whatever order findings come: the points at every hour, and which steps are together.
@@ -499,11 +551,16 @@ proptest! {
         // Few links, and sometimes a window so short that incidents merge only through what lies between.
         let options = RiskOptions { window_hours: 6 + (seed % 60) as u32, threshold: 60, ..RiskOptions::default() };
         let of = || Alerts::in_memory().unwrap().with_risk(options).unwrap();
-        let (straight, other) = (of(), of());
+        let (straight, other, forgetful) = (of(), of(), of());
         record(&straight, &findings, 7);
         for chunk in shuffled.chunks(shuffled.len().div_ceil(cuts)) {
             record(&other, chunk, 7);
+            record(&forgetful, chunk, 7);
+            // Whatever else is written makes the recorder read anew what it had in mind.
+            prop_assert_eq!(forgetful.prune(Time::MIN).unwrap(), 0);
         }
         prop_assert_eq!(essence(&straight), essence(&other));
+        prop_assert_eq!(incidents(&other), incidents(&forgetful));
+        prop_assert_eq!(essence(&other), essence(&forgetful));
     }
 }

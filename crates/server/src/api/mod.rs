@@ -2,17 +2,20 @@
 
 mod access;
 pub(crate) mod alerts;
+mod cases;
 mod custody;
 mod events;
 mod exceptions;
 mod fields;
 pub(crate) mod health;
+mod incidents;
 mod indicators;
 mod metrics;
 pub(crate) mod model;
 pub(crate) mod names;
 mod notifications;
 mod parsers;
+mod risk;
 mod retrohunts;
 mod rules;
 mod search;
@@ -54,6 +57,7 @@ use crate::{App, accounts::Scope, auth};
     tags(
         (name = "health", description = "Is it alive, how is it doing"),
         (name = "alerts", description = "The inbox"),
+        (name = "incidents", description = "Risk of users, hosts and addresses, incidents, cases"),
         (name = "events", description = "Search and live tail"),
         (name = "notifications", description = "Who is told, and what became of every notice"),
         (name = "custody", description = "Evidence, erasure, legal holds"),
@@ -126,6 +130,12 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(alerts::get_alert))
         .routes(routes!(alerts::count_alerts))
         .routes(routes!(stream::stream_alerts))
+        .routes(routes!(risk::list_risk))
+        .routes(routes!(risk::get_risk))
+        .routes(routes!(incidents::list_incidents))
+        .routes(routes!(incidents::get_incident))
+        .routes(routes!(cases::list_cases))
+        .routes(routes!(cases::get_case))
         .routes(routes!(search::search))
         .routes(routes!(fields::histogram))
         .routes(routes!(fields::list_fields))
@@ -163,6 +173,22 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(alerts::reopen_alert))
         .routes(routes!(alerts::assign_alert))
         .routes(routes!(alerts::note_alert))
+        .routes(routes!(incidents::close_incident))
+        .routes(routes!(incidents::assign_incident))
+        .routes(routes!(incidents::note_incident))
+        .routes(routes!(cases::open_case))
+        .routes(routes!(cases::rename_case))
+        .routes(routes!(cases::assign_case))
+        .routes(routes!(cases::note_case))
+        .routes(routes!(cases::add_case_incident))
+        .routes(routes!(cases::remove_case_incident))
+        .routes(routes!(cases::add_case_alert))
+        .routes(routes!(cases::remove_case_alert))
+        .routes(routes!(cases::add_case_evidence))
+        .routes(routes!(cases::add_case_task))
+        .routes(routes!(cases::set_case_task))
+        .routes(routes!(cases::close_case))
+        .routes(routes!(cases::reopen_case))
         .routes(routes!(exceptions::make_exception))
         .routes(routes!(retrohunts::begin_retrohunt))
         .routes(routes!(retrohunts::cancel_retrohunt))

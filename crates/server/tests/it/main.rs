@@ -6,6 +6,7 @@ mod alerts;
 mod console;
 mod custody;
 mod fields;
+mod incidents;
 mod openapi;
 mod pages;
 mod rooms;

@@ -2,12 +2,15 @@
 
 pub mod alerts;
 pub mod bench;
+pub mod cases;
 pub mod check;
 pub mod custody;
+pub mod desk;
 pub mod detect;
 pub mod doctor;
 pub mod hunt;
 pub mod import;
+pub mod incidents;
 pub mod indicators;
 pub mod man;
 pub mod replay;

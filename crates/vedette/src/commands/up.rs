@@ -129,6 +129,8 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         spool: node.spool.clone(),
         ledger: node.ledger.clone(),
         store: node.store.clone(),
+        alerts: node.alerts.clone(),
+        settings: node.settings.clone(),
         rules: node.rules.clone(),
         indicators: node.indicators.clone(),
         history: Arc::new(History {

@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
+use vedette_alert::Alerts;
 use vedette_event::{Losses, Reason, Time};
 use vedette_ledger::Ledger;
 use vedette_spool::Spool;
@@ -24,11 +25,13 @@ use super::{
     retrohunt::Hunts,
     rules::Rules,
     sealer::News,
+    settings::Settings,
 };
 
 const RELOAD_EVERY: Duration = Duration::from_secs(2);
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
 const RETAIN_EVERY: Duration = Duration::from_secs(300);
+const RETAIN_ALERTS_EVERY: Duration = Duration::from_secs(3600);
 const RETAIN_FIRST: Duration = Duration::from_secs(5);
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
@@ -54,6 +57,10 @@ pub struct Maintenance {
     pub ledger: Ledger,
     /// To compact and retain.
     pub store: Store,
+    /// To retain.
+    pub alerts: Alerts,
+    /// How long.
+    pub settings: Settings,
     /// To reload.
     pub rules: Arc<Rules>,
     /// Rules that are new or changed, over history.
@@ -85,10 +92,12 @@ impl Maintenance {
             TELL_EVERY,
             LISTEN_EVERY,
             RELOAD_EVERY,
+            RETAIN_ALERTS_EVERY,
         ];
         let mut due = every.map(|every| start + every);
         // What became too old while it did not run goes soon.
         due[2] = start + RETAIN_FIRST;
+        due[8] = start + RETAIN_FIRST;
         let mut reported = BTreeMap::new();
         let mut ahead = self.clock_ahead();
         while !stop.load(Ordering::Relaxed) {
@@ -105,6 +114,7 @@ impl Maintenance {
                     4 => self.look_at_clock(&mut ahead),
                     5 => self.quiet.look(now()),
                     7 => self.reload_indicators(),
+                    8 => self.retain_alerts(),
                     _ => self.sealer.tell(|(what, details)| self.journal.write(what, None, details)),
                 };
                 if let Err(error) = result {
@@ -181,6 +191,21 @@ impl Maintenance {
         })?;
         tracing::info!(segments = deleted.segments.len(), events = deleted.events, "old segments deleted");
         Ok(())
+    }
+
+    /// What is judged is kept as long as events are.
+    fn retain_alerts(&self) -> anyhow::Result<()> {
+        let (Some(keep), _) = self.settings.kept() else { return Ok(()) };
+        let before = (self.ages)().plus_micros(-i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
+        let pruned = self.alerts.prune_risk(before)?;
+        let alerts = self.alerts.prune(before)?;
+        if alerts + pruned.incidents + pruned.cases == 0 {
+            return Ok(());
+        }
+        tracing::info!(alerts, pruned.incidents, pruned.cases, "old alerts, incidents and cases deleted");
+        let details = [("alerts", alerts), ("incidents", pruned.incidents), ("cases", pruned.cases)];
+        let details = details.into_iter().map(|(name, count)| (name, count.to_string())).collect();
+        self.journal.write("retention.alerts", None, details)
     }
 
     /// How far the wall clock is ahead of the one that ages are counted by.

@@ -108,8 +108,7 @@ impl Node {
         let ages = maintenance::steady_clock();
         let store = Store::open(&dir.join("store"), store_options(config, &settings, &ages, &ledger))
             .context("cannot open the store")?;
-        // Nobody is shown risk yet, and it is not cheap enough to be computed for nobody.
-        let alerts = Alerts::open(&dir.join("alerts.db")).context("cannot open the alerts")?.without_risk();
+        let alerts = open_alerts(dir, config)?;
         let notifier = Notifier::open(&dir.join("notify.db"), config.notifications.clone())
             .context("cannot open the notifications")?;
         let (parsers, refused_parsers) = parsers(config, Some(dir));
@@ -177,6 +176,13 @@ pub(super) fn sources(spool: &Spool) -> SourceLookup {
         }
         known.get(&id).cloned()
     })
+}
+
+fn open_alerts(dir: &Path, config: &Config) -> anyhow::Result<Alerts> {
+    let alerts = Alerts::open(&dir.join("alerts.db")).context("cannot open the alerts")?;
+    let risk = &config.detection.risk;
+    let alerts = alerts.with_risk(risk.options())?;
+    Ok(if risk.on { alerts } else { alerts.without_risk() })
 }
 
 /// The configured parsers over the built-in ones, and over all those of the data folder.

@@ -16,6 +16,7 @@ mod generated_client;
 mod harness;
 mod hostile;
 mod imports;
+mod incidents;
 mod indicators;
 mod journal;
 mod own_rules;

@@ -1,32 +1,21 @@
-//! Reading risk: entities by their points, incidents and their time lines.
+//! Reading incidents and their time lines.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-    fmt,
-    str::FromStr,
-};
+use std::{fmt, str::FromStr};
 
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use vedette_event::{Entity, Level, RuleRef, Time};
 
-use super::{
-    calm, incident, points,
-    points::Dose,
-    steps::{hour_of, number_of, rule_key},
-};
+use super::{RISK_KINDS, points};
 use crate::{
     AlertError, AlertId, Alerts, Change, MAX_PAGE, Sort, Verdict,
+    history::{self, Subject},
     list::{level_from, to_i64},
     model::rfc3339,
 };
 
 /// An incident in a list shows this many of its entities, those with the most findings.
 pub const MAX_ENTITIES_SHOWN: usize = 64;
-/// A list of entities by their points reaches this far.
-const MAX_REACH: usize = 10_000;
-
 /// An incident's number: stable, never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -47,64 +36,6 @@ impl FromStr for IncidentId {
             _ => Err(format!("`{text}` is not an incident's number, for example 17")),
         }
     }
-}
-
-/// What one rule brings to an entity's points.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RuleRisk {
-    /// The rule's id.
-    pub rule_id: String,
-    /// Its title, as one of its alerts quotes it.
-    pub title: String,
-    /// Points, before the tactics multiply.
-    pub points: f64,
-    /// Findings within the window.
-    pub findings: u64,
-}
-
-/// An entity's risk at a moment.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EntityRisk {
-    /// The entity.
-    pub entity: Entity,
-    /// Its points: the rules' sum times [`factor`](Self::factor).
-    pub points: f64,
-    /// What the tactics multiply by.
-    pub factor: f64,
-    /// The ATT&CK tactics of its findings.
-    pub tactics: Vec<&'static str>,
-    /// What brought them, most first.
-    pub rules: Vec<RuleRisk>,
-    /// True if it links nothing, because it was named together with too many others.
-    pub is_hub: bool,
-}
-
-/// Which entities. The default is the first 100 with any points.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RiskFilter {
-    /// Of that kind: one of [`RISK_KINDS`](super::RISK_KINDS).
-    pub kind: Option<String>,
-    /// With so many points at least.
-    pub min_points: f64,
-    /// Skip so many.
-    pub offset: usize,
-    /// At most so many; capped at [`MAX_PAGE`], and with the offset at 10,000.
-    pub limit: usize,
-}
-
-impl Default for RiskFilter {
-    fn default() -> Self {
-        RiskFilter { kind: None, min_points: 0.0, offset: 0, limit: 100 }
-    }
-}
-
-/// Entities, most points first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RiskPage {
-    /// The entities.
-    pub entities: Vec<EntityRisk>,
-    /// How many the filter lets through on all pages.
-    pub total: u64,
 }
 
 /// Where an incident is on its way.
@@ -185,8 +116,12 @@ pub struct IncidentFilter {
     pub states: Vec<IncidentStateName>,
     /// With a finding of this level or worse.
     pub min_level: Option<Level>,
-    /// Naming this entity.
-    pub entity: Option<Entity>,
+    /// Naming this entity, of any kind.
+    pub entity: Option<String>,
+    /// Of that kind: one of [`RISK_KINDS`].
+    pub entity_kind: Option<String>,
+    /// Given to this person.
+    pub assignee: Option<String>,
     /// With findings of this alert.
     pub alert: Option<AlertId>,
     /// With findings at or after this event time.
@@ -207,6 +142,8 @@ impl Default for IncidentFilter {
             states: vec![IncidentStateName::Open, IncidentStateName::Closed],
             min_level: None,
             entity: None,
+            entity_kind: None,
+            assignee: None,
             alert: None,
             from: None,
             to: None,
@@ -225,6 +162,8 @@ pub struct Incident {
     /// Where it is on its way.
     #[serde(flatten)]
     pub state: IncidentState,
+    /// Whose it is.
+    pub assignee: Option<String>,
     /// The entity whose points opened it.
     pub entity: Entity,
     /// The entities that its findings name, those with the most findings first; at most [`MAX_ENTITIES_SHOWN`].
@@ -295,102 +234,15 @@ pub struct IncidentDetail {
     pub incident: Incident,
     /// What happened, in the order of event time.
     pub timeline: Vec<TimelineStep>,
-    /// What was done to it, oldest first: `opened`, `merged`, `merged into`, `noted`, `closed`.
+    /// What was done to it, oldest first: `opened`, `merged`, `merged into`, `assigned`, `noted`, `closed`.
     pub history: Vec<Change>,
 }
 
 const COLUMNS: &str =
     "i.id, i.state, i.verdict, i.merged_into, e.kind, e.value, i.level, i.findings, i.steps, i.is_full,
-     i.first_time, i.last_time, i.opened, i.changed, i.pruned";
+     i.first_time, i.last_time, i.opened, i.changed, i.pruned, i.assignee";
 
 impl Alerts {
-    /// An entity's points at a moment; none are as good as an entity that was never seen.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn risk_of(&self, entity: &Entity, at: Time) -> Result<EntityRisk, AlertError> {
-        self.read(|db| match number_of(db, entity)? {
-            Some(number) => self.entity_risk(db, number, entity.clone(), hour_of(at)),
-            None => Ok(EntityRisk {
-                entity: entity.clone(),
-                points: 0.0,
-                factor: 1.0,
-                tactics: Vec::new(),
-                rules: Vec::new(),
-                is_hub: false,
-            }),
-        })
-    }
-
-    /// The entities with points at a moment, most first. Looks at every step of the window once.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn risk(&self, filter: &RiskFilter, at: Time) -> Result<RiskPage, AlertError> {
-        let reach = filter.offset.saturating_add(filter.limit.min(MAX_PAGE)).min(MAX_REACH);
-        let least = (filter.min_points.clamp(0.0, 1e12) * 1000.0).ceil().max(1.0) as u64;
-        let hour = hour_of(at);
-        self.read(|db| {
-            let mut rows = db.prepare_cached(
-                "SELECT e.entity, s.hour, s.rule, s.level, s.tactics, s.count
-                 FROM step_entities e JOIN steps s ON s.id = e.step
-                 WHERE e.hour BETWEEN ?1 AND ?2 AND s.sealed = 0 AND s.void = 0
-                     AND (?3 IS NULL OR e.entity IN (SELECT id FROM risk_entities WHERE kind = ?3))
-                 ORDER BY e.entity",
-            )?;
-            let mut rows = rows.query(params![self.risk.window(hour).0, hour, filter.kind])?;
-            let mut best: BinaryHeap<Reverse<(u64, Reverse<i64>)>> = BinaryHeap::new();
-            let (mut total, mut doses, mut current) = (0, Vec::<Dose>::new(), None);
-            loop {
-                let row = rows.next()?;
-                let entity = row.map(|row| row.get::<_, i64>(0)).transpose()?;
-                if entity != current {
-                    if let Some(done) = current {
-                        let milli = points::score(&doses, hour, &self.risk).milli;
-                        if milli >= least {
-                            total += 1;
-                            best.push(Reverse((milli, Reverse(done))));
-                            if best.len() > reach {
-                                best.pop();
-                            }
-                        }
-                    }
-                    doses.clear();
-                    current = entity;
-                }
-                let Some(row) = row else { break };
-                doses.push(Dose {
-                    hour: row.get(1)?,
-                    rule: row.get(2)?,
-                    level: row.get::<_, i64>(3)?.unsigned_abs() as usize,
-                    tactics: row.get(4)?,
-                    count: row.get::<_, i64>(5)?.unsigned_abs(),
-                });
-            }
-            let mut entities = Vec::new();
-            for Reverse((_, Reverse(number))) in best.into_sorted_vec().into_iter().skip(filter.offset) {
-                let entity = db
-                    .prepare_cached("SELECT kind, value FROM risk_entities WHERE id = ?1")?
-                    .query_row([number], |row| Ok(Entity { kind: row.get(0)?, value: row.get(1)? }))?;
-                entities.push(self.entity_risk(db, number, entity, hour)?);
-            }
-            Ok(RiskPage { entities, total })
-        })
-    }
-
-    /// How much the limits of risk have cut, by the limit's name: `entities_of_finding`, `entities_beside_crowded`,
-    /// `steps_of_incident`, `merges_of_incidents`.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn risk_cut(&self) -> Result<BTreeMap<String, u64>, AlertError> {
-        self.read(|db| {
-            let mut rows = db.prepare_cached("SELECT what, count FROM risk_cut")?;
-            let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
     /// A page of incidents.
     ///
     /// # Errors
@@ -419,43 +271,8 @@ impl Alerts {
     pub fn incident(&self, id: IncidentId) -> Result<IncidentDetail, AlertError> {
         self.read(|db| {
             let incident = select(db, "i.id = ?", &[Value::Integer(id.0)])?.pop().ok_or(AlertError::NoIncident(id))?;
-            let mut rows = db.prepare_cached(
-                "SELECT time, who, what, detail FROM incident_history WHERE incident = ?1 ORDER BY id",
-            )?;
-            let history = rows
-                .query_map([id.0], |row| {
-                    let time = Time::from_micros(row.get(0)?);
-                    Ok(Change { time, who: row.get(1)?, what: row.get(2)?, detail: row.get(3)? })
-                })?
-                .collect::<Result<_, _>>()?;
+            let history = history::read(db, Subject::Incident(id.0))?;
             Ok(IncidentDetail { incident, timeline: timeline(db, id)?, history })
-        })
-    }
-
-    fn entity_risk(&self, db: &Connection, number: i64, entity: Entity, hour: i64) -> Result<EntityRisk, AlertError> {
-        let (from, to) = (self.risk.window(hour).0, hour);
-        let score = points::score(&calm::doses(db, number, (from, to), "")?, hour, &self.risk);
-        let mut titles = db.prepare_cached(
-            "SELECT DISTINCT a.rule_id, a.rule ->> 'title' FROM step_entities e JOIN steps s ON s.id = e.step
-                 JOIN alerts a ON a.id = s.alert
-             WHERE e.entity = ?1 AND e.hour BETWEEN ?2 AND ?3 AND s.sealed = 0 AND s.void = 0 ORDER BY a.id",
-        )?;
-        let mut rules = BTreeMap::new();
-        for title in titles.query_map([number, from, to], |row| Ok((row.get(0)?, row.get(1)?)))? {
-            let (rule_id, title): (String, String) = title?;
-            let Some(share) = score.rules.get(&rule_key(&rule_id)) else { continue };
-            let (points, findings) = (share.milli as f64 / 1000.0, share.findings);
-            rules.insert(rule_id.clone(), RuleRisk { rule_id, title, points, findings });
-        }
-        let mut rules: Vec<RuleRisk> = rules.into_values().collect();
-        rules.sort_by(|a, b| b.points.total_cmp(&a.points));
-        Ok(EntityRisk {
-            entity,
-            points: score.milli as f64 / 1000.0,
-            factor: score.percent as f64 / 100.0,
-            tactics: points::tactic_names(score.tactics),
-            rules,
-            is_hub: incident::is_hub(db, &self.risk, number, hour)?,
         })
     }
 }
@@ -476,11 +293,25 @@ fn condition(filter: &IncidentFilter) -> (String, Vec<Value>) {
         part("i.level >= ?", &[Value::Integer(level as i64)]);
     }
     if let Some(entity) = &filter.entity {
+        // Each kind by itself, for which there is an index.
+        let kinds = RISK_KINDS.map(|kind| format!("'{kind}'")).join(", ");
         part(
-            "i.id IN (SELECT s.incident FROM step_entities e JOIN steps s ON s.id = e.step
-                 WHERE e.entity = (SELECT id FROM risk_entities WHERE kind = ? AND value = ?))",
-            &[Value::Text(entity.kind.clone()), Value::Text(entity.value.clone())],
+            &format!(
+                "i.id IN (SELECT s.incident FROM step_entities e JOIN steps s ON s.id = e.step
+                     WHERE e.entity IN (SELECT id FROM risk_entities WHERE kind IN ({kinds}) AND value = ?
+                         AND kind = coalesce(?, kind)))"
+            ),
+            &[Value::Text(entity.clone()), filter.entity_kind.clone().into()],
         );
+    } else if let Some(kind) = &filter.entity_kind {
+        part(
+            "i.id IN (SELECT s.incident FROM risk_entities r JOIN step_entities e ON e.entity = r.id
+                 JOIN steps s ON s.id = e.step WHERE r.kind = ?)",
+            &[Value::Text(kind.clone())],
+        );
+    }
+    if let Some(assignee) = &filter.assignee {
+        part("i.assignee = ?", &[Value::Text(assignee.clone())]);
     }
     if let Some(alert) = filter.alert {
         part("i.id IN (SELECT incident FROM steps WHERE alert = ?)", &[Value::Integer(alert.0)]);
@@ -523,6 +354,7 @@ fn incident(row: &Row<'_>) -> Result<Incident, AlertError> {
     Ok(Incident {
         id: IncidentId(row.get(0)?),
         state,
+        assignee: row.get(15)?,
         entity: Entity { kind: row.get(4)?, value: row.get(5)? },
         entities: Vec::new(),
         entities_truncated: false,
@@ -542,7 +374,7 @@ fn incident(row: &Row<'_>) -> Result<Incident, AlertError> {
 /// One more than are shown, if there are.
 fn entities(db: &Connection, id: IncidentId) -> Result<Vec<Entity>, AlertError> {
     let mut rows = db.prepare_cached(
-        "SELECT e.kind, e.value FROM steps s JOIN step_entities o ON o.step = s.id JOIN risk_entities e ON e.id = o.entity
+        "SELECT e.kind, e.value FROM steps s JOIN json_each(s.entities) o JOIN risk_entities e ON e.id = o.value
          WHERE s.incident = ?1 GROUP BY e.id ORDER BY sum(s.count) DESC, e.kind, e.value LIMIT ?2",
     )?;
     let rows = rows
@@ -558,13 +390,11 @@ fn tactics(db: &Connection, id: IncidentId) -> Result<u32, AlertError> {
 
 fn timeline(db: &Connection, id: IncidentId) -> Result<Vec<TimelineStep>, AlertError> {
     let mut steps = db.prepare_cached(
-        "SELECT s.id, s.first_time, s.last_time, s.alert, a.rule, s.count, s.void
-         FROM steps s JOIN alerts a ON a.id = s.alert WHERE s.incident = ?1
-         ORDER BY s.first_time, s.last_time, a.rule_id, s.entities",
+        "SELECT s.entities, s.first_time, s.last_time, s.alert, a.rule, s.count, s.void
+         FROM steps s JOIN alerts a ON a.id = s.alert WHERE s.incident = ?1",
     )?;
     let mut entities = db.prepare_cached(
-        "SELECT e.kind, e.value FROM step_entities o JOIN risk_entities e ON e.id = o.entity WHERE o.step = ?1
-         ORDER BY e.kind, e.value",
+        "SELECT e.kind, e.value FROM json_each(?1) o JOIN risk_entities e ON e.id = o.value ORDER BY e.kind, e.value",
     )?;
     let mut rows = steps.query([id.0])?;
     let mut timeline = Vec::new();
@@ -576,12 +406,17 @@ fn timeline(db: &Connection, id: IncidentId) -> Result<Vec<TimelineStep>, AlertE
             alert: AlertId(row.get(3)?),
             rule: serde_json::from_str(&rule).map_err(|_| AlertError::Damaged { what: "alerts.rule", found: rule })?,
             entities: entities
-                .query_map([row.get::<_, i64>(0)?], |row| Ok(Entity { kind: row.get(0)?, value: row.get(1)? }))?
+                .query_map([row.get::<_, String>(0)?], |row| Ok(Entity { kind: row.get(0)?, value: row.get(1)? }))?
                 .collect::<Result<_, _>>()?,
             findings: row.get::<_, i64>(5)?.unsigned_abs(),
             is_void: row.get(6)?,
         });
     }
+    // The numbers in the file are of the order of arrival, which is not to be seen.
+    timeline.sort_by(|a, b| {
+        let place = |step: &TimelineStep| (step.first, step.last);
+        place(a).cmp(&place(b)).then_with(|| (&a.rule.id, &a.entities).cmp(&(&b.rule.id, &b.entities)))
+    });
     Ok(timeline)
 }
 
