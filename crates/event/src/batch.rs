@@ -17,6 +17,7 @@ pub struct NameId(u32);
 
 impl NameId {
     /// As an index into [`Batch::names`].
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -124,14 +125,17 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    #[inline]
     fn head(&self) -> &'a Head {
         &self.batch.heads[self.index]
     }
 
+    #[inline]
     fn next_head(&self) -> Option<&'a Head> {
         self.batch.heads.get(self.index + 1)
     }
 
+    #[inline]
     fn slots(&self) -> &'a [Slot] {
         let end = self.next_head().map_or(self.batch.slots.len(), |next| next.fields_start);
         &self.batch.slots[self.head().fields_start..end]
@@ -168,6 +172,7 @@ impl<'a> Event<'a> {
     }
 
     /// The original bytes.
+    #[inline]
     pub fn raw(&self) -> &'a [u8] {
         let end = self.next_head().map_or(self.batch.raw.len(), |next| next.raw_start);
         &self.batch.raw[self.head().raw_start..end]
@@ -197,6 +202,7 @@ impl<'a> Event<'a> {
     }
 
     /// Every field in the order the parser gave them.
+    #[inline]
     pub fn fields(&self) -> impl ExactSizeIterator<Item = Field<'a>> + use<'a> {
         let batch = self.batch;
         self.slots().iter().map(move |slot| Field {
@@ -207,6 +213,7 @@ impl<'a> Event<'a> {
     }
 
     /// The numbers of its fields' names, in the order of [`fields`](Event::fields).
+    #[inline]
     pub fn names(&self) -> impl ExactSizeIterator<Item = NameId> + use<'a> {
         self.slots().iter().map(|slot| slot.name)
     }
@@ -215,11 +222,29 @@ impl<'a> Event<'a> {
     ///
     /// # Panics
     /// If there are not so many.
+    #[inline]
     pub fn value_at(&self, place: usize) -> Value<'a> {
         self.batch.value(self.slots()[place].cell)
     }
 
+    /// The field at this place among its [`names`](Event::names).
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[inline]
+    pub fn field_at(&self, place: usize) -> Field<'a> {
+        let Slot { name, cell } = self.slots()[place];
+        Field { id: name, name: &self.batch.names.list[name.index()], value: self.batch.value(cell) }
+    }
+
+    /// The numbers of its fields' names and which of them are null, in the order of [`fields`](Event::fields).
+    #[inline]
+    pub fn outline(&self) -> impl ExactSizeIterator<Item = (NameId, bool)> + use<'a> {
+        self.slots().iter().map(|slot| (slot.name, matches!(slot.cell, Cell::Null)))
+    }
+
     /// All texts among its values one after the other, with nothing between them: what is nowhere in it is in none.
+    #[inline]
     pub fn texts(&self) -> &'a str {
         let text = |slot: &Slot| match slot.cell {
             Cell::Str { start, len } => Some((start as usize, len as usize)),
@@ -256,6 +281,7 @@ impl<'a> Event<'a> {
 }
 
 impl Batch {
+    #[inline]
     fn value(&self, cell: Cell) -> Value<'_> {
         match cell {
             Cell::Null => Value::Null,

@@ -39,6 +39,7 @@ impl<'a> Value<'a> {
     }
 
     /// The value as people write it; null is the empty text.
+    #[inline]
     pub fn to_text(self) -> Cow<'a, str> {
         match self {
             Value::Null => Cow::Borrowed(""),

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use regex::Regex;
 
-use crate::{cidr::Cidr, instant::Part, pattern::Pattern};
+use crate::{cidr::Cidr, fold::fold, instant::Part, pattern::Pattern};
 
 /// A logical combination of leaves.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,6 +169,17 @@ impl Relation {
             Relation::StartsWith => value.starts_with(other),
             Relation::EndsWith => value.ends_with(other),
             Relation::Contains => value.contains(other),
+        }
+    }
+}
+
+impl Relation {
+    /// Whether it holds between two values, with or without regard to case.
+    pub(crate) fn holds_between(self, value: &str, other: &str, cased: bool) -> bool {
+        match (cased, self) {
+            (true, _) => self.holds(value, other),
+            (false, Relation::Equals) if value.is_ascii() && other.is_ascii() => value.eq_ignore_ascii_case(other),
+            (false, _) => self.holds(&fold(value), &fold(other)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::hash::Hash;
 
 use hashbrown::HashMap;
 
-use super::{Check, CheckId, Code, Compiled, Group, Program, Slot, SlotId};
+use super::{Check, CheckId, Code, Compiled, Group, Names, Program, Slot, SlotId, finding::entity_fields};
 use crate::{
     check::{self, Test, Tree},
     mapping::{Mapping, View},
@@ -56,24 +56,27 @@ impl Program {
         for rule in &mut compiled {
             rule.code = Code::new(&rule.condition, &checks);
         }
-        let routing = routing(&whens, &checks, &slots);
+        let names = names(&whens, &checks, &slots);
         let groups = whens.into_iter().zip(views).map(|(when, (_, rules))| Group { when, rules }).collect();
         let (partitions, scratches) = Default::default();
-        (Program { rules: compiled, groups, checks, slots, routing, partitions, scratches }, refused)
+        (Program { rules: compiled, groups, checks, slots, names, partitions, scratches }, refused)
     }
 }
 
-/// The names of the fields that conditions read, numbered.
-fn routing(whens: &[Tree<CheckId>], checks: &[Check], slots: &[Slot]) -> HashMap<Box<str>, u16> {
-    let mut names = HashMap::new();
+/// The names of what findings are about, then those of all slots, and of which of them conditions of log sources read.
+fn names(whens: &[Tree<CheckId>], checks: &[Check], slots: &[Slot]) -> Names {
+    let mut names = Names::default();
+    for name in entity_fields() {
+        names.add(name);
+    }
+    for name in slots.iter().flat_map(|slot| &slot.names) {
+        names.add(name);
+    }
     for when in whens {
         when.each(&mut |check| {
             let check = &checks[*check as usize];
             for slot in check.slot.into_iter().chain(check.other) {
-                for name in &slots[slot as usize].names {
-                    let next = names.len() as u16;
-                    names.entry(name.clone()).or_insert(next);
-                }
+                slots[slot as usize].names.iter().for_each(|name| names.add_routing(name));
             }
         });
     }
@@ -94,8 +97,8 @@ impl Compiler {
 
     /// A program of no rules, in which checks can be put to an event.
     pub(super) fn finish(self) -> Program {
-        let (rules, groups, routing, partitions, scratches) = Default::default();
-        Program { rules, groups, checks: self.checks.list, slots: self.slots.list, routing, partitions, scratches }
+        let (rules, groups, names, partitions, scratches) = Default::default();
+        Program { rules, groups, checks: self.checks.list, slots: self.slots.list, names, partitions, scratches }
     }
 
     pub(super) fn condition(

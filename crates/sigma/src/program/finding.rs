@@ -1,12 +1,9 @@
 //! What a match says: the fields that made it, and whom it is about.
 
-use vedette_event::{Entity, Event, Finding, FindingId, Matched};
+use vedette_event::{Entity, Event, Finding, FindingId, Matched, ecs};
 
-use super::{CheckId, Compiled, Program, view::View};
-use crate::{
-    check::{Test, Tree},
-    pattern::Pattern,
-};
+use super::{Compiled, Program, evidence::Evidence, names::Numbers};
+use crate::{check::Test, pattern::Pattern};
 
 /// Longest matched value; a script or a payload is shown in the event itself.
 const MAX_VALUE_BYTES: usize = 4 << 10;
@@ -25,40 +22,50 @@ const ENTITIES: &[(&str, &[&str])] = &[
     ("domain", &["dns.question.name", "destination.domain", "url.domain"]),
 ];
 
-pub(super) fn finding(program: &Program, rule: &Compiled, view: &View<'_, '_>) -> Finding {
-    let event = view.event();
+/// The fields that name them. They are the first whose names a program numbers.
+pub(super) fn entity_fields() -> impl Iterator<Item = &'static str> {
+    ENTITIES.iter().flat_map(|(_, fields)| *fields).copied()
+}
+
+/// The finding of a rule that matches an event, for these values.
+pub(super) fn finding(
+    program: &Program,
+    rule: &Compiled,
+    event: Event<'_>,
+    evidence: &[Evidence],
+    entities: Vec<Entity>,
+) -> Finding {
     let events = vec![event.id()];
-    let mut matched = Vec::new();
-    collect(program, &rule.condition, view, &mut matched);
+    let mut matched: Vec<Matched> = Vec::new();
+    for evidence in evidence {
+        let found = told(program, event, *evidence);
+        if matched.len() < MAX_MATCHED && !matched.contains(&found) {
+            matched.push(found);
+        }
+    }
     Finding {
         id: FindingId::of(&rule.reference.id, &events),
         rule: rule.reference.clone(),
         time: event.time(),
         events,
-        entities: entities(event),
+        entities,
         matched,
     }
 }
 
-/// The fields of all true checks that count in the condition's favour.
-fn collect(program: &Program, condition: &Tree<CheckId>, view: &View<'_, '_>, matched: &mut Vec<Matched>) {
-    let holds = |tree: &Tree<CheckId>| tree.eval(&mut |check| view.truth(*check));
-    match condition {
-        Tree::Leaf(check) => {
-            let check = &program.checks[*check as usize];
-            let Some(held) = view.witness(check) else { return };
-            let found = match (check.slot, &check.test) {
-                (None, test) => Matched { field: String::new(), value: keyword(test) },
-                (Some(_), _) => Matched { field: held.name.to_owned(), value: shortened(held.text()) },
-            };
-            if matched.len() < MAX_MATCHED && !matched.contains(&found) {
-                matched.push(found);
-            }
+fn told(program: &Program, event: Event<'_>, evidence: Evidence) -> Matched {
+    match evidence {
+        Evidence::Field(place) => {
+            let field = event.field_at(place as usize);
+            Matched { field: field.name.to_owned(), value: shortened(&field.value.to_text()) }
         }
-        Tree::All(children) | Tree::Any(children) | Tree::AtLeast(_, children) => {
-            children.iter().filter(|child| holds(child)).for_each(|child| collect(program, child, view, matched));
+        Evidence::Time => Matched { field: ecs::TIMESTAMP.to_owned(), value: event.time().to_string() },
+        Evidence::Original => {
+            Matched { field: ecs::ORIGINAL.to_owned(), value: shortened(&String::from_utf8_lossy(event.raw())) }
         }
-        Tree::Not(_) => {}
+        Evidence::Keyword(check) => {
+            Matched { field: String::new(), value: keyword(&program.checks[check as usize].test) }
+        }
     }
 }
 
@@ -78,12 +85,21 @@ fn shortened(text: &str) -> String {
     format!("{}…", &text[..text.floor_char_boundary(MAX_VALUE_BYTES)])
 }
 
-fn entities(event: Event<'_>) -> Vec<Entity> {
+/// Whom an event is about.
+pub(super) fn entities(event: Event<'_>, numbers: &Numbers) -> Vec<Entity> {
+    let place = |(place, (name, _))| (numbers.of(name), place);
+    let mut named: Vec<(u32, usize)> = event.outline().enumerate().map(place).collect();
+    named.retain(|(number, _)| (*number as usize) < entity_fields().count());
+    named.sort_unstable();
     let mut entities: Vec<Entity> = Vec::new();
+    let mut number = 0;
     for (kind, fields) in ENTITIES {
-        let named = fields.iter().find(|field| event.get(field).is_some());
-        for value in named.into_iter().flat_map(|field| event.all(field)) {
-            let entity = Entity { kind: (*kind).to_owned(), value: shortened(&value.to_text()) };
+        let numbers = number..number + fields.len() as u32;
+        number = numbers.end;
+        let of_kind = named.iter().skip_while(|(number, _)| *number < numbers.start);
+        let best = of_kind.clone().map(|(number, _)| *number).next().filter(|number| *number < numbers.end);
+        for (_, place) in of_kind.take_while(|(number, _)| Some(*number) == best) {
+            let entity = Entity { kind: (*kind).to_owned(), value: shortened(&event.value_at(*place).to_text()) };
             let says_something = !matches!(entity.value.as_str(), "" | "-");
             if says_something && entities.len() < MAX_ENTITIES && !entities.contains(&entity) {
                 entities.push(entity);

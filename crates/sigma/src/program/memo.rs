@@ -1,106 +1,113 @@
-//! What is known of values that were seen before: the checks that are true of them.
+//! What was found out before: bounded memories.
 //!
 //! Two generations of a fixed size. What is asked for again moves to the young one; when that is full it becomes
 //! the old one, and the old one is forgotten. So what recurs stays, and nothing has to be counted or linked.
 
-use std::{hash::BuildHasher, mem};
+use std::{
+    hash::{BuildHasher, Hash},
+    mem,
+};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-/// Longest value that is remembered: encoded commands recur up to what Windows takes as a command line.
-pub(super) const MAX_VALUE_BYTES: usize = 32 << 10;
-
-/// The number of a partition, and of a column there.
-pub(super) type ColumnKey = (u32, u32);
-
-/// A bounded memory of values. Its hashes are seeded, and values are compared in full.
+/// A memory of numbers by keys, in bounded space. Its hashes are seeded, and keys are compared in full.
+///
+/// A key is a group's number and a list: a column and the bytes of a value, or a layout and the outcomes of its values.
 #[derive(Debug)]
-pub(super) struct Memo {
-    young: Generation,
-    old: Generation,
+pub(super) struct Memo<K> {
+    young: Generation<K>,
+    old: Generation<K>,
     /// Bytes of one generation.
     limit: usize,
     seed: RandomState,
+    /// What has just moved from the old generation to the young one.
+    moved: Vec<u32>,
 }
 
-#[derive(Debug, Default)]
-struct Generation {
+#[derive(Debug)]
+struct Generation<K> {
     table: HashTable<Entry>,
-    values: Vec<u8>,
-    checks: Vec<u32>,
+    keys: Vec<K>,
+    numbers: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     hash: u64,
-    column: ColumnKey,
-    value: (u32, u32),
-    checks: (u32, u32),
+    group: u64,
+    key: (u32, u32),
+    numbers: (u32, u32),
 }
 
 fn slice<T>(all: &[T], (start, len): (u32, u32)) -> &[T] {
     &all[start as usize..][..len as usize]
 }
 
-impl Generation {
-    fn find(&self, hash: u64, column: ColumnKey, value: &[u8]) -> Option<&[u32]> {
-        let same =
-            |entry: &Entry| entry.hash == hash && entry.column == column && slice(&self.values, entry.value) == value;
-        self.table.find(hash, same).map(|entry| slice(&self.checks, entry.checks))
+impl<K: Copy + Eq> Generation<K> {
+    fn new() -> Self {
+        Generation { table: HashTable::new(), keys: Vec::new(), numbers: Vec::new() }
+    }
+
+    /// Where the numbers of a key are.
+    fn find(&self, hash: u64, group: u64, key: &[K]) -> Option<(u32, u32)> {
+        let same = |entry: &Entry| entry.hash == hash && entry.group == group && slice(&self.keys, entry.key) == key;
+        self.table.find(hash, same).map(|entry| entry.numbers)
     }
 
     fn bytes(&self) -> usize {
-        self.values.len() + self.checks.len() * size_of::<u32>() + self.table.len() * size_of::<Entry>()
+        size_of_val(&*self.keys) + size_of_val(&*self.numbers) + self.table.len() * size_of::<Entry>()
     }
 
-    fn add(&mut self, hash: u64, column: ColumnKey, value: &[u8], checks: &[u32]) {
+    fn add(&mut self, hash: u64, group: u64, key: &[K], numbers: &[u32]) {
         let entry = Entry {
             hash,
-            column,
-            value: (self.values.len() as u32, value.len() as u32),
-            checks: (self.checks.len() as u32, checks.len() as u32),
+            group,
+            key: (self.keys.len() as u32, key.len() as u32),
+            numbers: (self.numbers.len() as u32, numbers.len() as u32),
         };
-        self.values.extend_from_slice(value);
-        self.checks.extend_from_slice(checks);
+        self.keys.extend_from_slice(key);
+        self.numbers.extend_from_slice(numbers);
         self.table.insert_unique(hash, entry, |entry| entry.hash);
     }
 
     fn clear(&mut self) {
         self.table.clear();
-        self.values.clear();
-        self.checks.clear();
+        self.keys.clear();
+        self.numbers.clear();
     }
 }
 
-impl Memo {
+impl<K: Copy + Eq + Hash> Memo<K> {
     /// An empty memory of about `bytes`.
-    pub(super) fn new(bytes: usize) -> Memo {
+    pub(super) fn new(bytes: usize) -> Self {
         let limit = (bytes / 2).min(u32::MAX as usize);
-        Memo { young: Generation::default(), old: Generation::default(), limit, seed: RandomState::default() }
+        let (young, old) = (Generation::new(), Generation::new());
+        Memo { young, old, limit, seed: RandomState::default(), moved: Vec::new() }
     }
 
-    /// Appends the checks that are true of a column's value; false if it is not known.
-    pub(super) fn get(&mut self, column: ColumnKey, value: &[u8], checks: &mut Vec<u32>) -> bool {
-        let hash = self.seed.hash_one((column, value));
-        if let Some(known) = self.young.find(hash, column, value) {
-            checks.extend_from_slice(known);
-            return true;
+    /// What is remembered of a key.
+    pub(super) fn get(&mut self, group: u64, key: &[K]) -> Option<&[u32]> {
+        let hash = self.seed.hash_one((group, key));
+        if let Some(numbers) = self.young.find(hash, group, key) {
+            return Some(slice(&self.young.numbers, numbers));
         }
-        let from = checks.len();
-        let Some(known) = self.old.find(hash, column, value) else { return false };
-        checks.extend_from_slice(known);
-        self.keep(hash, column, value, &checks[from..]);
-        true
+        let numbers = self.old.find(hash, group, key)?;
+        let mut moved = mem::take(&mut self.moved);
+        moved.clear();
+        moved.extend_from_slice(slice(&self.old.numbers, numbers));
+        self.keep(hash, group, key, &moved);
+        self.moved = moved;
+        Some(&self.moved)
     }
 
-    /// Remembers a value that [`get`](Memo::get) did not know.
-    pub(super) fn put(&mut self, column: ColumnKey, value: &[u8], checks: &[u32]) {
-        self.keep(self.seed.hash_one((column, value)), column, value, checks);
+    /// Remembers a key that [`get`](Memo::get) did not know.
+    pub(super) fn put(&mut self, group: u64, key: &[K], numbers: &[u32]) {
+        self.keep(self.seed.hash_one((group, key)), group, key, numbers);
     }
 
-    fn keep(&mut self, hash: u64, column: ColumnKey, value: &[u8], checks: &[u32]) {
-        let needed = value.len() + size_of_val(checks) + size_of::<Entry>();
+    fn keep(&mut self, hash: u64, group: u64, key: &[K], numbers: &[u32]) {
+        let needed = size_of_val(key) + size_of_val(numbers) + size_of::<Entry>();
         if needed > self.limit / 16 {
             return;
         }
@@ -108,7 +115,13 @@ impl Memo {
             mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
         }
-        self.young.add(hash, column, value, checks);
+        self.young.add(hash, group, key, numbers);
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
     }
 }
 
@@ -119,22 +132,18 @@ mod tests {
     #[test]
     fn what_recurs_stays_and_the_rest_is_forgotten() {
         let mut memo = Memo::new(64 << 10);
-        memo.put((0, 1), b"often", &[7, 8]);
-        let mut checks = Vec::new();
+        memo.put(1, b"often", &[7, 8]);
         for number in 0..100_000_u32 {
-            memo.put((0, 2), &number.to_le_bytes(), &[number]);
+            memo.put(2, &number.to_le_bytes(), &[number]);
             if number % 100 == 0 {
-                checks.clear();
-                assert!(memo.get((0, 1), b"often", &mut checks), "after {number}");
-                assert_eq!(checks, [7, 8]);
+                assert_eq!(memo.get(1, b"often"), Some(&[7, 8][..]), "after {number}");
             }
         }
-        checks.clear();
-        assert!(!memo.get((0, 2), &5_u32.to_le_bytes(), &mut checks));
-        assert!(memo.get((0, 2), &99_999_u32.to_le_bytes(), &mut checks));
-        assert_eq!(checks, [99_999]);
-        assert!(!memo.get((0, 1), &99_999_u32.to_le_bytes(), &mut checks), "another column's value");
-        assert!(!memo.get((1, 2), &99_999_u32.to_le_bytes(), &mut checks), "another partition's value");
+        assert_eq!(memo.get(2, &5_u32.to_le_bytes()), None);
+        assert_eq!(memo.get(2, &99_999_u32.to_le_bytes()), Some(&[99_999][..]));
+        assert_eq!(memo.get(1, &99_999_u32.to_le_bytes()), None, "another group's key");
         assert!(memo.young.bytes() + memo.old.bytes() <= 64 << 10);
+        memo.clear();
+        assert_eq!(memo.get(1, b"often"), None);
     }
 }

@@ -9,22 +9,28 @@
 
 mod code;
 mod compile;
+mod evidence;
 pub mod explain;
 mod finding;
 mod gate;
+mod layout;
 mod memo;
+mod names;
+mod outcome;
+mod part;
 mod partition;
+mod read;
+mod route;
 mod run;
 mod scan;
 mod scratch;
 pub mod sieve;
+mod truths;
 mod view;
 
 use vedette_event::RuleRef;
 
-use hashbrown::HashMap;
-
-use self::{code::Code, partition::Partitions, scratch::Scratches};
+use self::{code::Code, names::Names, partition::Partitions, scratch::Scratches};
 use crate::{
     check::{Test, Tree},
     rule::Logsource,
@@ -42,8 +48,7 @@ pub struct Program {
     groups: Vec<Group>,
     checks: Vec<Check>,
     slots: Vec<Slot>,
-    /// Names of the fields that decide to which groups an event belongs.
-    routing: HashMap<Box<str>, u16>,
+    names: Names,
     partitions: Partitions,
     scratches: Scratches,
 }

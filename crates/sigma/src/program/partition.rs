@@ -25,12 +25,16 @@ pub(super) struct Partition {
     /// Numbers of rules in the program, ascending.
     pub(super) rules: Box<[u32]>,
     pub(super) columns: Box<[Column]>,
-    /// Which columns a field of this name feeds.
-    by_name: Map<Box<str>, Vec<Use>>,
+    /// Which columns a field feeds, by the program's number of its name.
+    by_name: Map<u32, Vec<Use>>,
+    /// Bits of those numbers.
+    known: Box<[u64]>,
     /// Columns that are fed by what an event has without a field.
     pub(super) implied: Vec<(Use, Implied)>,
     /// Checks of the whole event.
     pub(super) keywords: Scanner,
+    /// Checks that compare two fields: the program's number of the check, and the columns.
+    pub(super) comparisons: Box<[(CheckId, u32, u32)]>,
     /// The program's numbers of this partition's checks.
     pub(super) checks: Box<[CheckId]>,
     locals: Map<CheckId, Local>,
@@ -101,20 +105,35 @@ impl Partition {
         let columns: Box<[Column]> =
             slots.into_iter().map(|slot| Column { slot, scanner: scanner(Some(slot)) }).collect();
         let keywords = scanner(None);
-        let (mut by_name, mut implied) = (Map::<Box<str>, Vec<Use>>::default(), Vec::new());
+        let column = |slot: &SlotId| columns.binary_search_by_key(slot, |column| column.slot).ok().map(|at| at as u32);
+        let comparison = |id: &CheckId| match &program.checks[*id as usize] {
+            Check { slot: Some(slot), other: Some(other), .. } => Some((*id, column(slot)?, column(other)?)),
+            _ => None,
+        };
+        let comparisons = checks.iter().filter_map(comparison).collect();
+        let (mut by_name, mut implied) = (Map::<u32, Vec<Use>>::default(), Vec::new());
+        let mut known = vec![0; program.names.len().div_ceil(64)];
         for (column, Column { slot, .. }) in (0..).zip(&columns) {
             for (rank, name) in (0..).zip(&program.slots[*slot as usize].names) {
                 let place = Use { column, rank };
-                by_name.entry(name.clone()).or_default().push(place);
+                let number = program.names.of(name);
+                by_name.entry(number).or_default().push(place);
+                known[number as usize / 64] |= 1 << (number % 64);
                 implied.extend(Implied::named(name).map(|what| (place, what)));
             }
         }
-        Partition { number, rules: rules.into(), columns, by_name, implied, keywords, checks: checks.into(), locals }
+        let (rules, checks, known) = (rules.into(), checks.into(), known.into());
+        Partition { number, rules, columns, by_name, known, implied, keywords, comparisons, checks, locals }
     }
 
-    /// The columns that a field of this name feeds.
-    pub(super) fn uses(&self, name: &str) -> &[Use] {
-        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    /// Whether a field of this name feeds any column, by the program's number of the name.
+    pub(super) fn knows(&self, name: u32) -> bool {
+        self.known.get(name as usize / 64).is_some_and(|bits| bits >> (name % 64) & 1 == 1)
+    }
+
+    /// The columns that it feeds.
+    pub(super) fn uses(&self, name: u32) -> &[Use] {
+        self.by_name.get(&name).map_or(&[], Vec::as_slice)
     }
 
     /// Which checks make which rules candidates, if they are true as often as `frequency` says (0 to 1; none where

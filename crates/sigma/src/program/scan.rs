@@ -1,9 +1,10 @@
 //! All checks of one field, put to a value at once.
 //!
-//! Whole values, beginnings and ends are looked up by their hashes. For texts inside, four bytes of each text (those
-//! that fewest other texts have) are known to a filter of 8 kB; where a value's bytes pass it, and they seldom do,
-//! the texts are compared. That reads a value once, out of the first cache, however many texts there are; the case
-//! of ASCII letters is passed over as it goes.
+//! Whole values, beginnings and ends are looked up by their hashes. For texts inside, some four bytes of each text
+//! (those that fewest other texts have) are known to a filter of 8 kB; where a value's bytes pass it, and they seldom
+//! do, the texts are compared. That reads a value once, out of the first cache, however many texts there are; the case
+//! of ASCII letters is passed over as it goes. Where all texts are long, only every few bytes are looked at: of a text
+//! as many four bytes in a row are known as are passed over.
 
 use std::net::IpAddr;
 
@@ -68,8 +69,8 @@ impl Scanner {
                 }
             }
         }
-        scanner.prefix.finish();
-        scanner.suffix.finish();
+        scanner.prefix.finish(first);
+        scanner.suffix.finish(last);
         scanner.lengths = scanner.exact.keys().fold(0, |lengths, text| lengths | length_bit(text.len()));
         scanner.plain = scanner.exact.is_empty()
             && scanner.prefix.map.is_empty()
@@ -138,16 +139,8 @@ impl Scanner {
         if let Some(behind) = self.exact.get(folded) {
             passed(behind);
         }
-        for &length in self.prefix.lengths.iter().take_while(|length| **length <= folded.len()) {
-            if let Some(behind) = folded.get(..length).and_then(|start| self.prefix.map.get(start)) {
-                passed(behind);
-            }
-        }
-        for &length in self.suffix.lengths.iter().take_while(|length| **length <= folded.len()) {
-            if let Some(behind) = folded.get(folded.len() - length..).and_then(|end| self.suffix.map.get(end)) {
-                passed(behind);
-            }
-        }
+        self.prefix.scan(folded.as_bytes(), first, &mut passed);
+        self.suffix.scan(folded.as_bytes(), last, &mut passed);
         self.contains.scan(folded.as_bytes(), &mut passed);
         if !self.networks.is_empty()
             && let Ok(address) = value.text.parse::<IpAddr>()
@@ -187,28 +180,81 @@ impl Seen {
     }
 }
 
-/// Beginnings or ends of values, tried length by length.
+/// Bytes by which beginnings and ends are looked up first, for texts of at least so many.
+const KEYS: [usize; 3] = [16, 8, 4];
+
+/// Beginnings or ends of values. Their outermost bytes tell which lengths are worth a try.
 #[derive(Debug, Default)]
 struct Affixes {
-    /// Ascending.
-    lengths: Vec<usize>,
-    map: Map<Box<str>, Vec<Behind>>,
+    /// For texts that are as long as one of the [`KEYS`]: the lengths of those with this key.
+    keyed: [Map<u128, Vec<u32>>; KEYS.len()],
+    /// Lengths of shorter texts.
+    short: Vec<u32>,
+    map: Map<Box<[u8]>, Vec<Behind>>,
 }
 
 impl Affixes {
-    fn add(&mut self, text: String, behind: Behind) {
-        self.map.entry(text.into()).or_default().push(behind);
+    /// `outermost` gives so many bytes of a text, from where the value ends.
+    fn finish(&mut self, outermost: impl Fn(&[u8], usize) -> &[u8]) {
+        for text in self.map.keys() {
+            let lengths = match KEYS.iter().position(|key| *key <= text.len()) {
+                Some(at) => self.keyed[at].entry(key(outermost(text, KEYS[at]))).or_default(),
+                None => &mut self.short,
+            };
+            lengths.push(text.len() as u32);
+        }
+        for lengths in self.keyed.iter_mut().flat_map(Map::values_mut).chain([&mut self.short]) {
+            lengths.sort_unstable();
+            lengths.dedup();
+        }
     }
 
-    fn finish(&mut self) {
-        self.lengths = self.map.keys().map(|text| text.len()).collect();
-        self.lengths.sort_unstable();
-        self.lengths.dedup();
+    fn add(&mut self, text: String, behind: Behind) {
+        self.map.entry(text.into_bytes().into()).or_default().push(behind);
     }
+
+    /// Calls `found` with what is behind each text that a value begins, or ends, with; `outermost` as in
+    /// [`finish`](Affixes::finish).
+    fn scan(&self, bytes: &[u8], outermost: impl Fn(&[u8], usize) -> &[u8], found: &mut impl FnMut(&[Behind])) {
+        let mut attempt = |lengths: &[u32]| {
+            for length in lengths.iter().map(|length| *length as usize).take_while(|length| *length <= bytes.len()) {
+                if let Some(behind) = self.map.get(outermost(bytes, length)) {
+                    found(behind);
+                }
+            }
+        };
+        for (length, keyed) in KEYS.into_iter().zip(&self.keyed) {
+            if length <= bytes.len()
+                && let Some(lengths) = keyed.get(&key(outermost(bytes, length)))
+            {
+                attempt(lengths);
+            }
+        }
+        attempt(&self.short);
+    }
+}
+
+fn first(bytes: &[u8], count: usize) -> &[u8] {
+    &bytes[..count]
+}
+
+fn last(bytes: &[u8], count: usize) -> &[u8] {
+    &bytes[bytes.len() - count..]
+}
+
+/// Up to 16 bytes as a number.
+fn key(bytes: &[u8]) -> u128 {
+    let mut key = [0; 16];
+    key[..bytes.len()].copy_from_slice(bytes);
+    u128::from_le_bytes(key)
 }
 
 /// Bytes that stand for a text in the filter.
 const GRAM: usize = 4;
+/// Texts from this length on are looked for apart, in longer strides.
+const LONG: usize = 7;
+/// Longest stride.
+const MAX_STRIDE: usize = 8;
 /// What tells `a` from `A`.
 const CASE: u8 = 0x20;
 
@@ -216,8 +262,10 @@ const CASE: u8 = 0x20;
 #[derive(Debug, Default)]
 struct Contains {
     texts: Vec<Text>,
-    /// Of texts of at least four bytes.
-    grams: Filter<4>,
+    /// Of texts of at least [`LONG`] bytes.
+    long: Filter<GRAM>,
+    /// Of those of at least four.
+    short: Filter<GRAM>,
     /// Of shorter ones, as far as there are any.
     pairs: Filter<2>,
     singles: Filter<1>,
@@ -228,8 +276,6 @@ struct Contains {
 #[derive(Debug)]
 struct Text {
     bytes: Box<[u8]>,
-    /// Where its gram begins.
-    offset: usize,
     behind: Vec<Behind>,
 }
 
@@ -241,40 +287,46 @@ impl Contains {
         for (text, _) in &texts {
             text.as_bytes().windows(GRAM).for_each(|gram| *commonness.entry(gram).or_default() += 1);
         }
-        let rarest = |bytes: &[u8]| {
-            let grams = bytes.windows(GRAM).enumerate();
-            grams.min_by_key(|(_, gram)| (commonness[gram], plainness(gram))).map_or(0, |(offset, _)| offset)
+        let ordinariness = |gram: &[u8]| 32 * commonness[gram] + plainness(gram);
+        // Where the rarest four bytes in a row begin, `stride` times.
+        let rarest = |text: &[u8], stride: usize| {
+            let costs: Vec<u32> = text.windows(GRAM).map(ordinariness).collect();
+            let runs = costs.windows(stride).map(|run| run.iter().sum::<u32>()).enumerate();
+            runs.min_by_key(|(_, cost)| *cost).map_or(0, |(offset, _)| offset)
         };
-        let texts: Vec<(usize, Box<str>, Vec<Behind>)> =
-            texts.iter().map(|(text, behind)| (rarest(text.as_bytes()), text.clone(), behind.clone())).collect();
-        for (offset, text, behind) in texts {
-            contains.in_numbers |= "true".contains(&*text)
-                || "false".contains(&*text)
+        let stride = |from: usize, below: usize| {
+            let lengths = texts.iter().map(|(text, _)| text.len()).filter(|length| (from..below).contains(length));
+            lengths.min().map_or(1, |least| least + 1 - GRAM).min(MAX_STRIDE)
+        };
+        let strides = [stride(GRAM, LONG), stride(LONG, usize::MAX)];
+        (contains.short.stride, contains.long.stride) = (strides[0], strides[1]);
+        for (number, (text, _)) in (0..).zip(&texts) {
+            contains.in_numbers |= "true".contains(&**text)
+                || "false".contains(&**text)
                 || text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e'));
-            let number = contains.texts.len() as u32;
-            let bytes: Box<[u8]> = text.as_bytes().into();
+            let bytes = text.as_bytes();
             match *bytes {
                 [] => {}
-                [single] => contains.singles.add([single], number),
-                [a, b] | [a, b, _] => contains.pairs.add([a, b], number),
+                [single] => contains.singles.add([single], number, 0),
+                [a, b] | [a, b, _] => contains.pairs.add([a, b], number, 0),
                 _ => {
-                    if let Some(gram) = bytes[offset..].first_chunk() {
-                        contains.grams.add(*gram, number);
+                    let filter = if bytes.len() < LONG { &mut contains.short } else { &mut contains.long };
+                    let first = rarest(bytes, filter.stride);
+                    for (offset, gram) in bytes.windows(GRAM).enumerate().skip(first).take(filter.stride) {
+                        gram.first_chunk().into_iter().for_each(|gram| filter.add(*gram, number, offset));
                     }
                 }
             }
-            contains.texts.push(Text { bytes, offset, behind });
         }
+        let text = |(text, behind): &(Box<str>, Vec<_>)| Text { bytes: text.as_bytes().into(), behind: behind.clone() };
+        contains.texts = texts.iter().map(text).collect();
         contains
     }
 
     /// False if no text is in the value, which is ASCII.
     fn may_be_in(&self, value: &[u8]) -> bool {
         let mut may = self.texts.first().is_some_and(|text| text.bytes.is_empty());
-        let mut found = |_: &[u32], _| may = true;
-        self.grams.scan(value, &mut found);
-        self.pairs.scan(value, &mut found);
-        self.singles.scan(value, &mut found);
+        self.each(value, &mut |_| may = true);
         may
     }
 
@@ -282,21 +334,28 @@ impl Contains {
     /// folded, or ASCII.
     fn scan(&self, value: &[u8], found: &mut impl FnMut(&[Behind])) {
         // The empty text is in every value.
-        if let Some(Text { bytes, behind, .. }) = self.texts.first()
+        if let Some(Text { bytes, behind }) = self.texts.first()
             && bytes.is_empty()
         {
             found(behind);
         }
-        let mut check = |texts: &[u32], at: usize| {
-            for &number in texts {
+        self.each(value, &mut |text| found(&text.behind));
+    }
+
+    /// Calls `found` with each text of at least one byte that the value contains.
+    fn each(&self, value: &[u8], found: &mut impl FnMut(&Text)) {
+        let mut check = |texts: &[(u32, u32)], at: usize| {
+            for &(number, offset) in texts {
                 let text = &self.texts[number as usize];
-                let there = at.checked_sub(text.offset).and_then(|start| value.get(start..start + text.bytes.len()));
+                let start = at.checked_sub(offset as usize);
+                let there = start.and_then(|start| value.get(start..start + text.bytes.len()));
                 if there.is_some_and(|there| there.eq_ignore_ascii_case(&text.bytes)) {
-                    found(&text.behind);
+                    found(text);
                 }
             }
         };
-        self.grams.scan(value, &mut check);
+        self.long.scan(value, &mut check);
+        self.short.scan(value, &mut check);
         self.pairs.scan(value, &mut check);
         self.singles.scan(value, &mut check);
     }
@@ -316,20 +375,29 @@ fn plainness(gram: &[u8]) -> u32 {
 
 /// Which `N` bytes are anywhere in a set of texts, and in which. Bytes count as equal that differ in the bit by which
 /// the cases of ASCII letters do.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Filter<const N: usize> {
     /// 65,536 bits; none if there is no text.
     bits: Vec<u64>,
-    texts: Map<[u8; N], Vec<u32>>,
+    /// Every how many bytes of a value are looked at.
+    stride: usize,
+    /// The texts and where in them the bytes are.
+    texts: Map<[u8; N], Vec<(u32, u32)>>,
+}
+
+impl<const N: usize> Default for Filter<N> {
+    fn default() -> Self {
+        Filter { bits: Vec::new(), stride: 1, texts: Map::default() }
+    }
 }
 
 impl<const N: usize> Filter<N> {
-    fn add(&mut self, gram: [u8; N], text: u32) {
+    fn add(&mut self, gram: [u8; N], text: u32, offset: usize) {
         let gram = gram.map(|byte| byte | CASE);
         self.bits.resize(1024, 0);
         let bit = Self::bit(gram);
         self.bits[bit >> 6] |= 1 << (bit & 63);
-        self.texts.entry(gram).or_default().push(text);
+        self.texts.entry(gram).or_default().push((text, offset as u32));
     }
 
     fn bit(gram: [u8; N]) -> usize {
@@ -338,10 +406,10 @@ impl<const N: usize> Filter<N> {
         (if N <= 2 { number } else { number.wrapping_mul(0x9E37_79B1) >> 16 }) as usize
     }
 
-    fn scan(&self, value: &[u8], found: &mut impl FnMut(&[u32], usize)) {
+    fn scan(&self, value: &[u8], found: &mut impl FnMut(&[(u32, u32)], usize)) {
         let Some(bits) = self.bits.first_chunk::<1024>() else { return };
-        for (at, window) in value.windows(N).enumerate() {
-            let Some(gram) = window.first_chunk::<N>() else { return };
+        let mut at = 0;
+        while let Some(gram) = value.get(at..).and_then(|rest| rest.first_chunk::<N>()) {
             let gram = gram.map(|byte| byte | CASE);
             let bit = Self::bit(gram);
             if bits[bit >> 6] >> (bit & 63) & 1 == 1
@@ -349,6 +417,7 @@ impl<const N: usize> Filter<N> {
             {
                 found(texts, at);
             }
+            at += self.stride;
         }
     }
 }
@@ -363,8 +432,8 @@ mod tests {
     proptest! {
         #[test]
         fn finds_what_each_test_alone_finds(
-            patterns in prop::collection::vec(("[abAB\\\\.e]{0,6}", any::<bool>(), any::<bool>(), any::<bool>()), 1..40),
-            values in prop::collection::vec("[abAB\\\\.eü]{0,12}", 1..20),
+            patterns in prop::collection::vec(("[abAB\\\\.e]{0,14}", any::<bool>(), any::<bool>(), any::<bool>()), 1..40),
+            values in prop::collection::vec("[abAB\\\\.eü]{0,40}", 1..20),
         ) {
             let tests: Vec<Test> = patterns
                 .iter()
@@ -383,6 +452,26 @@ mod tests {
                 found.sort_unstable();
                 let want: Vec<Local> = (0..tests.len() as u32).filter(|check| alone(*check)).collect();
                 prop_assert_eq!(found, want, "{:?}", text);
+            }
+        }
+
+        #[test]
+        fn finds_texts_wherever_they_are(
+            texts in prop::collection::vec("[ab]{4,14}", 1..6),
+            values in prop::collection::vec("[abA]{0,60}", 1..20),
+        ) {
+            let texts: std::collections::BTreeSet<String> = texts.into_iter().collect();
+            let behind = |check: usize| vec![Behind { check: check as Local, sure: true }];
+            let contains = Contains::new((0..).zip(&texts).map(|(at, text)| (text.as_str().into(), behind(at))).collect());
+            for value in &values {
+                let mut found = Vec::new();
+                contains.scan(value.as_bytes(), &mut |behind| found.push(behind[0].check));
+                found.sort_unstable();
+                found.dedup();
+                let there = |(at, text): (Local, &String)| value.to_lowercase().contains(text).then_some(at);
+                let want: Vec<Local> = (0..).zip(&texts).filter_map(there).collect();
+                prop_assert_eq!(contains.may_be_in(value.as_bytes()), !want.is_empty());
+                prop_assert_eq!(found, want, "{:?}", value);
             }
         }
     }

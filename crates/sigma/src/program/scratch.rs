@@ -1,503 +1,269 @@
 //! What matching needs besides the program: memory that is kept from batch to batch, one for each thread.
 
 use std::{
-    cell::Cell,
+    borrow::Cow,
+    mem,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use hashbrown::HashMap;
-use vedette_event::{Batch, Event, NameId, Value};
+use vedette_event::{Batch, Event};
 
 use super::{
-    CheckId, Program, SlotId,
-    gate::Gate,
-    memo::{ColumnKey, MAX_VALUE_BYTES, Memo},
-    partition::{Implied, Partition, Use, Witnesses},
-    scan::{Local, Scanner, Seen, Spelled},
-    view::{self, Names, View},
+    Check, CheckId, Program,
+    evidence::{Evidence, collect},
+    layout::From,
+    memo::Memo,
+    names::Numbers,
+    part::Part,
+    partition::Implied,
+    read::Reader,
+    route::Routes,
+    truths::Truths,
+    view::View,
 };
-use crate::fold::fold_into;
+use crate::check::Test;
 
-/// Bytes of remembered values.
-const MEMO_BYTES: usize = 24 << 20;
-/// Most remembered ways from an event's log source fields to its partitions, and the longest that is remembered.
-const MAX_ROUTES: usize = 16_384;
-const MAX_ROUTE_BYTES: usize = 512;
-/// After so many values it is looked how many of them were known; a column where fewer than one in 16 were does
-/// without the memory for a while.
-const PROBATION: u32 = 256;
-const WITHOUT: u32 = 8_192;
-/// When the choice of witnesses is looked over for the first time, and how often at least after that.
-const FIRST_REVIEW: u64 = 128;
-const REVIEW_EVERY: u64 = 1 << 18;
+/// Bytes of remembered verdicts.
+const MEMO_BYTES: usize = 8 << 20;
 
 /// The working memory of one thread.
 #[derive(Debug)]
 pub(super) struct Scratch {
-    pub(super) truths: Truths,
-    /// Whether each slot of the event has a value, and whether it is null.
-    pub(super) states: States,
-    /// The event a rule was last a candidate in.
-    seen: Vec<u32>,
-    pub(super) candidates: Vec<u32>,
-    pub(super) routes: Routes,
+    pub(super) numbers: Numbers,
+    routes: Routes,
     /// By the partition's number.
     parts: Vec<Option<Box<Part>>>,
     reader: Reader,
-    /// The names of the last batch.
-    names: Vec<Box<str>>,
-    /// Counts their changes, so that what is known of a batch's names is not taken for another's.
-    batch: u64,
+    /// What was decided, by layout and outcomes: how many candidates there were and which, and for each rule that
+    /// matches its number, how many pieces of evidence there are, and these.
+    verdicts: Memo<u32>,
+    /// Layouts that were made.
+    layouts: u64,
+    truths: Truths,
+    candidates: Vec<u32>,
+    /// The decision that a rule was last a candidate in.
+    seen: Vec<u32>,
+    decisions: u32,
+    /// Places of the event's fields that the partition knows.
+    places: Vec<u32>,
+    /// The outcomes of what is read of it, and of comparisons.
+    outcomes: Vec<u32>,
+    /// How many are of values.
+    of_values: usize,
+    verdict: Vec<u32>,
+    /// What matches the event.
+    pub(super) matches: Matches,
 }
 
-/// The truth of checks in one event, by the event's number: no event has to begin by forgetting the last.
+/// Rules that match an event, each with its evidence.
 #[derive(Debug, Default)]
-pub(super) struct Truths {
-    /// For each check: twice the event's number where it is false there, one more where it is true.
-    marks: Vec<Cell<u32>>,
-    now: u32,
-    /// All checks of values were put: those that are not true are false.
-    read: bool,
+pub(super) struct Matches {
+    /// The rule, and where its evidence begins and ends.
+    rules: Vec<(u32, u32, u32)>,
+    evidence: Vec<Evidence>,
 }
 
-impl Truths {
-    /// Forgets all truths.
-    pub(super) fn begin(&mut self, checks: usize) {
-        if self.now >= u32::MAX - 3 {
-            self.marks.clear();
-            self.now = 0;
+impl Matches {
+    fn clear(&mut self) {
+        self.rules.clear();
+        self.evidence.clear();
+    }
+
+    fn add(&mut self, rule: u32, evidence: impl Iterator<Item = Evidence>) {
+        let start = self.evidence.len() as u32;
+        self.evidence.extend(evidence);
+        self.rules.push((rule, start, self.evidence.len() as u32));
+    }
+
+    /// Adds what matched an event like this one.
+    fn repeat(&mut self, verdict: &[u32], places: &[u32], tried: &mut impl FnMut(usize)) {
+        let (candidates, mut rest) = counted(verdict);
+        candidates.iter().for_each(|rule| tried(*rule as usize));
+        while let [rule, others @ ..] = rest {
+            let (evidence, others) = counted(others);
+            self.add(*rule, evidence.iter().map(|number| Evidence::from_number(*number).by_place(places)));
+            rest = others;
         }
-        self.marks.resize(checks, Cell::new(0));
-        self.now += 2;
-        self.read = false;
     }
 
-    /// Says that all checks of the event's values were put.
-    pub(super) fn read(&mut self) {
-        self.read = true;
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
     }
 
-    /// Whether they were.
-    pub(super) fn is_read(&self) -> bool {
-        self.read
+    /// In the order of the rules.
+    pub(super) fn sorted(&mut self) -> impl ExactSizeIterator<Item = (u32, &[Evidence])> {
+        self.rules.sort_unstable();
+        self.rules.iter().map(|(rule, start, end)| (*rule, &self.evidence[*start as usize..*end as usize]))
     }
-
-    /// The present event's number.
-    pub(super) fn now(&self) -> u32 {
-        self.now
-    }
-
-    /// What is known of a check.
-    pub(super) fn known(&self, check: CheckId) -> Option<bool> {
-        let mark = self.marks[check as usize].get();
-        (mark & !1 == self.now).then_some(mark & 1 == 1)
-    }
-
-    pub(super) fn is_true(&self, check: CheckId) -> bool {
-        self.marks[check as usize].get() == self.now | 1
-    }
-
-    pub(super) fn set(&self, check: CheckId, truth: bool) {
-        self.marks[check as usize].set(self.now | u32::from(truth));
-    }
-}
-
-/// Which slots have a value in the present event.
-#[derive(Debug, Default)]
-pub(super) struct States {
-    /// The event's number, and whether there is a value and a null.
-    slots: Vec<(u32, bool, bool)>,
-}
-
-impl States {
-    fn add(&mut self, slot: SlotId, now: u32, null: bool) {
-        let state = &mut self.slots[slot as usize];
-        if state.0 != now {
-            *state = (now, false, false);
-        }
-        state.1 |= !null;
-        state.2 |= null;
-    }
-
-    pub(super) fn exists(&self, slot: SlotId, now: u32) -> bool {
-        self.slots[slot as usize].0 == now
-    }
-
-    pub(super) fn is_null(&self, slot: SlotId, now: u32) -> bool {
-        let (seen, _, null) = self.slots[slot as usize];
-        seen != now || null
-    }
-}
-
-/// From the values of the fields that tell log sources apart to the partitions of an event.
-#[derive(Debug, Default)]
-pub(super) struct Routes {
-    known: HashMap<Box<[u8]>, Arc<[u32]>, foldhash::fast::RandomState>,
-    key: Vec<u8>,
-    last: Option<(Vec<u8>, Arc<[u32]>)>,
-    /// For each name of the batch: its number among the names that tell log sources apart.
-    numbers: Vec<u16>,
-}
-
-const NO_ROUTE: u16 = u16::MAX;
-
-impl Routes {
-    fn begin(&mut self, program: &Program, batch: &Batch) {
-        self.numbers.clear();
-        let number = |name: &str| program.routing.get(name).copied().unwrap_or(NO_ROUTE);
-        self.numbers.extend(batch.names().iter().map(|name| number(name)));
-    }
-
-    /// Takes an event's field into account.
-    fn add<'b>(&mut self, name: NameId, value: impl FnOnce() -> Value<'b>) {
-        let number = self.numbers[name.index()];
-        if number == NO_ROUTE {
-            return;
-        }
-        let value = value();
-        self.key.extend_from_slice(&number.to_le_bytes());
-        self.key.push(u8::from(value == Value::Null));
-        let text = value.to_text();
-        self.key.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        self.key.extend_from_slice(text.as_bytes());
-    }
-
-    /// The partitions of the event whose fields were added.
-    pub(super) fn find(&mut self, find: impl FnOnce() -> Arc<[u32]>) -> Arc<[u32]> {
-        if let Some((key, partitions)) = &self.last
-            && *key == self.key
-        {
-            return partitions.clone();
-        }
-        let partitions = match self.known.get(self.key.as_slice()) {
-            Some(partitions) => partitions.clone(),
-            None => {
-                let partitions = find();
-                if self.key.len() <= MAX_ROUTE_BYTES {
-                    if self.known.len() >= MAX_ROUTES {
-                        self.known.clear();
-                    }
-                    self.known.insert(self.key.as_slice().into(), partitions.clone());
-                }
-                partitions
-            }
-        };
-        let (key, last) = self.last.get_or_insert_with(|| (Vec::new(), partitions.clone()));
-        key.clone_from(&self.key);
-        *last = partitions.clone();
-        partitions
-    }
-}
-
-/// A partition with what this thread has learnt of it.
-#[derive(Debug)]
-struct Part {
-    partition: Arc<Partition>,
-    witnesses: Witnesses,
-    hits: Vec<Hit>,
-    events: u64,
-    next_review: u64,
-    columns: Vec<ColumnState>,
-    keywords: ColumnState,
-    /// The batch that the following is about.
-    batch: u64,
-    /// Where the columns of each of its names begin in `uses`.
-    starts: Vec<u32>,
-    uses: Vec<Use>,
-    /// Whether keywords are searched in fields of the name.
-    searched: Vec<bool>,
-}
-
-/// Where a check was true.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hit {
-    /// The last event.
-    last: u32,
-    /// How many events.
-    events: u32,
-}
-
-#[derive(Clone, Debug, Default)]
-struct ColumnState {
-    /// The event's number, and the lowest rank of its names that has a value.
-    best: (u32, u32),
-    looked: u32,
-    known: u32,
-    /// Values that will not be looked for in the memory.
-    without: u32,
-}
-
-/// Reads values: remembers, folds, scans.
-#[derive(Debug)]
-struct Reader {
-    memo: Memo,
-    seen: Seen,
-    folded: String,
-    found: Vec<Local>,
-}
-
-/// What a column may read in the present event.
-pub(super) struct Item<'b> {
-    place: Use,
-    value: Given<'b>,
-}
-
-enum Given<'b> {
-    Field(Value<'b>),
-    Implied(Implied),
 }
 
 impl Scratch {
     pub(super) fn new() -> Scratch {
-        let reader =
-            Reader { memo: Memo::new(MEMO_BYTES), seen: Seen::default(), folded: String::new(), found: Vec::new() };
+        let (numbers, routes, parts, layouts, truths, candidates, seen, decisions) = Default::default();
+        let (places, outcomes, of_values, verdict, matches) = Default::default();
+        let (reader, verdicts) = (Reader::new(), Memo::new(MEMO_BYTES));
         Scratch {
-            truths: Truths::default(),
-            states: States::default(),
-            seen: Vec::new(),
-            candidates: Vec::new(),
-            routes: Routes::default(),
-            parts: Vec::new(),
+            numbers,
+            routes,
+            parts,
             reader,
-            names: Vec::new(),
-            batch: 0,
+            verdicts,
+            layouts,
+            truths,
+            candidates,
+            seen,
+            decisions,
+            places,
+            outcomes,
+            of_values,
+            verdict,
+            matches,
         }
     }
 
     pub(super) fn begin(&mut self, program: &Program, batch: &Batch) {
-        self.seen.resize(program.rules.len(), 0);
-        self.states.slots.resize(program.slots.len(), (0, false, false));
-        // Batches of few events have the same names again and again.
-        if self.names != batch.names() {
-            self.names = batch.names().to_vec();
-            self.batch += 1;
-            self.routes.begin(program, batch);
-        }
+        self.numbers.read(&program.names, batch);
     }
 
-    /// Begins an event.
-    pub(super) fn next(&mut self, program: &Program, event: Event<'_>) {
-        self.truths.begin(program.checks.len());
-        if self.truths.now == 2 {
-            // The numbers begin anew.
-            self.seen.fill(0);
-            self.states.slots.fill((0, false, false));
-            for part in self.parts.iter_mut().flatten() {
-                part.columns.iter_mut().for_each(|column| column.best = (0, 0));
-                part.hits.iter_mut().for_each(|hit| hit.last = 0);
-            }
+    /// Begins an event; gives its partitions.
+    pub(super) fn next(&mut self, program: &Program, event: Event<'_>) -> Arc<[u32]> {
+        self.matches.clear();
+        if self.reader.begin() {
+            self.verdicts.clear();
         }
-        self.candidates.clear();
-        self.routes.key.clear();
-        for (place, name) in event.names().enumerate() {
-            self.routes.add(name, || event.value_at(place));
-        }
+        let Scratch { routes, numbers, truths, .. } = self;
+        routes.of(program, numbers, event, || {
+            truths.begin(program.checks.len());
+            program.partitions_of(&View::new(program, event, truths))
+        })
     }
 
-    /// Puts an event to all checks of values of a partition; adds the rules that may match to the candidates.
-    pub(super) fn read<'b>(
-        &mut self,
-        program: &Program,
-        partition: u32,
-        (event, names): (Event<'b>, &Names),
-        items: &mut Vec<Item<'b>>,
-    ) {
-        let view = &View::new(program, names, event, &self.truths);
+    /// Finds out which rules of a partition match an event. `tried` is told of each whose condition had to be asked, now
+    /// or of an event like this one.
+    pub(super) fn run(&mut self, program: &Program, partition: u32, event: Event<'_>, tried: &mut impl FnMut(usize)) {
         let at = partition as usize;
         if self.parts.len() <= at {
             self.parts.resize_with(at + 1, || None);
         }
-        let part = self.parts[at].get_or_insert_with(|| Box::new(Part::new(program, program.partition(partition))));
-        let part = &mut **part;
-        let now = self.truths.now;
-        part.event(program, view.event().batch(), self.batch);
-        part.collect(event, now, items);
+        let mut part =
+            self.parts[at].take().unwrap_or_else(|| Box::new(Part::new(program, program.partition(partition))));
+        let layout = self.read(program, &mut part, event);
+        match layout {
+            Some(layout) => match self.verdicts.get(layout, &self.outcomes) {
+                Some(verdict) => self.matches.repeat(verdict, &self.places, tried),
+                None => {
+                    self.decide(program, &mut part, event, tried);
+                    self.verdicts.put(layout, &self.outcomes, &self.verdict);
+                }
+            },
+            None => self.decide(program, &mut part, event, tried),
+        }
+        self.parts[at] = Some(part);
+    }
 
-        let partition = &*part.partition;
+    /// Reads an event's values: their outcomes, and the number of its layout, if that is remembered.
+    fn read(&mut self, program: &Program, part: &mut Part, event: Event<'_>) -> Option<u64> {
+        let Scratch { numbers, places, layouts, outcomes, reader, .. } = self;
+        let partition = part.partition.clone();
+        let number = part.layouts.find(&partition, numbers, event, places, layouts);
+        let (layout, feeds) = part.layouts.get(number);
+        let text = |from: From| text(event, places, from);
+        outcomes.clear();
+        for read in &layout.reads {
+            let feed = (read.feed, &mut feeds[read.feed as usize]);
+            outcomes.push(reader.read(program, &partition, feed, &text(read.from)));
+        }
+        if !partition.keywords.is_empty() {
+            outcomes.push(reader.keywords(program, &partition, &mut part.keywords, event));
+        }
+        self.of_values = outcomes.len();
+        for comparison in &layout.comparisons {
+            let Test::Field { relation, cased, .. } = &program.checks[comparison.check as usize].test else { continue };
+            let holds = |value: &From| {
+                let mut others = comparison.others.iter();
+                others.any(|other| relation.holds_between(&text(*value), &text(*other), *cased))
+            };
+            // Which value it is tells what speaks for a match.
+            outcomes.push(comparison.values.iter().position(holds).map_or(0, |at| at as u32 + 1));
+        }
+        layout.id
+    }
+
+    /// Decides about an event by what its values' outcomes are, and keeps that as a verdict.
+    fn decide(&mut self, program: &Program, part: &mut Part, event: Event<'_>, tried: &mut impl FnMut(usize)) {
+        part.event(program);
+        self.candidates.clear();
+        self.seen.resize(program.rules.len(), 0);
+        self.decisions = self.decisions.wrapping_add(1);
+        if self.decisions == 0 {
+            self.seen.fill(0);
+            self.decisions = 1;
+        }
+        self.truths.begin(program.checks.len());
+        let now = self.decisions;
         let mut candidate = |rules: &[u32]| {
             for &rule in rules {
-                if std::mem::replace(&mut self.seen[rule as usize], now) != now {
+                if mem::replace(&mut self.seen[rule as usize], now) != now {
                     self.candidates.push(rule);
                 }
             }
         };
         candidate(&part.witnesses.always);
-        let mut found = |found: &[Local]| {
-            for &local in found {
-                let hit = &mut part.hits[local as usize];
-                if hit.last != now {
-                    *hit = Hit { last: now, events: hit.events + 1 };
-                    self.truths.set(partition.checks[local as usize], true);
+        for outcome in &self.outcomes[..self.of_values] {
+            for &local in self.reader.outcomes.get(*outcome) {
+                let check = part.partition.checks[local as usize];
+                if self.truths.known(check).is_none() {
+                    self.truths.set(check, true);
+                    part.hit(local);
                     candidate(part.witnesses.of(local));
                 }
             }
-        };
-        let mut read = |number: usize, scanner: &Scanner, state: &mut ColumnState, text: &str| {
-            let key = (partition.number, number as u32);
-            found(self.reader.read(program, partition, (key, scanner), state, text));
-        };
-        for Item { place, value } in items.drain(..) {
-            let number = place.column as usize;
-            let (column, state) = (&partition.columns[number], &mut part.columns[number]);
-            if state.best.0 == now && state.best.1 != place.rank {
-                continue;
-            }
-            self.states.add(column.slot, now, matches!(value, Given::Field(Value::Null)));
-            match value {
-                Given::Field(Value::Null) => {}
-                Given::Field(value) => read(number, &column.scanner, state, &value.to_text()),
-                Given::Implied(what) => read(number, &column.scanner, state, view.implied(what)),
-            }
         }
-        let plain = partition.keywords.is_plain();
-        if !partition.keywords.is_empty() {
-            let number = partition.columns.len();
-            let texts = !plain || partition.keywords.may_be_in(event.texts());
-            let numbers = !plain || partition.keywords.may_be_in_numbers();
-            let fields = if texts || numbers { event.names().len() } else { 0 };
-            for (place, name) in event.names().take(fields).enumerate() {
-                let value = event.value_at(place);
-                let asked = if value.as_str().is_some() { texts } else { numbers && value != Value::Null };
-                if asked && part.searched[name.index()] {
-                    read(number, &partition.keywords, &mut part.keywords, &value.to_text());
-                }
-            }
-            if let Some(original) = view.searched_original() {
-                read(number, &partition.keywords, &mut part.keywords, original.text());
+        self.truths.read();
+        self.candidates.sort_unstable();
+        let Scratch { verdict, candidates, truths, matches, places, .. } = self;
+        verdict.clear();
+        verdict.push(candidates.len() as u32);
+        verdict.extend_from_slice(candidates);
+        let view = View::new(program, event, truths);
+        for &rule in candidates.iter() {
+            tried(rule as usize);
+            if let Some(evidence) = ask(program, rule, &view, truths) {
+                verdict.extend([rule, evidence.len() as u32]);
+                verdict.extend(evidence.iter().map(|evidence| evidence.by_field(places).to_number()));
+                matches.add(rule, evidence.into_iter());
             }
         }
     }
 }
 
-impl Part {
-    fn new(program: &Program, partition: Arc<Partition>) -> Part {
-        Part {
-            witnesses: partition.witnesses(program, |_| None),
-            hits: vec![Hit::default(); partition.checks.len()],
-            events: 0,
-            next_review: FIRST_REVIEW,
-            columns: vec![ColumnState::default(); partition.columns.len()],
-            // Reading everything costs less than remembering it, where nothing but texts is looked for.
-            keywords: ColumnState {
-                without: if partition.keywords.is_plain() { u32::MAX } else { 0 },
-                ..ColumnState::default()
-            },
-            batch: 0,
-            starts: Vec::new(),
-            uses: Vec::new(),
-            searched: Vec::new(),
-            partition,
-        }
-    }
-
-    /// Counts an event. Now and then the checks that were true least often become the witnesses.
-    fn event(&mut self, program: &Program, batch: &Batch, number: u64) {
-        if self.batch != number {
-            self.batch = number;
-            self.names(batch);
-        }
-        self.events += 1;
-        if self.events < self.next_review {
-            return;
-        }
-        self.next_review = self.events + (self.events * 3).min(REVIEW_EVERY);
-        let events = self.events as f32;
-        // What was never seen may be seen next: the guess is worth one event.
-        self.witnesses = self.partition.witnesses(program, |local| {
-            let gate = &program.checks[self.partition.checks[local as usize] as usize].test;
-            Some((self.hits[local as usize].events as f32 + Gate::guess(gate)) / (events + 1.0))
-        });
-    }
-
-    fn names(&mut self, batch: &Batch) {
-        self.starts.clear();
-        self.uses.clear();
-        self.searched.clear();
-        for name in batch.names() {
-            self.starts.push(self.uses.len() as u32);
-            self.uses.extend_from_slice(self.partition.uses(name));
-            self.searched.push(view::is_searched(name));
-        }
-        self.starts.push(self.uses.len() as u32);
-    }
-
-    /// The values that columns may read, and for each column the lowest rank that has one.
-    fn collect<'b>(&mut self, event: Event<'b>, now: u32, items: &mut Vec<Item<'b>>) {
-        items.clear();
-        for (at, name) in event.names().enumerate() {
-            let name = name.index();
-            for &place in &self.uses[self.starts[name] as usize..self.starts[name + 1] as usize] {
-                let value = event.value_at(at);
-                let best = &mut self.columns[place.column as usize].best;
-                if value != Value::Null && (best.0 != now || place.rank < best.1) {
-                    *best = (now, place.rank);
-                }
-                items.push(Item { place, value: Given::Field(value) });
-            }
-        }
-        for &(place, what) in &self.partition.implied {
-            let best = &mut self.columns[place.column as usize].best;
-            if best.0 != now || best.1 > place.rank {
-                *best = (now, place.rank);
-                items.push(Item { place, value: Given::Implied(what) });
-            }
-        }
+/// A value of an event.
+fn text<'b>(event: Event<'b>, places: &[u32], from: From) -> Cow<'b, str> {
+    match from {
+        From::Field(field) => event.value_at(places[field as usize] as usize).to_text(),
+        From::Implied(Implied::Time) => Cow::Owned(event.time().to_string()),
+        From::Implied(Implied::Original) => String::from_utf8_lossy(event.raw()),
     }
 }
 
-impl Reader {
-    /// The checks of a column that are true of a value.
-    fn read(
-        &mut self,
-        program: &Program,
-        partition: &Partition,
-        (key, scanner): (ColumnKey, &Scanner),
-        state: &mut ColumnState,
-        text: &str,
-    ) -> &[Local] {
-        self.found.clear();
-        if scanner.is_empty() {
-            return &self.found;
-        }
-        let remember = if scanner.is_cheap() {
-            if !scanner.may_be(text) {
-                return &self.found;
-            }
-            false
-        } else if state.without > 0 {
-            state.without -= u32::from(state.without != u32::MAX);
-            false
-        } else {
-            text.len() <= MAX_VALUE_BYTES
-        };
-        if remember {
-            state.looked += 1;
-            let known = self.memo.get(key, text.as_bytes(), &mut self.found);
-            state.known += u32::from(known);
-            if state.looked >= PROBATION {
-                state.without = if state.known * 16 < PROBATION { WITHOUT } else { 0 };
-                (state.looked, state.known) = (0, 0);
-            }
-            if known {
-                return &self.found;
-            }
-        }
-        let folded = if scanner.is_plain() && text.is_ascii() {
-            text
-        } else {
-            fold_into(text, &mut self.folded);
-            self.folded.as_str()
-        };
-        let holds = |local: Local| {
-            let check = partition.checks[local as usize];
-            program.checks[check as usize].test.holds(text, folded)
-        };
-        scanner.scan(Spelled { text, folded }, &mut self.seen, holds, &mut self.found);
-        if remember {
-            self.memo.put(key, text.as_bytes(), &self.found);
-        }
-        &self.found
+/// A list that begins with its length, and what comes after it.
+fn counted(numbers: &[u32]) -> (&[u32], &[u32]) {
+    numbers.split_first().map_or((&[], &[]), |(count, rest)| rest.split_at(*count as usize))
+}
+
+/// What makes a rule match, if it does, given the truths of all checks of single values.
+fn ask(program: &Program, rule: u32, view: &View<'_, '_>, truths: &Truths) -> Option<Vec<Evidence>> {
+    let rule = &program.rules[rule as usize];
+    let of_event = |check: CheckId| match &program.checks[check as usize] {
+        Check { test: Test::Null | Test::Exists | Test::Field { .. }, .. } => view.truth(check),
+        _ => false,
+    };
+    if !rule.code.run(|check| truths.is_true(check), of_event) {
+        return None;
     }
+    let mut evidence = Vec::new();
+    collect(program, &rule.condition, view, &mut evidence);
+    Some(evidence)
 }
 
 /// The working memories that no thread uses at present.

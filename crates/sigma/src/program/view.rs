@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, cell::OnceCell};
 
-use vedette_event::{Batch, Event, NameId, Value, ecs};
+use vedette_event::{Event, NameId, Value, ecs};
 
-use super::{Check, CheckId, Program, SlotId, partition::Implied, scratch::Truths};
+use super::{Check, CheckId, Program, SlotId, evidence::Evidence, partition::Implied, truths::Truths};
 use crate::{check::Test, fold::fold};
 
 const NONE: u32 = u32::MAX;
@@ -18,36 +18,15 @@ pub(super) fn is_searched(name: &str) -> bool {
     !NOT_SEARCHED.contains(&name)
 }
 
-/// Where the events of a batch have the program's slots; looked up when first asked for.
-pub(super) struct Names {
-    slots: OnceCell<Vec<OnceCell<Box<[Place]>>>>,
+/// Whether keywords are searched in the original: where it is no JSON object (whose values are the fields, without
+/// JSON's escapes).
+fn is_original_searched(event: Event<'_>) -> bool {
+    event.raw().trim_ascii_start().first() != Some(&b'{')
 }
 
-#[derive(Clone, Copy)]
-enum Place {
-    Field(NameId),
-    /// What an event has without a field, if it has no field of that name.
-    Implied(Option<NameId>, Implied),
-}
-
-impl Names {
-    pub(super) fn new() -> Names {
-        Names { slots: OnceCell::new() }
-    }
-
-    fn of(&self, slot: SlotId, program: &Program, batch: &Batch) -> &[Place] {
-        let slots = self.slots.get_or_init(|| vec![OnceCell::new(); program.slots.len()]);
-        slots[slot as usize].get_or_init(|| {
-            let place = |name: &str| {
-                let id = batch.name_id(name);
-                match Implied::named(name) {
-                    Some(what) => Some(Place::Implied(id, what)),
-                    None => id.map(Place::Field),
-                }
-            };
-            program.slots[slot as usize].names.iter().filter_map(|name| place(name)).collect()
-        })
-    }
+/// The original, where keywords are searched in it.
+pub(super) fn searched_original(event: Event<'_>) -> Option<Cow<'_, str>> {
+    is_original_searched(event).then(|| String::from_utf8_lossy(event.raw()))
 }
 
 /// A value with its forms, made when first asked for.
@@ -58,15 +37,16 @@ pub(super) struct Held<'b> {
     folded: OnceCell<Cow<'b, str>>,
     /// The next value of the same field.
     next: u32,
+    evidence: Evidence,
 }
 
 impl<'b> Held<'b> {
-    fn new(name: &'b str, value: Value<'b>) -> Self {
-        Held { name, value, text: OnceCell::new(), folded: OnceCell::new(), next: NONE }
+    fn new(name: &'b str, value: Value<'b>, evidence: Evidence) -> Self {
+        Held { name, value, text: OnceCell::new(), folded: OnceCell::new(), next: NONE, evidence }
     }
 
-    fn of_text(name: &'b str, text: Cow<'b, str>) -> Self {
-        let held = Held::new(name, Value::Str(""));
+    fn of_text(name: &'b str, text: Cow<'b, str>, evidence: Evidence) -> Self {
+        let held = Held::new(name, Value::Str(""), evidence);
         held.text.get_or_init(|| text);
         held
     }
@@ -88,12 +68,16 @@ impl<'b> Held<'b> {
     pub(super) fn is_null(&self) -> bool {
         self.value == Value::Null
     }
+
+    /// That it speaks for a match.
+    pub(super) fn evidence(&self) -> Evidence {
+        self.evidence
+    }
 }
 
 /// An event under the program's checks.
 pub(super) struct View<'p, 'b> {
     program: &'p Program,
-    names: &'p Names,
     event: Event<'b>,
     fields: OnceCell<Fields<'b>>,
     time: OnceCell<Held<'b>>,
@@ -120,16 +104,16 @@ impl<'b> Fields<'b> {
                 None => first[name] = at,
             }
             last[name] = at;
-            list.push(Held::new(field.name, field.value));
+            list.push(Held::new(field.name, field.value, Evidence::Field(at)));
         }
         Fields { list, first }
     }
 }
 
 impl<'p, 'b> View<'p, 'b> {
-    pub(super) fn new(program: &'p Program, names: &'p Names, event: Event<'b>, truths: &'p Truths) -> Self {
+    pub(super) fn new(program: &'p Program, event: Event<'b>, truths: &'p Truths) -> Self {
         let (fields, time, original) = Default::default();
-        View { program, names, event, fields, time, original, truths }
+        View { program, event, fields, time, original, truths }
     }
 
     fn fields(&self) -> &Fields<'b> {
@@ -158,13 +142,11 @@ impl<'p, 'b> View<'p, 'b> {
 
     fn first_value(&self, slot: SlotId) -> Option<&Held<'b>> {
         let mut null = None;
-        for place in self.names.of(slot, self.program, self.event.batch()) {
-            let held = match place {
-                Place::Field(name) => self.field(*name),
-                Place::Implied(name, what) => {
-                    let field = name.and_then(|name| self.field(name)).filter(|field| self.any_value(field));
-                    Some(field.unwrap_or_else(|| self.held(*what)))
-                }
+        for name in &self.program.slots[slot as usize].names {
+            let field = self.event.batch().name_id(name).and_then(|name| self.field(name));
+            let held = match Implied::named(name) {
+                None => field,
+                Some(what) => Some(field.filter(|field| self.any_value(field)).unwrap_or_else(|| self.held(what))),
             };
             match held {
                 Some(held) if self.any_value(held) => return Some(held),
@@ -190,31 +172,20 @@ impl<'p, 'b> View<'p, 'b> {
         match what {
             Implied::Time => {
                 let text = || Cow::Owned(self.event.time().to_string());
-                self.time.get_or_init(|| Held::of_text(ecs::TIMESTAMP, text()))
+                self.time.get_or_init(|| Held::of_text(ecs::TIMESTAMP, text(), Evidence::Time))
             }
             Implied::Original => {
                 let text = || String::from_utf8_lossy(self.event.raw());
-                self.original.get_or_init(|| Held::of_text(ecs::ORIGINAL, text()))
+                self.original.get_or_init(|| Held::of_text(ecs::ORIGINAL, text(), Evidence::Original))
             }
         }
-    }
-
-    /// What the event has without a field.
-    pub(super) fn implied(&self, what: Implied) -> &str {
-        self.held(what).text()
-    }
-
-    /// The original, where keywords are searched in it: where it is no JSON object (whose values are the fields,
-    /// without JSON's escapes).
-    pub(super) fn searched_original(&self) -> Option<&Held<'b>> {
-        let structured = self.event.raw().trim_ascii_start().first() == Some(&b'{');
-        (!structured).then(|| self.held(Implied::Original))
     }
 
     /// Everything that keywords are searched in: every value, and perhaps the original.
     fn searched(&self) -> impl Iterator<Item = &Held<'b>> {
         let told = |held: &&Held<'b>| !held.is_null() && is_searched(held.name);
-        self.fields().list.iter().filter(told).chain(self.searched_original())
+        let original = is_original_searched(self.event).then(|| self.held(Implied::Original));
+        self.fields().list.iter().filter(told).chain(original)
     }
 
     /// The truth of a check in this event.

@@ -18,8 +18,8 @@ pub use self::told::{
 use super::{
     CheckId, Program, SlotId,
     compile::Compiler,
-    scratch::Truths,
-    view::{Held, Names, View},
+    truths::Truths,
+    view::{Held, View},
 };
 use crate::{
     check::{Check, Test, Tree},
@@ -153,9 +153,9 @@ impl Explainer {
 
     /// Whether the rule matches an event, and why.
     pub fn explain(&self, event: Event<'_>) -> Explanation {
-        let (names, mut truths) = (Names::new(), Truths::default());
+        let mut truths = Truths::default();
         truths.begin(self.program.checks.len());
-        let teller = Teller { program: &self.program, view: View::new(&self.program, &names, event, &truths) };
+        let teller = Teller { program: &self.program, view: View::new(&self.program, event, &truths) };
         let feeds: Vec<Feed> = self
             .feeds
             .iter()
