@@ -158,6 +158,8 @@ pub struct LoadedRule {
     pub disabled: Option<Disabled>,
     /// Events since start that its condition was asked of: what it costs.
     pub tried: u64,
+    /// When an event of its log source was last received, to about ten seconds; none: never, so that it cannot fire.
+    pub source_seen: Option<Time>,
 }
 
 /// A correlation that runs, and what it did not see as it should have since its state was begun.

@@ -67,7 +67,7 @@ pub use correlation::{Correlations, Counts, Hit, Options, Report, RestoreError, 
 pub use mapping::Mapping;
 pub use pipeline::Pipelines;
 pub use program::{
-    Program,
+    Effort, Program,
     explain::{self, Explainer, Explanation},
     sieve::{Cell, Class, Sieve, Wanted},
 };

@@ -372,6 +372,17 @@ pub enum RulesCommand {
         #[arg(long, short, value_enum, default_value = "table")]
         output: Format,
     },
+    /// What the rules in force cover of ATT&CK, and which log sources no source feeds.
+    Coverage {
+        #[command(flatten)]
+        data: DataArgs,
+        /// Write a layer for the ATT&CK Navigator to this file.
+        #[arg(long, value_name = "FILE")]
+        navigator: Option<PathBuf>,
+        /// Output format: a line for each log source, or with `json` all there is.
+        #[arg(long, short, value_enum, default_value = "table")]
+        output: Format,
+    },
     /// What rules would have found in stored history; without rules, what retro-hunts came to of late.
     Hunt(RetrohuntArgs),
     /// Convert rules of another engine into Sigma; exit 1 if any rule could not be converted.

@@ -3,6 +3,7 @@
 mod access;
 pub(crate) mod alerts;
 mod cases;
+mod coverage;
 mod custody;
 mod events;
 mod exceptions;
@@ -15,8 +16,8 @@ pub(crate) mod model;
 pub(crate) mod names;
 mod notifications;
 mod parsers;
-mod risk;
 mod retrohunts;
+mod risk;
 mod rules;
 mod search;
 mod searches;
@@ -158,6 +159,8 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(why::explain_rules))
         .routes(routes!(retrohunts::list_retrohunts))
         .routes(routes!(retrohunts::get_retrohunt))
+        .routes(routes!(coverage::get_coverage))
+        .routes(routes!(coverage::get_navigator_layer))
         .routes(routes!(indicators::get_indicators))
         .routes(routes!(indicators::find_indicators))
         .routes(routes!(parsers::check_parser))

@@ -57,6 +57,11 @@ pub(crate) struct LoadedRuleModel {
     /// Events since start that its condition was asked of; most rules are ruled out of most events by the texts that they
     /// cannot match without. It is what a rule costs.
     tried: u64,
+    /// When an event that it reads was last received, to about ten seconds; null: never. Then no source feeds it, and it can
+    /// never fire.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    source_seen: Option<Time>,
 }
 
 /// Who turned a rule off, and why.
@@ -97,6 +102,7 @@ impl LoadedRuleModel {
             hits: fired.map_or(0, |fired| fired.count),
             last_fired: fired.map(|fired| fired.last),
             tried: rule.tried,
+            source_seen: rule.source_seen,
         }
     }
 }

@@ -239,3 +239,21 @@ async fn indicators_are_shown_and_looked_up() {
     let asked = server.rooms.asked.lock().unwrap();
     assert!(asked[0].query.contains("\"evil.example\""), "{}", asked[0].query);
 }
+
+#[tokio::test]
+async fn coverage_says_what_can_fire() {
+    let server = server();
+    let read = server.token("read");
+    let get = async |path: &str| server.send(As::Token(&read), "GET", path, "").await.expect(200).json();
+    let covered = get("/api/v1/coverage").await;
+    assert_eq!((&covered["rules"], &covered["fed"]), (&json!(1), &json!(1)));
+    assert_eq!(covered["logsources"][0]["logsource"]["product"], "linux");
+    let technique = &covered["techniques"][0];
+    assert_eq!((&technique["rules"], &technique["fed"]), (&json!(1), &json!(1)), "{covered}");
+    let layer = get("/api/v1/coverage/navigator").await;
+    assert_eq!(
+        (&layer["techniques"][0]["techniqueID"], &layer["techniques"][0]["score"]),
+        (&technique["id"], &json!(1))
+    );
+    assert_eq!((&layer["domain"], &layer["versions"]["layer"]), (&json!("enterprise-attack"), &json!("4.5")));
+}

@@ -206,6 +206,7 @@ impl RulesView for FakeRules {
             replaces: None,
             disabled: self.disabled.lock().unwrap().clone(),
             tried: 11,
+            source_seen: Some(Time::from_secs(1_789_999_000)),
         }]
     }
 

@@ -9,6 +9,7 @@
 
 mod code;
 mod compile;
+mod effort;
 mod evidence;
 pub mod explain;
 mod finding;
@@ -30,6 +31,7 @@ mod view;
 
 use vedette_event::RuleRef;
 
+pub use self::effort::Effort;
 use self::{code::Code, names::Names, partition::Partitions, scratch::Scratches};
 use crate::{
     check::{Test, Tree},
@@ -105,6 +107,11 @@ impl Program {
     /// The rules, in the order they were given.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = (&RuleRef, &Logsource)> {
         self.rules.iter().map(|rule| (&rule.reference, &rule.logsource))
+    }
+
+    /// The id of the rule at a place among [`rules`](Program::rules).
+    pub fn id(&self, rule: usize) -> Option<&str> {
+        self.rules.get(rule).map(|rule| rule.reference.id.as_str())
     }
 
     /// The rules whose log source no mapping feeds. They are still matched, against events of the dataset

@@ -5,7 +5,7 @@ use std::{mem, sync::Arc};
 use vedette_event::{Batch, Event, Finding};
 
 use super::{
-    Program,
+    Effort, Program,
     finding::{entities, finding},
     view::View,
 };
@@ -14,17 +14,17 @@ impl Program {
     /// Matches every event of a batch against every rule of its log sources. Findings are appended in the order
     /// of the events, those of one event in the order of the rules.
     pub fn run(&self, batch: &Batch, out: &mut Vec<Finding>) {
-        self.run_counted(batch, out, |_| ());
+        self.run_counted(batch, out, &mut Effort::default());
     }
 
-    /// The same, and tells of each rule whose condition had to be asked, of an event or of one whose values came to
-    /// the same: by the rule's place among [`rules`](Program::rules); that is what a rule costs.
-    pub fn run_counted(&self, batch: &Batch, out: &mut Vec<Finding>, mut tried: impl FnMut(usize)) {
+    /// The same, and counts what rules did.
+    pub fn run_counted(&self, batch: &Batch, out: &mut Vec<Finding>, effort: &mut Effort) {
         let mut scratch = self.scratches.take();
         scratch.begin(self, batch);
         for event in batch.events() {
             for &partition in scratch.next(self, event).iter() {
-                scratch.run(self, partition, event, &mut tried);
+                effort.read_by(partition);
+                scratch.run(self, partition, event, &mut |rule| effort.tried_one(rule));
             }
             if scratch.matches.is_empty() {
                 continue;

@@ -1,7 +1,7 @@
 //! Every modifier and every form of a selection, once as it matches and once as it does not.
 
 use vedette_event::{Batch, BatchBuilder, Finding, Source, SourceId, Time, Value};
-use vedette_sigma::{Mapping, Program, load_str};
+use vedette_sigma::{Effort, Mapping, Program, load_str};
 
 use Value::{Bool, Float, Int, Null, Str};
 
@@ -56,15 +56,21 @@ fn what_a_rule_costs_is_counted() {
     let mapping = Mapping::parse("m", "logsources: [{product: test, when: {event.dataset|exists: false}}]").unwrap();
     let (program, refused) = Program::compile(loaded.rules, &mapping);
     assert_eq!((loaded.refused, refused), (vec![], vec![]));
-    let mut tried = vec![0; program.len()];
+    let mut counts = Effort::default();
     // Only the rule whose text is there is tried, whether it then matches or not.
     for (fields, found) in [([("F", Str("a needle")), ("G", Int(1))], 1), ([("F", Str("needle")), ("G", Int(2))], 0)] {
         let mut findings = Vec::new();
-        program.run_counted(&batch("{}", &fields), &mut findings, |rule| tried[rule] += 1);
+        program.run_counted(&batch("{}", &fields), &mut findings, &mut counts);
         assert_eq!(findings.len(), found);
     }
     let ids: Vec<&str> = program.rules().map(|(rule, _)| rule.id.as_str()).collect();
-    assert_eq!((ids, tried), (vec!["a", "b"], vec![2, 0]));
+    assert_eq!((ids, counts.tried().collect::<Vec<_>>()), (vec!["a", "b"], vec![(0, 2)]));
+    let read: Vec<_> = counts.read().map(|(set, events)| (program.logsources(set), events)).collect();
+    assert_eq!(read.len(), 1);
+    assert_eq!(
+        (read[0].1, read[0].0.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        (2, vec!["product=test".to_owned()])
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use vedette_sigma::{Documents, Expect, Loaded, Mapping, Options, Pipelines, Rule
 use crate::{
     Outcome, Usage,
     cli::{Format, RulesArgs, RulesCommand},
-    commands::{detect::files_below, rules_hunt, rules_import, rules_why},
+    commands::{detect::files_below, rules_coverage, rules_hunt, rules_import, rules_why},
     node::{
         content,
         ruleset::{Ruleset, mapping},
@@ -30,6 +30,7 @@ pub fn run(args: RulesArgs) -> anyhow::Result<Outcome> {
         RulesCommand::Check { rules, pipelines, placeholders, output } => {
             check(&rules, &pipelines, placeholders.as_deref(), output)
         }
+        RulesCommand::Coverage { data, navigator, output } => rules_coverage::run(&data, navigator.as_deref(), output),
         RulesCommand::Hunt(args) => rules_hunt::run(args),
         RulesCommand::Import { from } => rules_import::run(from),
         RulesCommand::Test { paths, output } => test(&paths, output),

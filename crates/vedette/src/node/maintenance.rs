@@ -146,6 +146,7 @@ impl Maintenance {
             let details = vec![("loaded", loaded.to_string()), ("refused", refused.to_string())];
             self.journal.write("rules.reload", None, details)?;
         }
+        self.rules.logsources.write().context("cannot write which log sources were seen")?;
         self.hunts.look()
     }
 

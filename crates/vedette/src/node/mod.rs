@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod local_backup;
 pub mod local_import;
 pub mod local_replay;
+pub mod logsources;
 pub mod maintenance;
 pub mod own_files;
 pub mod own_parsers;

@@ -26,6 +26,7 @@ use vedette_intake::parse::Parsers;
 use vedette_ledger::{Ledger, LedgerError, SourceName};
 use vedette_query::SourceLookup;
 use vedette_server::LiveTail;
+use vedette_sigma::Effort;
 use vedette_spool::{Position, Refused, Spool, SpooledRecord, Ticket};
 use vedette_store::{Store, StoreError};
 
@@ -345,9 +346,9 @@ impl Pipeline {
         } else {
             // Findings do not feed rules: a rule that matched its own finding would never end.
             let rules = self.rules.current();
-            let mut tried = vec![0; rules.program.len()];
-            rules.program.run_counted(&batch, &mut found, |rule| tried[rule] += 1);
-            self.rules.count_tried(&rules.program, &tried);
+            let mut effort = Effort::default();
+            rules.program.run_counted(&batch, &mut found, &mut effort);
+            self.rules.count(&rules, &effort, now());
             self.correlator.go_on_with(&rules);
             self.correlator.take(&batch, &mut found);
             let unlooked = self.indicators.current().set.matches(&batch, &mut found);

@@ -7,12 +7,13 @@ use std::{
     time::SystemTime,
 };
 
-use vedette_event::RuleRef;
+use vedette_event::{RuleRef, Time};
 use vedette_server::Disabled;
-use vedette_sigma::{Documents, Logsource, Mapping, Program, Refused};
+use vedette_sigma::{Documents, Effort, Logsource, Mapping, Refused};
 
 use super::{
     correlator::Reports,
+    logsources::SeenLogsources,
     own_files::OwnFiles,
     ruleset::{Ruleset, mapping},
     whole_file,
@@ -36,6 +37,8 @@ pub struct Rules {
     pub(super) changing: Mutex<DisabledRules>,
     /// By the rule's id.
     tried: Mutex<HashMap<String, u64>>,
+    /// Which log sources bring events.
+    pub logsources: SeenLogsources,
     /// How correlations are doing, as the pipeline says.
     pub(super) reports: Reports,
 }
@@ -91,6 +94,7 @@ impl Rules {
             disabled_file,
             changing: Mutex::new(disabled),
             tried: Mutex::default(),
+            logsources: SeenLogsources::open(dir)?,
             reports: Reports::default(),
         })
     }
@@ -151,13 +155,15 @@ impl Rules {
         Ok(())
     }
 
-    /// Counts how often each rule of a program was tried, by its place there.
-    pub fn count_tried(&self, program: &Program, tried: &[u64]) {
+    /// Effort what rules did with a batch.
+    pub fn count(&self, rules: &Arc<Ruleset>, effort: &Effort, now: Time) {
+        self.logsources.note(rules, effort, now);
         let mut known = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((rule, _), count) in program.rules().zip(tried).filter(|(_, count)| **count > 0) {
-            match known.get_mut(&rule.id) {
+        for (rule, count) in effort.tried() {
+            let Some(id) = rules.program.id(rule) else { continue };
+            match known.get_mut(id) {
                 Some(known) => *known += count,
-                None => drop(known.insert(rule.id.clone(), *count)),
+                None => drop(known.insert(id.to_owned(), count)),
             }
         }
     }

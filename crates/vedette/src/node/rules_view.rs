@@ -8,7 +8,7 @@ use std::{
     sync::PoisonError,
 };
 
-use vedette_event::{Batch, Diagnostic, Event, Finding, RuleRef};
+use vedette_event::{Batch, Diagnostic, Event, Finding, RuleRef, Time};
 use vedette_server::{
     CheckedRules, Disabled, Explained, ExplainedLine, FileName, LoadedCorrelation, LoadedRule, Logsource, RefusedRule,
     RulesOf, RulesView, SaveError, Trial,
@@ -18,7 +18,7 @@ use vedette_sigma::{Correlation, Documents, Explainer, Explanation, Loaded, Refu
 use super::{
     content,
     correlator::Report,
-    rules::{DISABLED, Rules},
+    rules::{About, DISABLED, Rules},
     ruleset::{Ruleset, Whole},
 };
 
@@ -36,6 +36,7 @@ impl RulesView for Rules {
         let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let correlations: HashMap<&str, LoadedCorrelation> =
             rules.correlations().iter().map(|one| (one.reference.id.as_str(), correlation(one, &reports))).collect();
+        let seen = |id: &str| self.seen(&rules, &abouts, id);
         let loaded = rules.references().map(|rule| (rule, None)).chain(disabled).filter_map(|(rule, disabled)| {
             let about = abouts.get(&rule.id)?;
             let logsource = about.logsource.clone();
@@ -58,6 +59,7 @@ impl RulesView for Rules {
                 replaces: about.replaces.as_ref().map(ToString::to_string),
                 disabled: disabled.cloned(),
                 tried: self.tried(&rule.id),
+                source_seen: seen(&rule.id),
             })
         });
         loaded.collect()
@@ -169,6 +171,19 @@ impl Trial for Whole {
 }
 
 impl Rules {
+    /// When an event that a rule reads was last received; of a correlation, that of the rule whose log source was seen longest
+    /// ago.
+    fn seen(&self, rules: &Ruleset, abouts: &HashMap<String, About>, id: &str) -> Option<Time> {
+        match rules.correlations().iter().find(|one| one.reference.id == id) {
+            None => self.logsources.last(&abouts.get(id)?.logsource),
+            Some(correlation) => {
+                let members: Option<Vec<Time>> =
+                    correlation.members().map(|member| self.seen(rules, abouts, member)).collect();
+                members?.into_iter().min()
+            }
+        }
+    }
+
     /// The rules of a text, with those of others that its correlations are made of; and the ids of its own.
     pub fn on_trial(&self, text: &str) -> (Loaded, HashSet<String>) {
         let mut documents = Documents::default();

@@ -182,3 +182,41 @@ fn new_and_changed_rules_are_hunted_for_once() {
     let begun = running.api("POST", "/api/v1/retrohunts", &json!({ "text": "title: x" }).to_string());
     assert_eq!(begun.0, 422, "{}", begun.1);
 }
+
+#[test]
+fn coverage_says_which_rules_can_fire() {
+    let folder = folder();
+    let rules = folder.path().join("rules.yml");
+    let never = "title: Never\nid: 0b0b0b0b-0000-4000-8000-000000000009\ntags: [attack.t1059]\n\
+                 logsource: {product: windows, category: dns_query}\ndetection: {s: {QueryName: x}, condition: s}\n";
+    fs::write(&rules, format!("{}---\n{never}", SHELL.replace("level: high", "tags: [attack.t1059, attack.t1566]")))
+        .expect("writable");
+    let config = format!("{RECEIVERS}\ndetection:\n  builtin_rules: false\n  rules: ['{}']\n", rules.display());
+    let running = Running::start(folder.path(), &config);
+    let covered = |running: &Running| running.api("GET", "/api/v1/coverage", "").1;
+    assert_eq!((&covered(&running)["rules"], &covered(&running)["fed"]), (&json!(2), &json!(0)));
+    let events = folder.path().join("events.json");
+    fs::write(&events, log(10)).expect("writable");
+    let data = running.data().display().to_string();
+    stdout(&run(&["import", "--data", &data, "--job", "test", &events.display().to_string()]), 0);
+    wait_until("its log source is seen", || covered(&running)["fed"] == 1);
+    let layer = folder.path().join("layer.json");
+    let output =
+        run(&["rules", "coverage", "--data", &data, "-o", "json", "--navigator", &layer.display().to_string()]);
+    let told: Value = serde_json::from_str(&stdout(&output, 1)).expect("JSON");
+    assert_eq!(told["logsources"][0]["last_seen"], Value::Null, "{told}");
+    assert_eq!(told["logsources"][0]["logsource"]["category"], "dns_query", "{told}");
+    let layer: Value = serde_json::from_str(&fs::read_to_string(layer).expect("written")).expect("JSON");
+    let scores: BTreeMap<&str, u64> = layer["techniques"]
+        .as_array()
+        .expect("techniques")
+        .iter()
+        .map(|technique| {
+            (technique["techniqueID"].as_str().expect("an id"), technique["score"].as_u64().expect("a score"))
+        })
+        .collect();
+    assert_eq!(scores, BTreeMap::from([("T1059", 1), ("T1566", 1)]));
+    running.stop();
+    let running = Running::start(folder.path(), &config);
+    assert_eq!(covered(&running)["fed"], 1, "what was seen is remembered");
+}
