@@ -22,23 +22,23 @@ use crate::{
 const OWN_TIMES: [&str; 3] = ["", r#","@timestamp":"1971-01-01T00:00:00Z""#, r#","@timestamp":"2199-12-31T23:59:59Z""#];
 
 /// The wall clock of one process, as Debian's libfaketime shows it. The monotonic clock goes on, as it does in life.
-struct WallClock(PathBuf);
+pub struct WallClock(PathBuf);
 
 impl WallClock {
-    fn new(folder: &Path) -> WallClock {
+    pub fn new(folder: &Path) -> WallClock {
         let clock = WallClock(folder.join("clock"));
         clock.set("+0");
         clock
     }
 
     /// Sets it, relative to the true time: `-1d`.
-    fn set(&self, offset: &str) {
+    pub fn set(&self, offset: &str) {
         let new = self.0.with_extension("new");
         fs::write(&new, format!("{offset}\n")).expect("the folder is writable");
         fs::rename(&new, &self.0).expect("the folder is writable");
     }
 
-    fn for_process(&self, mut command: Command) -> Command {
+    pub fn for_process(&self, mut command: Command) -> Command {
         let library = fs::read_dir("/usr/lib").expect("readable").flatten();
         let library = library.map(|entry| entry.path().join("faketime/libfaketime.so.1")).find(|path| path.exists());
         command

@@ -80,7 +80,7 @@ fn a_configuration_names_parsers_that_exist() {
 fn looking_makes_no_data_folder() {
     let folder = folder();
     let absent = folder.path().join("absent");
-    for command in [&["alerts"][..], &["sources"], &["hunt", "x"], &["sql", "SELECT 1"]] {
+    for command in [&["alerts"][..], &["incidents"], &["cases"], &["sources"], &["hunt", "x"], &["sql", "SELECT 1"]] {
         let output = run(&[command, &["--data", &absent.to_string_lossy()]].concat());
         stdout(&output, 2);
         assert!(String::from_utf8_lossy(&output.stderr).contains("there is no data folder"), "{command:?}");

@@ -11,7 +11,10 @@ use std::{
 use serde_json::{Value, json};
 use vedette_event::Time;
 
-use crate::harness::{RECEIVERS, Running, folder, json_lines, run, stdout, wait_for_the_sealer, wait_until};
+use crate::{
+    clock::WallClock,
+    harness::{RECEIVERS, Running, folder, json_lines, run, stdout, vedette, wait_for_the_sealer, wait_until},
+};
 
 const RULES: &str = "title: Failed log-in
 id: 0b0b0b0b-0000-4000-8000-000000000001
@@ -143,23 +146,23 @@ fn an_attack_opens_an_incident_that_becomes_a_case_and_is_judged() {
 
     // A case, on the command line.
     let data = running.data().to_string_lossy().into_owned();
-    let vedette = |arguments: &[&str]| stdout(&run(&[arguments, &["--data", &data]].concat()), 0);
-    let listed = json_lines(&vedette(&["incidents", "-o", "json"]));
+    let said = |arguments: &[&str]| stdout(&run(&[arguments, &["--data", &data]].concat()), 0);
+    let listed = json_lines(&said(&["incidents", "-o", "json"]));
     assert_eq!((listed.len(), &listed[0]["findings"]), (1, &json!(44)));
-    let shown = vedette(&["incidents", "show", "1"]);
+    let shown = said(&["incidents", "show", "1"]);
     assert!(shown.contains("New account") && shown.contains("timeline") && shown.contains("opened"), "{shown}");
-    let case = json_lines(&vedette(&["cases", "open", "Eve on web1", "--incident", "1", "-o", "json"]));
+    let case = json_lines(&said(&["cases", "open", "Eve on web1", "--incident", "1", "-o", "json"]));
     assert_eq!((&case[0]["id"], &case[0]["incidents"]), (&json!(1), &json!([1])));
-    vedette(&["cases", "assign", "1", "ada"]);
-    vedette(&["cases", "note", "1", "by the front door"]);
-    vedette(&["cases", "task", "1", "remove the account"]);
-    vedette(&["cases", "done", "1", "1"]);
+    said(&["cases", "assign", "1", "ada"]);
+    said(&["cases", "note", "1", "by the front door"]);
+    said(&["cases", "task", "1", "remove the account"]);
+    said(&["cases", "done", "1", "1"]);
     let event = running.api("GET", "/api/v1/alerts/1", "").1["findings"][0]["events"][0].as_str().map(str::to_owned);
-    vedette(&["cases", "evidence", "1", "--event", &event.expect("an event"), "--comment", "the first try"]);
+    said(&["cases", "evidence", "1", "--event", &event.expect("an event"), "--comment", "the first try"]);
     let bundle = folder.path().join("bundle.zip");
     fs::write(&bundle, "evidence").expect("writable");
-    vedette(&["cases", "evidence", "1", "--bundle", &bundle.to_string_lossy()]);
-    vedette(&["cases", "close", "1", "--verdict", "true_positive", "--summary", "Eve was in"]);
+    said(&["cases", "evidence", "1", "--bundle", &bundle.to_string_lossy()]);
+    said(&["cases", "close", "1", "--verdict", "true_positive", "--summary", "Eve was in"]);
     let (_, closed) = running.api("GET", "/api/v1/cases/1", "");
     assert_eq!(
         (&closed["verdict"], &closed["assignee"], &closed["open_tasks"]),
@@ -173,7 +176,7 @@ fn an_attack_opens_an_incident_that_becomes_a_case_and_is_judged() {
 
     // Without a server the command line reads, and changes nothing.
     assert!(running.stop().success());
-    let listed = json_lines(&vedette(&["cases", "list", "--state", "all", "-o", "json"]));
+    let listed = json_lines(&said(&["cases", "list", "--state", "all", "-o", "json"]));
     assert_eq!((listed.len(), &listed[0]["summary"]), (1, &json!("Eve was in")));
     let refused = run(&["cases", "note", "1", "too late", "--data", &data]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
@@ -210,4 +213,31 @@ fn risk_can_be_turned_off() {
     send(&running, &attack(hour));
     wait_for_findings(&running, 3);
     assert_eq!((&risk(&running, hour)["points"], &incidents(&running)["total"]), (&json!(0.0), &json!(0)));
+}
+
+#[test]
+fn what_is_judged_is_kept_as_long_as_events_are() {
+    let folder = folder();
+    let (config, hour) = (config(folder.path()), hour() - 100 * 86_400);
+    let clock = WallClock::new(folder.path());
+    clock.set("-100d");
+    let running = Running::start_as(clock.for_process(vedette()), folder.path(), &config);
+    send(&running, &attack(hour));
+    wait_for_findings(&running, 3);
+    for path in ["alerts/1/close", "alerts/2/close", "incidents/1/close"] {
+        let (status, closed) = running.api("POST", &format!("/api/v1/{path}"), r#"{"verdict": "true_positive"}"#);
+        assert_eq!(status, 200, "{closed}");
+    }
+    assert!(running.stop().success());
+
+    let running = Running::start(folder.path(), &config);
+    wait_until("old alerts have gone", || running.api("GET", "/api/v1/alerts", "").1["total"] == 1);
+    let left = running.api("GET", "/api/v1/alerts", "").1;
+    assert_eq!(
+        (&left["alerts"][0]["id"], &left["alerts"][0]["state"]),
+        (&json!(3), &json!("new")),
+        "nobody looked at it"
+    );
+    assert_eq!(incidents(&running)["total"], 0);
+    running.wait_for_count("event.module:vedette event.action:retention.alerts", 1);
 }
