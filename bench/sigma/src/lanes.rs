@@ -65,7 +65,8 @@ pub fn read(folder: &Path, count: usize) -> anyhow::Result<Vec<Lane>> {
             let mut event = event;
             // The rendered message says everything once more.
             event.remove("Message");
-            if category(&event).1 == Some("process_creation") {
+            event.remove("message");
+            if category(&flat(event.clone())).1 == Some("process_creation") {
                 let named = hinted(event.clone());
                 let distinct =
                     ["CommandLine", "Image", "ParentImage", "ParentCommandLine"].map(|name| named.get(name).cloned());
@@ -82,6 +83,26 @@ pub fn read(folder: &Path, count: usize) -> anyhow::Result<Vec<Lane>> {
     let process = processes.iter().cycle().take(count).cloned().collect();
     println!("{} events read, {} of them distinct process creations", all.len(), processes.len());
     Ok(vec![Lane { name: "mix", events: mix }, Lane { name: "process", events: process }])
+}
+
+/// What Winlogbeat 6 calls the fields that later versions, and this corpus mostly, have at the top.
+const OLD_NAMES: [(&str, &str); 4] =
+    [("log_name", "Channel"), ("event_id", "EventID"), ("source_name", "SourceName"), ("computer_name", "Hostname")];
+
+/// An event of Winlogbeat 6 as flat as the others.
+fn flat(mut event: Map<String, Value>) -> Map<String, Value> {
+    if !event.contains_key("log_name") {
+        return event;
+    }
+    for (old, new) in OLD_NAMES {
+        event.remove(old).into_iter().for_each(|value| drop(event.insert(new.into(), value)));
+    }
+    for inner in ["event_data", "user_data"] {
+        if let Some(Value::Object(fields)) = event.remove(inner) {
+            event.extend(fields);
+        }
+    }
+    event
 }
 
 /// The service and the category that SigmaHQ's rules know an event by.
@@ -121,7 +142,8 @@ const NAMES: &[(&str, i64, &[(&str, &str)])] = &[
 
 /// An event with its log source and the names that SigmaHQ's mapping has for its fields, for an engine that knows
 /// neither of itself.
-pub fn hinted(mut event: Map<String, Value>) -> Map<String, Value> {
+pub fn hinted(event: Map<String, Value>) -> Map<String, Value> {
+    let mut event = flat(event);
     let (service, category) = category(&event);
     let id = event.get("EventID").and_then(Value::as_i64).unwrap_or_default();
     let own = NAMES.iter().filter(|(of, number, _)| *of == service && *number == id).flat_map(|(.., names)| *names);

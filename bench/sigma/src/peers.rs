@@ -113,9 +113,19 @@ impl Rsigma {
     }
 }
 
+/// A rule that only one of the two finds in an event.
+pub struct Difference {
+    pub lane: &'static str,
+    /// Its place in the lane.
+    pub event: usize,
+    /// Who finds it.
+    pub finder: &'static str,
+    pub rule: String,
+}
+
 /// Where the two do not find the same rules in the same event, each with every rule that Vedette says reads the
 /// event's log source: rsigma itself knows no channels.
-pub fn differences(vedette: &Vedette, rsigma: &mut Rsigma, lane: &Lane) -> Vec<String> {
+pub fn differences(vedette: &Vedette, rsigma: &mut Rsigma, lane: &Lane) -> Vec<Difference> {
     rsigma.engine.set_logsource_extractor(None);
     let ids: Vec<&str> = vedette.program.rules().map(|(rule, _)| rule.id.as_str()).collect();
     let mut differences = Vec::new();
@@ -137,8 +147,9 @@ pub fn differences(vedette: &Vedette, rsigma: &mut Rsigma, lane: &Lane) -> Vec<S
                 .filter_map(|result| result.header.rule_id.as_deref())
                 .filter(|rule| readers.contains(rule))
                 .collect();
-            let only = |a: &BTreeSet<&str>, b: &BTreeSet<&str>, who: &str| {
-                a.difference(b).map(|rule| format!("{} {seq}: only {who}: {rule}", lane.name)).collect::<Vec<_>>()
+            let only = |a: &BTreeSet<&str>, b: &BTreeSet<&str>, finder: &'static str| {
+                let difference = |rule: &&str| Difference { lane: lane.name, event: seq, finder, rule: (*rule).into() };
+                a.difference(b).map(difference).collect::<Vec<_>>()
             };
             differences.extend(only(&ours, &theirs, "vedette"));
             differences.extend(only(&theirs, &ours, "rsigma"));

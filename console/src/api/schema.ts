@@ -399,6 +399,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the loaded rules cover of ATT&CK, which log sources they read, and which of these bring no events. */
+        get: operations["getCoverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/coverage/navigator": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as a layer for the ATT&CK Navigator: the score of a technique is the number of its rules that some source feeds. */
+        get: operations["getNavigatorLayer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/erasure": {
         parameters: {
             query?: never;
@@ -713,6 +747,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/indicators": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is in force, and where it is from. */
+        get: operations["getIndicators"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/indicators/find": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is known of a value, and how often it was seen. */
+        get: operations["findIndicators"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/links": {
         parameters: {
             query?: never;
@@ -903,6 +971,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/retrohunts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Retro-hunts: also those that were begun because rules in force are new or changed. */
+        get: operations["listRetrohunts"];
+        put?: never;
+        /**
+         * Runs rules over stored history in the background. Nothing is saved, and no alert is made.
+         * @description The rules are read as if they were saved: correlations find the rules they are made of among the loaded ones. Poll the
+         *     answer's `id` for progress and results.
+         */
+        post: operations["beginRetrohunt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retrohunts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One retro-hunt: how far it is, and what it has found. */
+        get: operations["getRetrohunt"];
+        put?: never;
+        post?: never;
+        /** Ends a retro-hunt early. What it has found so far stays. */
+        delete: operations["cancelRetrohunt"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/risk": {
         parameters: {
             query?: never;
@@ -1024,6 +1132,26 @@ export interface paths {
          *     Closing the connection ends it.
          */
         post: operations["testRules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says why a rule matches an event of the store, or which part of it failed and what the event had instead.
+         * @description The event's fields are those that the parsers of today derive from its original.
+         */
+        post: operations["explainRules"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1471,6 +1599,16 @@ export interface components {
             /** @description A user's name; null takes it from whoever has it. */
             to?: string | null;
         };
+        /** @description What to hunt for. */
+        BeginRetrohunt: {
+            /**
+             * Format: int32
+             * @description Events that were received in the last so many days (default 30, most 3650).
+             */
+            days?: number | null;
+            /** @description Sigma rules (YAML), one or several; at most 256 KiB. */
+            text: string;
+        };
         /** @description Events in a span of time. */
         Bucket: {
             /**
@@ -1763,6 +1901,55 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /** @description What is covered. */
+        Coverage: {
+            /**
+             * Format: int64
+             * @description Of these, rules that some source feeds.
+             */
+            fed: number;
+            /** @description Log sources that rules read; those that were never seen first, then by what is read. */
+            logsources: components["schemas"]["CoveredLogsource"][];
+            /**
+             * Format: int64
+             * @description Rules that are on.
+             */
+            rules: number;
+            /** @description Techniques that rules name, by id. */
+            techniques: components["schemas"]["CoveredTechnique"][];
+        };
+        /** @description A log source that rules read. */
+        CoveredLogsource: {
+            /**
+             * Format: date-time
+             * @description When an event of it was last received; null: never.
+             */
+            last_seen?: string | null;
+            /** @description Which. */
+            logsource: components["schemas"]["Logsource"];
+            /**
+             * Format: int64
+             * @description Rules that read it and are on. Without events of it they can never fire.
+             */
+            rules: number;
+        };
+        /** @description A technique of ATT&CK. */
+        CoveredTechnique: {
+            /**
+             * Format: int64
+             * @description Of these, rules that some source feeds.
+             */
+            fed: number;
+            /** @description `T1059.001` */
+            id: string;
+            /**
+             * Format: int64
+             * @description Rules that name it and are on.
+             */
+            rules: number;
+            /** @description The tactics that rules name beside it: `credential-access`. */
+            tactics: string[];
+        };
         /** @description A new token. */
         CreatedToken: components["schemas"]["TokenModel"] & {
             /** @description The secret, shown only now: `vdt_..`. */
@@ -2023,6 +2210,31 @@ export interface components {
             /** @description The newest first, also those that have expired. */
             exceptions: components["schemas"]["ExceptionModel"][];
         };
+        /** @description A line of an explanation. */
+        ExplainedLine: {
+            /** @description How far it is indented. */
+            depth: number;
+            /** @description Whether what it says is true of the event; null for a line that says what the event has. */
+            passed?: boolean | null;
+            /** @description What it says, with values of the event. */
+            text: string;
+        };
+        /** @description Why a rule matches an event, or why it does not. */
+        ExplanationModel: {
+            /** @description Everything: the rule as a tree of what was asked and answered, as `vedette rules why -o json` prints it. */
+            detail: Record<string, never>;
+            /** @description What decided, in full; of the rest a line. The first line is the verdict. */
+            lines: components["schemas"]["ExplainedLine"][];
+            /** @description Whether it matches. */
+            matched: boolean;
+            /** @description The rule. */
+            rule: components["schemas"]["RuleModel"];
+        };
+        /** @description Why rules match an event, or why they do not. */
+        Explanations: {
+            /** @description One for each rule over single events; of a correlation, for each that it is made of. */
+            explanations: components["schemas"]["ExplanationModel"][];
+        };
         /** @description What to export. */
         Export: {
             /** @description Events at or after this time (RFC 3339). */
@@ -2060,6 +2272,11 @@ export interface components {
         Fields: {
             /** @description The core first, then others by name. */
             fields: components["schemas"]["FieldModel"][];
+        };
+        /** @description What is known of a value. */
+        FoundIndicators: {
+            /** @description The indicators that name it, a network around it, or a name above it. */
+            indicators: components["schemas"]["SeenIndicator"][];
         };
         /** @description Alive. */
         Health: {
@@ -2164,6 +2381,70 @@ export interface components {
         Holds: {
             holds: components["schemas"]["Hold"][];
         };
+        /** @description Whom findings are about. */
+        HuntedEntity: {
+            /**
+             * Format: int64
+             * @description Findings.
+             */
+            findings: number;
+            /** @description `host`, `user`, `ip`, .. */
+            kind: string;
+            /** @description Which. */
+            value: string;
+        };
+        /** @description A field that matched. */
+        HuntedField: {
+            /** @description Its name; empty for a keyword. */
+            field: string;
+            /** @description Its value. */
+            value: string;
+        };
+        /** @description One finding in short. */
+        HuntedFinding: {
+            /** @description The last of its events. */
+            event_id: string;
+            /** @description The fields that matched, and their values. */
+            matched: components["schemas"]["HuntedField"][];
+            /**
+             * Format: date-time
+             * @description Event time.
+             */
+            time: string;
+        };
+        /** @description What a rule would have found. */
+        HuntedRule: {
+            /**
+             * Format: int64
+             * @description Alerts that they would have been: one for each entity. Beyond ten thousand they are not counted further.
+             */
+            alerts: number;
+            /** @description Those with the most findings. */
+            entities: components["schemas"]["HuntedEntity"][];
+            /**
+             * Format: int64
+             * @description Findings.
+             */
+            findings: number;
+            /**
+             * Format: date-time
+             * @description Event time of the first.
+             */
+            first?: string | null;
+            /** @description The rule's id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Event time of the last.
+             */
+            last?: string | null;
+            /** @description Its level. */
+            level: components["schemas"]["Level"];
+            /** @description Some findings, the latest by event time. */
+            samples: components["schemas"]["HuntedFinding"][];
+            /** @description Its title. */
+            title: string;
+        };
         /** @description An incident. */
         Incident: {
             /** @description Whose it is. */
@@ -2251,6 +2532,78 @@ export interface components {
          * @enum {string}
          */
         IncidentState: "open" | "closed" | "merged";
+        /** @description A file with indicators. */
+        IndicatorFeed: {
+            /** @description Why the file was not read to its end. */
+            failure?: string | null;
+            /** @description The file. */
+            file: string;
+            /** @description The feed's name, which findings say. */
+            name: string;
+            /** @description The first of these, and why. */
+            refusals: string[];
+            /**
+             * Format: int64
+             * @description Entries that should be indicators and cannot be.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Indicators that were read.
+             */
+            taken: number;
+            /**
+             * Format: int64
+             * @description Indicators that it withdraws.
+             */
+            withdrawn: number;
+        };
+        /** @description A server that indicators are fetched from. */
+        IndicatorServer: {
+            /**
+             * Format: int32
+             * @description Minutes between two polls.
+             */
+            every_minutes: number;
+            /** @description Why the last poll failed, if it did. */
+            failure?: string | null;
+            /**
+             * Format: date-time
+             * @description When the last poll since the start ended well.
+             */
+            last?: string | null;
+            /** @description The feed's name. */
+            name: string;
+            /** @description Its address. */
+            url: string;
+        };
+        /** @description What is in force. */
+        IndicatorStatus: {
+            /**
+             * Format: int64
+             * @description Bytes of memory.
+             */
+            bytes: number;
+            /** @description The files that they are from. */
+            feeds: components["schemas"]["IndicatorFeed"][];
+            /**
+             * Format: int64
+             * @description Indicators that hold, or will.
+             */
+            indicators: number;
+            /**
+             * Format: int64
+             * @description Read, but left out: more than may be of one value, or in all.
+             */
+            left_out: number;
+            /** @description The servers that they are fetched from. */
+            servers: components["schemas"]["IndicatorServer"][];
+            /**
+             * Format: int64
+             * @description Values that they are of.
+             */
+            values: number;
+        };
         /** @description An invitation. */
         Invitation: {
             /**
@@ -2267,6 +2620,36 @@ export interface components {
             name: string;
             /** @description What they may do: `read`, `write`, `ingest`, `admin`. Ignored for a user that exists. */
             scopes: string[];
+        };
+        /** @description An indicator that is in force. */
+        KnownIndicator: {
+            /**
+             * Format: int32
+             * @description How sure the feed is, 0 to 100.
+             */
+            confidence: number;
+            /** @description The feed that knows it. */
+            feed: string;
+            /**
+             * Format: date-time
+             * @description From when on it holds.
+             */
+            from?: string | null;
+            /** @description `address`, `network`, `domain`, `url`, `md5`, .. */
+            kind: string;
+            /** @description Labels. */
+            labels: string[];
+            /** @description What it is about; may be empty. */
+            name: string;
+            /** @description The feed's own reference. */
+            reference: string;
+            /**
+             * Format: date-time
+             * @description Until when it holds.
+             */
+            until?: string | null;
+            /** @description The value in one spelling. */
+            value: string;
         };
         /**
          * @description In which language a query is written.
@@ -2375,6 +2758,12 @@ export interface components {
             replaces?: string | null;
             /** @description Its findings are only for the correlations over it. */
             silent: boolean;
+            /**
+             * Format: date-time
+             * @description When an event that it reads was last received, to about ten seconds; null: never. Then no source feeds it, and it can
+             *     never fire.
+             */
+            source_seen?: string | null;
             /** @description `stable`, `test`, `experimental`, .. */
             status?: string | null;
             /**
@@ -2616,6 +3005,64 @@ export interface components {
              */
             max_disk_percent: number;
         };
+        /** @description Rules over stored history. */
+        Retrohunt: {
+            /** @description Nobody asked for it: rules that are in force are new, or ask something else than before. */
+            automatic: boolean;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            begun: string;
+            /** @description Who asked for it. */
+            by: string;
+            /**
+             * Format: int64
+             * @description Pieces of history that are done.
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Milliseconds that it ran.
+             */
+            elapsed_ms: number;
+            /**
+             * Format: int64
+             * @description Events that had to be looked at whole.
+             */
+            events_read: number;
+            /** @description Why it failed. */
+            failure?: string | null;
+            /**
+             * Format: date-time
+             * @description Events that were received from this time on.
+             */
+            from: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description What each rule would have found, in the order of the rules. */
+            rules: components["schemas"]["HuntedRule"][];
+            /** @description How it is doing. */
+            state: components["schemas"]["RetrohuntState"];
+            /**
+             * Format: int64
+             * @description Pieces of history.
+             */
+            total: number;
+        };
+        /** @description Retro-hunts. */
+        RetrohuntList: {
+            /** @description Those that wait, run, or ended of late, newest first. */
+            retrohunts: components["schemas"]["Retrohunt"][];
+        };
+        /**
+         * @description How a retro-hunt is doing.
+         * @enum {string}
+         */
+        RetrohuntState: "waiting" | "running" | "done" | "cancelled" | "failed";
         /** @description One page of entities. */
         RiskPage: {
             /**
@@ -2799,6 +3246,18 @@ export interface components {
             section: components["schemas"]["Section"];
             /** @description YAML, as it stands below the section's key in the configuration file; empty if everything is as by default. */
             text: string;
+        };
+        /** @description An indicator, and how often it was seen. */
+        SeenIndicator: components["schemas"]["KnownIndicator"] & {
+            /** @description Event time of the first. */
+            first_seen?: string | null;
+            /** @description Event time of the last. */
+            last_seen?: string | null;
+            /**
+             * Format: int64
+             * @description Findings about this value, by any feed, that are still stored.
+             */
+            sightings: number;
         };
         /** @description Who you are. */
         SessionModel: {
@@ -3213,6 +3672,15 @@ export interface components {
          * @enum {string}
          */
         Verdict: "true_positive" | "false_positive" | "benign";
+        /** @description Which rule, and which event: `rule` or `text`. */
+        Why: {
+            /** @description The event's id, `<source>-<sequence>`. */
+            event: string;
+            /** @description The id of a loaded rule. */
+            rule?: string | null;
+            /** @description Sigma rules (YAML) that may not be saved yet; at most 256 KiB. */
+            text?: string | null;
+        };
         /** @description How one witness is doing. */
         WitnessStatus: {
             /** @description Why it does not cosign now. */
@@ -4667,6 +5135,64 @@ export interface operations {
             };
         };
     };
+    getCoverage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is covered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Coverage"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getNavigatorLayer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A layer, format 4.5 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     eraseEvents: {
         parameters: {
             query?: never;
@@ -5636,6 +6162,79 @@ export interface operations {
             };
         };
     };
+    getIndicators: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The indicators */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndicatorStatus"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    findIndicators: {
+        parameters: {
+            query: {
+                /**
+                 * @description An address, network, domain, URL, hash or mail address, as it is or written so that nobody clicks it
+                 *     (`evil[.]example`).
+                 */
+                value: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known; may be nothing */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundIndicators"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is no value of a kind that is looked for */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     useLink: {
         parameters: {
             query?: never;
@@ -6127,6 +6726,177 @@ export interface operations {
             };
         };
     };
+    listRetrohunts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The retro-hunts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetrohuntList"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    beginRetrohunt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BeginRetrohunt"];
+            };
+        };
+        responses: {
+            /** @description It waits or runs */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retrohunt"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 413 */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A rule is refused (`diagnostics` say why), or a parameter is */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wait */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRetrohunt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The retro-hunt */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retrohunt"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none of this number */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancelRetrohunt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It ends */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retrohunt"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none of this number, or it has ended */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listRisk: {
         parameters: {
             query?: {
@@ -6488,6 +7258,66 @@ export interface operations {
             };
             /** @description Too many searches at once */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    explainRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Why"];
+            };
+        };
+        responses: {
+            /** @description Why, or why not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanations"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such rule, or no such event */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused with status 413 */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A rule is refused (`diagnostics` say why), or it is not said which */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -111,6 +111,8 @@ known! {
     winlog_computer "winlog.computer_name",
     winlog_time "winlog.time_created",
     winlog_utc_time "winlog.event_data.UtcTime",
+    winlog_event_type "winlog.event_data.EventType",
+    winlog_record_type "winlog.record.EventType",
     flat_event_id "EventID",
     flat_event_data "EventData",
     beat6_event_id "event_id",

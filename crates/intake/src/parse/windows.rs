@@ -112,6 +112,9 @@ pub(crate) fn normalise(draft: &mut Draft, vocabulary: &Vocabulary, moves: &Move
             }
         }
     }
+    if shape == Some(Shape::Flat) {
+        event_type(draft, vocabulary);
+    }
     if shape == Some(Shape::Flat)
         && let Some(data) = draft.text_of(known.flat_event_data)
         && draft.str(data).starts_with("<EventData")
@@ -120,6 +123,19 @@ pub(crate) fn normalise(draft: &mut Draft, vocabulary: &Vocabulary, moves: &Move
         draft.remove(known.flat_event_data);
     }
     finish(draft, vocabulary)
+}
+
+/// What NXLog's `EventType` can be, <https://docs.nxlog.co/refman/current/im/msvistalog.html>.
+const NXLOG_TYPES: [&str; 7] = ["CRITICAL", "ERROR", "AUDIT_FAILURE", "AUDIT_SUCCESS", "INFO", "WARNING", "VERBOSE"];
+
+/// NXLog gives every event an `EventType`. Sysmon's events of the registry and of pipes have one of their own.
+fn event_type(draft: &mut Draft, vocabulary: &Vocabulary) {
+    let known = vocabulary.known;
+    if let (Some(at), Some(kind)) = (draft.position(known.winlog_record_type), draft.text_of(known.winlog_record_type))
+        && !NXLOG_TYPES.contains(&draft.str(kind))
+    {
+        draft.rename_at(at, Name::Sym(known.winlog_event_type));
+    }
 }
 
 fn rename(draft: &mut Draft, vocabulary: &Vocabulary, moves: &Moves, shape: Shape) {
