@@ -1,5 +1,8 @@
 //! One poll of a collection: discovery, API root, collections, and the pages of objects.
 
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
 use serde::Deserialize;
 use vedette_event::Time;
 
@@ -160,6 +163,8 @@ pub struct Poll {
     begin: Option<String>,
     /// The newest `X-TAXII-Date-Added-Last` so far.
     newest: Option<String>,
+    /// A hash of the last page.
+    last_page: Option<u64>,
     waits: u32,
     wait: Option<u64>,
     /// The collections that were met, for the error.
@@ -182,6 +187,7 @@ impl Poll {
             stage: Stage::First,
             begin: cursor.clone(),
             newest: cursor,
+            last_page: None,
             waits: 0,
             wait: None,
             met: Vec::new(),
@@ -273,6 +279,10 @@ impl Poll {
             }
             Stage::Objects { collection, next, added_after, pages } => {
                 let page: Page = serde_json::from_slice(answer.body).map_err(not_json)?;
+                // Some servers call the whole walk `next`, not the page.
+                let hash = FixedState::default().hash_one(answer.body);
+                let is_repeated = self.last_page.replace(hash) == Some(hash);
+                let next = next.filter(|_| is_repeated);
                 self.turn(collection, next, added_after, pages + 1, &page, answer.date_added_last)?;
                 Ok(Some(Envelope { body: answer.body, more: page.more }))
             }
@@ -386,7 +396,7 @@ impl Poll {
                 return Err(TaxiiError::Endless("`next` is longer than 8 KiB".to_owned()));
             }
             (Some(new), _) if Some(new) != next.as_ref() => (Some(new.clone()), added_after),
-            (Some(_), _) => return Err(TaxiiError::Endless("the same `next` again".to_owned())),
+            (Some(_), _) => return Err(TaxiiError::Endless("the same page again".to_owned())),
             // Without `next`, the pages go on behind the last object's time (section 3.5).
             (None, Some(last)) if added_after.as_deref().and_then(time) < time(last) => (None, Some(last.to_owned())),
             (None, _) => return Err(TaxiiError::Endless("`more` without a `next` or a later time".to_owned())),

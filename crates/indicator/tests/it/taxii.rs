@@ -148,6 +148,12 @@ fn pages_that_do_not_end_are_left() {
     same.answer(json(r#"{"more": true, "next": "n"}"#)).unwrap();
     assert!(matches!(same.answer(json(r#"{"more": true, "next": "n"}"#)), Err(TaxiiError::Endless(_))));
     assert!(matches!(start().answer(json(r#"{"more": true}"#)), Err(TaxiiError::Endless(_))));
+    // One name for the whole walk, as OASIS' own server gives it.
+    let mut walk = start();
+    for object in 1..4 {
+        let page = format!(r#"{{"more": true, "next": "n", "objects": [{object}]}}"#);
+        assert!(walk.answer(json(&page)).unwrap().is_some_and(|page| page.more));
+    }
     let mut many = start();
     let ended =
         (0..20_000).find_map(|number| many.answer(json(&format!(r#"{{"more": true, "next": "{number}"}}"#))).err());

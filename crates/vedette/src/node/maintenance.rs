@@ -124,6 +124,9 @@ impl Maintenance {
             }
         }
         self.history.cancel.cancel();
+        if let Err(error) = self.rules.logsources.write() {
+            tracing::error!("cannot write which log sources were seen: {error}");
+        }
         if let Err(error) = self.quiet.close() {
             tracing::error!("{error:#}");
         }

@@ -171,8 +171,8 @@ fn an_attack_opens_an_incident_that_becomes_a_case_and_is_judged() {
     assert_eq!(closed["evidence"][1]["item"]["bundle"]["blake3"], blake3::hash(b"evidence").to_hex().as_str());
     assert_eq!(incidents(&running)["incidents"][0]["verdict"], "true_positive");
     assert_eq!(risk(&running, hour)["points"], 0.0, "what was judged is spent");
-    let actions = running.hunt("event.module:vedette event.action:case.* | summarize n=count() by event.action");
-    assert_eq!(actions.len(), 8, "every step is an event: {actions:?}");
+    let actions = || running.hunt("event.module:vedette event.action:case.* | summarize n=count() by event.action");
+    wait_until("every step is an event", || actions().len() == 8);
 
     // Without a server the command line reads, and changes nothing.
     assert!(running.stop().success());
@@ -195,7 +195,8 @@ fn lines_in_any_order_make_the_same_incident() {
         }
         wait_for_findings(&running, 8);
         assert_eq!(incidents(&running)["total"], 1);
-        // History through the rules again finds what was found.
+        // History through the rules again finds what was found, once that is stored too.
+        running.wait_for_count("event.dataset:vedette.findings", 8);
         assert_eq!(stdout(&run(&["replay", "--data", &running.data().to_string_lossy()]), 0), "");
         (risk(&running, hour), timeline(&running, 1))
     };
