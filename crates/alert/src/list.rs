@@ -237,6 +237,27 @@ impl Alerts {
         })
     }
 
+    /// The rules of the alerts that were opened at or after a time, with how many each opened; the most first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn opened_since(&self, since: Time) -> Result<Vec<(RuleRef, u64)>, AlertError> {
+        self.read(|db| {
+            let mut rows = db.prepare_cached(
+                "SELECT rule, count(*) AS alerts FROM alerts WHERE opened >= ?1 GROUP BY rule_id ORDER BY alerts DESC, rule_id",
+            )?;
+            let rows = rows.query_map([since.micros()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+            let mut opened = Vec::new();
+            for row in rows {
+                let (rule, alerts) = row?;
+                let quoted = serde_json::from_str(&rule);
+                let rule = quoted.map_err(|_| AlertError::Damaged { what: "alerts.rule", found: rule })?;
+                opened.push((rule, alerts.unsigned_abs()));
+            }
+            Ok(opened)
+        })
+    }
+
     /// How many alerts there are, by state and level.
     ///
     /// # Errors

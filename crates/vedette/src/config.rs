@@ -119,6 +119,8 @@ pub struct Detection {
     pub indicators: IndicatorOptions,
     /// New and changed rules over stored history.
     pub retrohunt: RetrohuntOptions,
+    /// New alerts a day that people can look at; more is a warning. 0: no budget.
+    pub alerts_per_day: u64,
     /// Sources that stop sending.
     pub quiet_sources: QuietSources,
     /// Points of users, hosts and addresses; incidents.
@@ -312,6 +314,7 @@ impl Default for Detection {
             correlations: CorrelationOptions::default(),
             indicators: IndicatorOptions::default(),
             retrohunt: RetrohuntOptions::default(),
+            alerts_per_day: 0,
             quiet_sources: QuietSources::default(),
             risk: Risk::default(),
         }

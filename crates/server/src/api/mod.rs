@@ -26,6 +26,7 @@ mod settings;
 pub(crate) mod sources;
 mod stats;
 mod stream;
+mod threshold;
 mod trial;
 mod why;
 
@@ -206,6 +207,7 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(access::remove_user))
         .routes(routes!(rules::save_rules, rules::remove_rules))
         .routes(routes!(rules::disable_rule, rules::enable_rule))
+        .routes(routes!(threshold::set_threshold, threshold::remove_threshold))
         .routes(routes!(notifications::test_channel))
         .routes(routes!(parsers::save_parser))
         .routes(routes!(settings::set_retention))

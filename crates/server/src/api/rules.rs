@@ -293,9 +293,9 @@ pub(crate) async fn check_rules(
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SavedRules {
     /// Its name, with ending.
-    file: String,
+    pub(crate) file: String,
     /// The rules in it; none if it was removed.
-    rules: Vec<RuleModel>,
+    pub(crate) rules: Vec<RuleModel>,
 }
 
 /// Writes a file of rules into the data folder, and loads it at once. A rule of it takes the place of one that has the

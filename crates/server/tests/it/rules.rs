@@ -257,3 +257,35 @@ async fn coverage_says_what_can_fire() {
     );
     assert_eq!((&layer["domain"], &layer["versions"]["layer"]), (&json!("enterprise-attack"), &json!("4.5")));
 }
+
+#[tokio::test]
+async fn a_threshold_is_a_correlation_of_ones_own() {
+    let server = server();
+    let (write, admin) = (server.token("write"), server.token("admin"));
+    let path = "/api/v1/rules/r1/threshold";
+    let put = async |token: &str, path: &str, body: serde_json::Value| {
+        server.send(As::Token(token), "PUT", path, body.to_string()).await
+    };
+    let ten = json!({"count": 10, "timespan": "1h", "group_by": ["User"], "reason": "noisy: \"backup\""});
+    put(&write, path, ten.clone()).await.expect(403);
+    put(&admin, "/api/v1/rules/none/threshold", ten.clone()).await.expect(404);
+    put(&admin, path, json!({"count": 1, "timespan": "1h", "reason": "x"})).await.expect(422);
+    put(&admin, path, json!({"count": 10, "timespan": "1h", "reason": " "})).await.expect(422);
+    let saved = put(&admin, path, ten).await.expect(200).json();
+    let file = saved["file"].as_str().unwrap();
+    let text = server.rules.files.lock().unwrap().get(file).cloned().unwrap();
+    for line in [
+        "level: high",
+        "  type: event_count",
+        "  rules: [\"r1\"]",
+        "  group-by: [\"User\"]",
+        "  condition: {gte: 10}",
+        "description: \"noisy: \\\"backup\\\"\"",
+        "tags: [\"attack.t1110\"]",
+    ] {
+        assert!(text.lines().any(|written| written == line), "{line}\n{text}");
+    }
+    let remove = async || server.send(As::Token(&admin), "DELETE", path, "").await;
+    remove().await.expect(200);
+    remove().await.expect(404);
+}

@@ -35,6 +35,7 @@ use crate::{
         Node,
         activity::Activities,
         anchors::Authority,
+        budget::Budget,
         content,
         custody::Keeper,
         findings,
@@ -124,7 +125,10 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
         let hunts = hunts.clone();
         thread::Builder::new().name("retrohunt".into()).spawn(move || hunts.run())?
     };
+    let budget = config.detection.alerts_per_day;
+    let budget = Arc::new(Budget::new(budget, node.alerts.clone(), journal.clone()));
     let maintenance = Maintenance {
+        budget: budget.clone(),
         hunts: hunts.clone(),
         spool: node.spool.clone(),
         ledger: node.ledger.clone(),
@@ -193,6 +197,7 @@ async fn up(config: Config, node: Node) -> anyhow::Result<()> {
             receiving: receiving.clone(),
             quiet,
             notifier: node.notifier.clone(),
+            budget,
         }),
         console: files,
         live,

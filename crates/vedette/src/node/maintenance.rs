@@ -18,6 +18,7 @@ use vedette_spool::Spool;
 use vedette_store::Store;
 
 use super::{
+    budget::Budget,
     indicators::{History, Watchlist},
     journal::SelfJournal,
     ledger,
@@ -63,6 +64,8 @@ pub struct Maintenance {
     pub settings: Settings,
     /// To reload.
     pub rules: Arc<Rules>,
+    /// How many alerts a day people can look at.
+    pub budget: Arc<Budget>,
     /// Rules that are new or changed, over history.
     pub hunts: Arc<Hunts>,
     /// To reload.
@@ -93,6 +96,7 @@ impl Maintenance {
             LISTEN_EVERY,
             RELOAD_EVERY,
             RETAIN_ALERTS_EVERY,
+            LISTEN_EVERY,
         ];
         let mut due = every.map(|every| start + every);
         // What became too old while it did not run goes soon.
@@ -115,6 +119,7 @@ impl Maintenance {
                     5 => self.quiet.look(now()),
                     7 => self.reload_indicators(),
                     8 => self.retain_alerts(),
+                    9 => self.budget.look(now()),
                     _ => self.sealer.tell(|(what, details)| self.journal.write(what, None, details)),
                 };
                 if let Err(error) = result {

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod anchors;
 pub mod attended;
+pub mod budget;
 pub mod content;
 pub mod correlator;
 pub mod custody;

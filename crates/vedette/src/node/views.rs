@@ -11,8 +11,8 @@ use vedette_server::{Activity, Check, DiskStatus, HealthView, LedgerStatus, Stat
 use vedette_spool::Spool;
 
 use super::{
-    activity::Activities, maintenance::now, pipeline::Counters, proof::Proof, quiet::Quiet, receivers::Receiving,
-    rules::Rules,
+    activity::Activities, budget::Budget, maintenance::now, pipeline::Counters, proof::Proof, quiet::Quiet,
+    receivers::Receiving, rules::Rules,
 };
 
 /// The node's own health.
@@ -37,6 +37,8 @@ pub struct NodeHealth {
     pub quiet: Arc<Quiet>,
     /// Who is told of alerts.
     pub notifier: Notifier,
+    /// How many alerts a day people can look at.
+    pub budget: Arc<Budget>,
 }
 
 impl HealthView for NodeHealth {
@@ -99,6 +101,7 @@ impl HealthView for NodeHealth {
                 }
             }
         });
+        checks.extend(self.budget.warning().map(|why| check("alerts", Status::Warn, Some(why))));
         checks
     }
 

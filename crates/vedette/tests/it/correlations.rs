@@ -269,3 +269,39 @@ fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
+
+/// A threshold makes a rule silent until it matches often.
+#[test]
+fn a_threshold_is_set_and_taken_away() {
+    let folder = folder();
+    let rules = folder.path().join("rule.yml");
+    fs::write(&rules, RULES.split("---").next().expect("a rule")).expect("writable");
+    let config = format!("{RECEIVERS}\ndetection:\n  builtin_rules: false\n  rules: ['{}']\n", rules.display());
+    let running = Running::start(folder.path(), &config);
+    let failed = |count: usize| {
+        let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+        for port in 0..count {
+            let line = "<38>Nov 21 04:11:52 web1 sshd[811]: Failed password for root from 192.0.2.7 port";
+            writeln!(stream, "{line} {} ssh2", 4000 + port).expect("sent");
+        }
+    };
+    let rule = "0a0a0a0a-0000-4000-8000-000000000001";
+    let path = format!("/api/v1/rules/{rule}/threshold");
+    let threshold = json!({"count": 5, "timespan": "10m", "reason": "only guessing is worth a look"}).to_string();
+    let (status, saved) = running.api("PUT", &path, &threshold);
+    assert_eq!((status, &saved["rules"][0]["title"]), (200, &json!("Failed log-in (5 in 10m)")), "{saved}");
+    let (_, told) = running.api("GET", &format!("/api/v1/rules/{rule}"), "");
+    assert_eq!(told["silent"], true, "{told}");
+    let (_, made) =
+        running.api("GET", &format!("/api/v1/rules/{}", saved["rules"][0]["id"].as_str().expect("an id")), "");
+    assert_eq!(made["correlation"]["rules"], json!([rule]), "{made}");
+    let (status, refused) =
+        running.api("PUT", &path, &json!({"count": 5, "timespan": "soon", "reason": "x"}).to_string());
+    assert_eq!(status, 422, "{refused}");
+    failed(3);
+    running.wait_for_count("event.dataset:linux.sshd", 3);
+    assert_eq!(running.hunt("event.dataset:vedette.findings").len(), 0, "three are not five");
+    assert_eq!(running.api("DELETE", &path, "").0, 200);
+    failed(1);
+    running.wait_for_count("event.dataset:vedette.findings", 1);
+}

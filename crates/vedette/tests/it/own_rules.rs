@@ -139,3 +139,26 @@ fn a_rule_says_why_it_matched_or_what_was_missing() {
     let why: Value = serde_json::from_str(&why).expect("JSON");
     assert!(why.to_string().contains("Accepted password for root"), "{why}");
 }
+
+#[test]
+fn more_alerts_than_the_budget_are_said() {
+    let folder = folder();
+    let running = Running::start(folder.path(), &format!("{RECEIVERS}\ndetection:\n  alerts_per_day: 1\n"));
+    assert_eq!(running.api("PUT", "/api/v1/rules/files/backup", &json!({ "text": RULE }).to_string()).0, 200);
+    let warning = || {
+        let health = running.api("GET", "/api/v1/health/detail", "").1;
+        let checks = health["checks"].as_array().expect("checks").clone();
+        checks.into_iter().find(|check| check["name"] == "alerts").map(|check| check["detail"].to_string())
+    };
+    for host in ["web1", "web2"] {
+        assert_eq!(warning(), None, "one alert is within the budget");
+        let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+        let line = "sshd[811]: Accepted password for backup from 192.0.2.7 port 4711 ssh2";
+        writeln!(stream, "<38>Nov 21 04:11:52 {host} {line}").expect("sent");
+        running.wait_for_count(&format!("{FOUND} host.name:{host}"), 1);
+    }
+    wait_until("the budget is used up", || warning().is_some());
+    let said = warning().expect("a warning");
+    assert!(said.contains("2 new alerts today, 1 are the budget; most by Log-in of the backup account (2)"), "{said}");
+    running.wait_for_count("event.action:alerts.over_budget", 1);
+}
