@@ -23,6 +23,7 @@ export type Diagnostic = Schemas['DiagnosticModel'];
 export type Source = Schemas['SourceModel'];
 export type Rule = Schemas['LoadedRuleModel'];
 export type RuleDetail = Schemas['RuleDetail'];
+export type Retrohunt = Schemas['Retrohunt'];
 export type Exception = Schemas['ExceptionModel'];
 export type Condition = Schemas['ConditionModel'];
 export type Histogram = Schemas['HistogramModel'];

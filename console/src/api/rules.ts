@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { call } from './http';
+import { call, request } from './http';
 import type { Condition, Exception, Model, RuleDetail } from './model';
 
 export function useRules() {
@@ -18,11 +18,17 @@ export function useRefused() {
   });
 }
 
+/** A layer for the ATT&CK Navigator. */
+export const navigatorLayer = async (): Promise<Blob> => (await request('GET', '/coverage/navigator')).blob();
+
 export const getRule = (id: string, signal?: AbortSignal) =>
   call<RuleDetail>('GET', `/rules/${encodeURIComponent(id)}`, undefined, signal);
 export const checkRule = (text: string, signal?: AbortSignal) => call<Model<'RuleCheck'>>('POST', '/rules/check', { text }, signal);
 export const tryRule = (text: string, from: string, to: string, signal?: AbortSignal) =>
   call<Model<'TrialResult'>>('POST', '/rules/test', { text, from, to, limit: 100 }, signal);
+/** Why a rule matches a stored event, or why not. */
+export const explain = (event: string, rule: string, signal?: AbortSignal) =>
+  call<Model<'Explanations'>>('POST', '/rules/why', { event, rule }, signal);
 export const saveRule = (file: string, text: string) => call<Model<'SavedRules'>>('PUT', `/rules/files/${encodeURIComponent(file)}`, { text });
 export const disableRule = (id: string, reason: string) => call<Model<'RuleState'>>('PUT', `/rules/${encodeURIComponent(id)}/disabled`, { reason });
 export const enableRule = (id: string) => call<Model<'RuleState'>>('DELETE', `/rules/${encodeURIComponent(id)}/disabled`);

@@ -1,10 +1,11 @@
 // One event: parsed and raw, with ways on from it.
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { lazy, useState } from 'react';
 import { Link } from 'wouter';
 import type { Event } from '../api/model';
 import { event as getEvent } from '../api/search';
 import { CopyButton, EntityChip, Tabs, Waiting } from '../shared/Bits';
+import { Disclosure } from '../shared/Disclosure';
 import { EventFields } from '../shared/EventFields';
 import { formatValue, visible } from '../shared/format';
 import { Icon } from '../shared/Icon';
@@ -13,6 +14,8 @@ import { clause, entityKind, huntLink } from '../shared/query';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
 import s from './event.module.css';
+
+const WhyRule = lazy(() => import('./WhyRule'));
 
 export function EventPanel({ id, known, onNarrow, onClose }: {
   id: string;
@@ -84,6 +87,13 @@ export function EventPanel({ id, known, onNarrow, onClose }: {
       <div className={s.body} tabIndex={0} role="region" aria-label={t.hunt.event}>
         {found.isError && <Problem error={found.error} />}
         {!event && !found.isError && <Waiting what={t.inbox.loadingRecord} />}
+        {event && (
+          <div className={s.why}>
+            <Disclosure key={id} title={t.steps.question}>
+              <WhyRule event={id} />
+            </Disclosure>
+          </div>
+        )}
         {event && form === 'fields' && <EventFields event={event} onNarrow={onNarrow} />}
         {event && form === 'raw' && (
           <>

@@ -1,10 +1,11 @@
 // Why: the fields that made the rule match, and where they stand in the original record.
 import { useQueries } from '@tanstack/react-query';
-import { useState } from 'react';
+import { lazy, useState } from 'react';
 import { Link } from 'wouter';
 import { event as getEvent } from '../api/search';
 import type { AlertDetail } from '../api/model';
 import { CopyButton, Marked, Tabs, Waiting } from '../shared/Bits';
+import { Disclosure } from '../shared/Disclosure';
 import { EventFields } from '../shared/EventFields';
 import { formatValue, visible } from '../shared/format';
 import { Icon } from '../shared/Icon';
@@ -14,6 +15,11 @@ import { clause, huntLink, quote } from '../shared/query';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
 import s from './inbox.module.css';
+
+const Steps = lazy(() => import('../shared/Steps'));
+
+/** Findings of indicators and of Vedette itself are not by a rule that can be taken apart. */
+const isExplained = (rule: string): boolean => !rule.startsWith('indicator:') && !rule.startsWith('vedette');
 
 export function Why({ alert }: { alert: AlertDetail }) {
   const [at, setAt] = useState(0);
@@ -94,6 +100,11 @@ export function Why({ alert }: { alert: AlertDetail }) {
             ) : (
               <EventFields event={event.data} matched={names} />
             ))}
+          {isExplained(alert.rule.id) && (
+            <Disclosure title={t.steps.open}>
+              <Steps event={ids[i]!} rule={alert.rule.id} />
+            </Disclosure>
+          )}
         </div>
       ))}
       {hit.events.length > ids.length && <p className="dim">{t.inbox.moreEvents(hit.events.length - ids.length)}</p>}

@@ -1,25 +1,40 @@
-// Coverage of ATT&CK: a column for each tactic, a cell for each technique with the number of rules that look for it.
+// Coverage of ATT&CK: a column for each tactic, a cell for each technique with the number of rules that look for it, and how
+// many of them can fire because some source brings what they read.
+import { useMutation } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { Link } from 'wouter';
 import type { Rule } from '../api/model';
+import { navigatorLayer } from '../api/rules';
+import { save } from '../api/search';
 import { useAddress } from '../shared/address';
 import { Count } from '../shared/Bits';
-import { formatShort, visible } from '../shared/format';
+import { formatCount, formatShort, visible } from '../shared/format';
 import { Icon } from '../shared/Icon';
 import { findingsOf, huntLink } from '../shared/query';
 import { Severity } from '../shared/Severity';
+import { toastError } from '../shared/toasts';
 import { t } from '../strings/en';
-import { coverage, type Technique } from './coverage';
+import { coverage, isFed, type Technique } from './coverage';
 import s from './matrix.module.css';
 
-/** Four steps, each also told by its number. */
-const depth = (rules: number): number => (rules < 3 ? 1 : rules < 10 ? 2 : rules < 40 ? 3 : 4);
+/** Nothing and four steps, each also told by its number. */
+const depth = (rules: number): number => (rules < 1 ? 0 : rules < 3 ? 1 : rules < 10 ? 2 : rules < 40 ? 3 : 4);
 
 const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 export default function Matrix({ rules }: { rules: Rule[] }) {
   const { params, set } = useAddress();
-  const found = useMemo(() => coverage(rules), [rules]);
+  const on = useMemo(() => rules.filter((rule) => rule.enabled), [rules]);
+  const found = useMemo(() => coverage(on), [on]);
+  const onlyUnfed = params.get('unfed') === 'yes';
+  const shown = (technique: Technique) => !onlyUnfed || technique.allFed === 0;
+  const columns = found.columns.map((column) => ({ ...column, techniques: column.techniques.filter(shown) }));
+  const others = found.others.filter(shown);
+  const downloading = useMutation({
+    mutationFn: navigatorLayer,
+    onSuccess: (layer) => save(layer, 'vedette-navigator-layer.json'),
+    onError: toastError,
+  });
   const chosen = found.byId.get((params.get('technique') ?? '').toUpperCase());
   const choose = (technique: Technique | undefined) =>
     set({ technique: technique?.id });
@@ -28,19 +43,29 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
       <div className={s.left}>
         <div className={s.head}>
           <strong>{t.attack.covered(found.techniques)}</strong>
+          <span className="dim">{t.attack.fed(formatCount(on.filter(isFed).length), formatCount(on.length))}</span>
+          <button type="button" className="quiet" aria-pressed={onlyUnfed} onClick={() => set({ unfed: onlyUnfed ? undefined : 'yes' })}>
+            {t.attack.onlyUnfed}
+          </button>
+          <button type="button" className="quiet" disabled={downloading.isPending} onClick={() => downloading.mutate()}>
+            <Icon name="download" /> {t.attack.navigator}
+          </button>
           <span className="grow" />
           <span className={s.legend}>
+            <span className={s.key} data-depth={0}>
+              0
+            </span>
             {[1, 3, 10, 40].map((n) => (
               <span key={n} className={s.key} data-depth={depth(n)}>
                 {`${n}+`}
               </span>
             ))}
-            {t.attack.rules}
+            {t.attack.rulesFed}
           </span>
         </div>
         <div className={s.scroll} tabIndex={0} role="region" aria-label={t.rules.attack}>
           <div className={s.columns}>
-            {found.columns.map((column) => (
+            {columns.map((column) => (
               <section key={column.tactic} className={s.column} aria-label={column.tactic}>
                 <h2 className={s.tactic}>
                   {capital(column.tactic.replaceAll('-', ' '))}
@@ -51,14 +76,16 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
                       key={technique.id}
                       type="button"
                       className={s.cell}
-                      data-depth={depth(technique.allRules)}
+                      data-depth={depth(technique.allFed)}
                       aria-pressed={chosen?.id === technique.id || chosen?.id.startsWith(`${technique.id}.`)}
                       onClick={() => choose(technique)}
                     >
                       <span className={s.name}>{visible(technique.id)}</span>
                       <span className={s.n}>
-                        {technique.allRules}
-                        <span className="hidden"> {t.attack.rules}</span>
+                        <span aria-hidden="true">
+                          {technique.allFed}/{technique.allRules}
+                        </span>
+                        <span className="hidden"> {t.attack.canFire(technique.allFed, technique.allRules)}</span>
                         {technique.allHits > 0 && (
                           <span className={s.hits}>
                             <Icon name="flag" size={10} /> {formatShort(technique.allHits)}
@@ -71,12 +98,12 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
               </section>
             ))}
           </div>
-          {found.others.length > 0 && (
+          {others.length > 0 && (
             <p className={s.others}>
               {t.attack.others}{' '}
-              {found.others.map((technique) => (
+              {others.map((technique) => (
                 <button key={technique.id} type="button" className="chip" onClick={() => choose(technique)}>
-                  {visible(technique.id)} · {technique.allRules}
+                  {visible(technique.id)} · {technique.allFed}/{technique.allRules}
                 </button>
               ))}
             </p>
@@ -105,14 +132,15 @@ export default function Matrix({ rules }: { rules: Rule[] }) {
                 </h3>
                 <ul className={s.ruleList}>
                   {[...it.rules]
-                    .sort((a, b) => b.hits - a.hits)
+                    .sort((a, b) => Number(isFed(b)) - Number(isFed(a)) || b.hits - a.hits)
                     .slice(0, 60)
                     .map((rule) => (
                       <li key={rule.id + rule.file}>
                         <Severity level={rule.level} />
-                        <Link href={`/rules/${encodeURIComponent(rule.id)}`} className="grow">
-                          {visible(rule.title)}
-                        </Link>
+                        <span className="grow">
+                          <Link href={`/rules/${encodeURIComponent(rule.id)}`}>{visible(rule.title)}</Link>
+                          {!isFed(rule) && <span className={s.unfed}> {t.rules.unfed}</span>}
+                        </span>
                         {rule.hits > 0 && (
                           <Count n={rule.hits} to={huntLink({ q: findingsOf(rule.id) })} label={t.rules.hits} />
                         )}

@@ -4,8 +4,9 @@ import { yaml } from '@codemirror/lang-yaml';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link, useLocation, useParams } from 'wouter';
-import { notOffered } from '../api/http';
+import { notOffered, Refusal } from '../api/http';
 import type { Rule, RuleDetail, Session } from '../api/model';
+import { beginRetrohunt } from '../api/retrohunts';
 import { checkRule, deleteRule, disableRule, enableRule, getRule, saveRule, tryRule, useRules } from '../api/rules';
 import { may } from '../api/session';
 import { Count, CopyButton, Waiting } from '../shared/Bits';
@@ -21,10 +22,15 @@ import { useSettled } from '../shared/useSettled';
 import { useUnsaved } from '../shared/useUnsaved';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
+import { Diagnostics } from './Diagnostics';
+import { InHistory } from './InHistory';
 import { fileName, ownFile, template } from './ruleFile';
 import s from './rules.module.css';
 
 const language = yaml();
+
+/** How far back a rule can be run over history. */
+const DAYS = [7, 30, 90];
 
 export default function RulePage() {
   const { id } = useParams<{ id?: string }>();
@@ -94,7 +100,18 @@ function Meta({ rule }: { rule: RuleDetail }) {
       {source && (
         <>
           <dt>{t.rules.logsource}</dt>
-          <dd>{visible(source)}</dd>
+          <dd>
+            {visible(source)}{' '}
+            <span className={rule.source_seen ? 'dim' : s.unfed}>
+              {rule.source_seen ? (
+                <>
+                  {t.rules.sourceSeen} <Time at={rule.source_seen} ago />
+                </>
+              ) : (
+                t.rules.unfedMeans
+              )}
+            </span>
+          </dd>
         </>
       )}
       {rule.techniques.length > 0 && (
@@ -208,7 +225,8 @@ function Switch({ rule }: { rule: RuleDetail }) {
 function Workbench({ rule }: { rule: RuleDetail | undefined }) {
   const [, navigate] = useLocation();
   const client = useQueryClient();
-  const admin = may(client.getQueryData<Session>(['session']), 'admin');
+  const session = client.getQueryData<Session>(['session']);
+  const admin = may(session, 'admin');
   const original = rule ? (rule.text ?? '') : template;
   const [text, setText] = useState(original);
   const [name, setName] = useState(() => (rule ? fileName(rule) : 'my-rule'));
@@ -234,6 +252,11 @@ function Workbench({ rule }: { rule: RuleDetail | undefined }) {
   const tryAll = useMutation({ mutationFn: () => tryRule(text, '1970-01-01T00:00:00Z', new Date().toISOString()) });
   const trial = tryAll.data && (!trying.data || tryAll.submittedAt > trying.submittedAt) ? tryAll : trying;
   const busy = trying.isPending || tryAll.isPending;
+  const [days, setDays] = useState(30);
+  const hunting = useMutation({
+    mutationFn: () => beginRetrohunt(text, days),
+    onSuccess: (begun) => client.setQueryData(['retrohunt', begun.id], begun),
+  });
   const saving = useMutation({
     mutationFn: () => saveRule(name.trim(), text),
     onSuccess: () => {
@@ -284,6 +307,26 @@ function Workbench({ rule }: { rule: RuleDetail | undefined }) {
             </Button>
           )}
         </div>
+        {may(session, 'write') && (
+          <div className="row wrap">
+            <Button variant="default" onClick={() => hunting.mutate()} disabled={hunting.isPending || notOffered(hunting.error)}>
+              {hunting.isPending ? t.history.asking : t.history.run}
+            </Button>
+            <select className={s.select} aria-label={t.history.days} value={days} onChange={(event) => setDays(Number(event.currentTarget.value))}>
+              {DAYS.map((n) => (
+                <option key={n} value={n}>
+                  {t.history.lastDays(n)}
+                </option>
+              ))}
+            </select>
+          </div>
+        )}
+        {hunting.isError && (
+          <div>
+            <Problem error={hunting.error} what={t.history.what} />
+            {hunting.error instanceof Refusal && <Diagnostics of={hunting.error.diagnostics} />}
+          </div>
+        )}
         <div className="row wrap">
           <label className="row">
             {t.rules.file}
@@ -318,12 +361,7 @@ function Workbench({ rule }: { rule: RuleDetail | undefined }) {
           ) : (
             <Waiting what={t.rules.checking} />
           )}
-          {diagnostics?.map((it, i) => (
-            <p key={i} style={{ marginTop: 6 }}>
-              <span className="mono dim">{it.line}:{it.column}</span> {visible(it.message)}
-              {it.hint && <span className="dim"> {visible(it.hint)}</span>}
-            </p>
-          ))}
+          <Diagnostics of={diagnostics} />
         </section>
         {(trial.data || trial.isError || busy) && (
           <section className="card" aria-label={t.rules.trial} role="status">
@@ -354,6 +392,7 @@ function Workbench({ rule }: { rule: RuleDetail | undefined }) {
             )}
           </section>
         )}
+        <InHistory rule={rule?.id} begun={hunting.data?.id} />
         {rule && (
           <section className="card" aria-label={t.rules.rule}>
             <div className="row">

@@ -13,6 +13,7 @@ import { findingsOf, huntLink } from '../shared/query';
 import { Severity } from '../shared/Severity';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
+import { isFed } from './coverage';
 import s from './rules.module.css';
 
 type Sort = 'hits' | 'level' | 'title' | 'fired';
@@ -23,6 +24,7 @@ export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; re
   const words = useDeferredValue(params.get('find') ?? '');
   const level = params.get('level') ?? '';
   const fired = params.get('fired') === 'yes';
+  const unfed = params.get('unfed') === 'yes';
   const sort = (params.get('sort') as Sort | null) ?? 'hits';
   const search = useRef<HTMLInputElement>(null);
   useKeys({ '/': () => search.current?.focus() });
@@ -30,13 +32,13 @@ export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; re
     const all = found.data?.rules ?? [];
     const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
     return all
-      .filter((rule) => (!level || rule.level === level) && (!fired || rule.hits > 0))
+      .filter((rule) => (!level || rule.level === level) && (!fired || rule.hits > 0) && (!unfed || !isFed(rule)))
       .filter((rule) => {
         const hay = `${rule.title} ${rule.id} ${rule.file} ${rule.techniques.join(' ')} ${rule.tactics.join(' ')} ${rule.author ?? ''} ${rule.status ?? ''} ${rule.disabled?.by ?? ''} ${rule.disabled?.reason ?? ''}`.toLowerCase();
         return wanted.every((word) => hay.includes(word));
       })
       .sort((a, b) => compare(a, b, sort) || (a.title < b.title ? -1 : 1));
-  }, [found.data, words, level, fired, sort]);
+  }, [found.data, words, level, fired, unfed, sort]);
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({ count: rules.length, getScrollElement: () => scroller.current, estimateSize: () => 44, overscan: 15 });
   if (found.isPending) return <Waiting what={t.rules.loading} />;
@@ -63,6 +65,9 @@ export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; re
         <button type="button" className="quiet" aria-pressed={fired} onClick={() => set('fired', fired ? '' : 'yes')}>
           {t.rules.onlyFired}
         </button>
+        <button type="button" className="quiet" aria-pressed={unfed} onClick={() => set('unfed', unfed ? '' : 'yes')}>
+          {t.rules.onlyUnfed}
+        </button>
         <span className="grow" />
         <span className="dim" role="status">{t.rules.shown(formatCount(rules.length), formatCount(found.data.rules.length))}</span>
       </div>
@@ -80,7 +85,10 @@ export function RuleTable({ found }: { found: UseQueryResult<{ rules: Rule[]; re
                     <Link href={`/rules/${encodeURIComponent(rule.id)}`} className="clip">
                       {visible(rule.title)}
                     </Link>
-                    <span className={`dim clip ${s.file}`}>{rule.disabled ? `${t.rules.offBy(visible(rule.disabled.by))}: ${visible(rule.disabled.reason)}` : visible(rule.file)}</span>
+                    <span className={`dim clip ${s.file}`}>
+                      {!isFed(rule) && <span className={s.unfed}>{t.rules.unfed} · </span>}
+                      {rule.disabled ? `${t.rules.offBy(visible(rule.disabled.by))}: ${visible(rule.disabled.reason)}` : visible(rule.file)}
+                    </span>
                   </span>
                   <span className={s.techniques}>
                     {rule.techniques.slice(0, 2).map((technique) => (

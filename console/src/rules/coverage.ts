@@ -9,6 +9,8 @@ export interface Technique {
   subs: Technique[];
   /** With its sub-techniques. */
   allRules: number;
+  /** Of these, those that a source feeds: the others cannot fire. */
+  allFed: number;
   allHits: number;
 }
 
@@ -16,6 +18,9 @@ export interface Column {
   tactic: string;
   techniques: Technique[];
 }
+
+/** An event that it reads was received once. */
+export const isFed = (rule: Rule): boolean => rule.source_seen != null;
 
 /** The tactics of the Enterprise matrix, in its order; what rules name beside them comes behind. */
 const TACTICS = [
@@ -43,7 +48,7 @@ export function coverage(rules: Rule[]): { columns: Column[]; others: Technique[
   const technique = (id: string): Technique => {
     const known = byId.get(id);
     if (known) return known;
-    const made: Technique = { id, rules: [], hits: 0, subs: [], allRules: 0, allHits: 0 };
+    const made: Technique = { id, rules: [], hits: 0, subs: [], allRules: 0, allFed: 0, allHits: 0 };
     byId.set(id, made);
     return made;
   };
@@ -67,6 +72,7 @@ export function coverage(rules: Rule[]): { columns: Column[]; others: Technique[
   for (const found of byId.values()) {
     const all = new Set([found, ...found.subs].flatMap((it) => it.rules));
     found.allRules = all.size;
+    found.allFed = [...all].filter(isFed).length;
     found.allHits = [...all].reduce((sum, rule) => sum + rule.hits, 0);
   }
   const byName = (one: Technique, other: Technique) => one.id.localeCompare(other.id);
