@@ -45,7 +45,8 @@ test.beforeAll(async ({ playwright }) => {
   await ada.dispose();
   const about = { rule_id: '438ca65e-765f-4bb0-874b-9bb767146fca', conditions: [{ field: 'host.name', value: 'nobody1' }], reason: 'a host that is not there' };
   exception = (await api<{ id: number }>('POST', '/exceptions', about)).id;
-  incident = (await api<{ incidents: { id: number }[] }>('GET', '/incidents?state=open,closed&sort=worst')).incidents[0]!.id;
+  const { incidents } = await api<{ incidents: { id: number; steps: number }[] }>('GET', '/incidents');
+  incident = incidents.sort((a, b) => b.steps - a.steps)[0]!.id;
   case_ = (await api<{ id: number }>('POST', '/cases', { title: 'Who is at the door?' })).id;
   for (const [path, body] of [
     ['incidents', { incident }],

@@ -1,5 +1,4 @@
 // One case: what is in it, what is to be done, what was found, and in the end what it was.
-import { Checkbox } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent, type ReactNode } from 'react';
 import { Link, useParams } from 'wouter';
@@ -80,12 +79,15 @@ function Page({ it }: { it: CaseDetail }) {
             <ul className={s.items}>
               {it.tasks.map((task) => (
                 <li key={task.id}>
-                  <Checkbox
-                    checked={!!task.done_at}
-                    disabled={!open}
-                    onChange={(event) => change({ method: 'PUT', path: `tasks/${task.id}`, body: { done: event.currentTarget.checked } })}
-                    label={visible(task.text)}
-                  />
+                  <label className={s.task}>
+                    <input
+                      type="checkbox"
+                      checked={!!task.done_at}
+                      disabled={!open}
+                      onChange={(event) => change({ method: 'PUT', path: `tasks/${task.id}`, body: { done: event.currentTarget.checked } })}
+                    />
+                    <span>{visible(task.text)}</span>
+                  </label>
                   {task.done_by && task.done_at && (
                     <span className="dim">
                       {t.cases.doneBy(visible(task.done_by))} <Time at={task.done_at} ago />
