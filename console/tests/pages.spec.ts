@@ -5,6 +5,10 @@ import { accessible, expect, settled, test } from './test';
 const pages: [string, string, RegExp][] = [
   ['inbox', '/inbox', /Inbox/],
   ['inbox with a panel', '/inbox?state=all&alert=1', /Inbox/],
+  ['incidents', '/incidents?state=all', /Incidents/],
+  ['an incident', '/incidents/INCIDENT', /Incident \d+/],
+  ['cases', '/incidents?tab=cases', /Incidents/],
+  ['a case', '/incidents/cases/CASE', /Case \d+/],
   // A screenful of rows would only be the same row fifty times.
   ['hunt', '/hunt?q=host.name%3Aweb2+event.dataset%3Alinux.sshd&from=now-24h', /Hunt/],
   ['hunt with an event', '/hunt?q=Accepted&from=now-24h&event=EVENT', /Hunt/],
@@ -31,6 +35,8 @@ const SHOTS = process.env.VEDETTE_SHOTS;
 
 let event = '';
 let exception = 0;
+let incident = 0;
+let case_ = 0;
 test.beforeAll(async ({ playwright }) => {
   // Tables have rows.
   const { url } = running();
@@ -39,6 +45,18 @@ test.beforeAll(async ({ playwright }) => {
   await ada.dispose();
   const about = { rule_id: '438ca65e-765f-4bb0-874b-9bb767146fca', conditions: [{ field: 'host.name', value: 'nobody1' }], reason: 'a host that is not there' };
   exception = (await api<{ id: number }>('POST', '/exceptions', about)).id;
+  const { incidents } = await api<{ incidents: { id: number; steps: number }[] }>('GET', '/incidents');
+  incident = incidents.sort((a, b) => b.steps - a.steps)[0]!.id;
+  case_ = (await api<{ id: number }>('POST', '/cases', { title: 'Who is at the door?' })).id;
+  for (const [path, body] of [
+    ['incidents', { incident }],
+    ['alerts', { alert: 1 }],
+    ['tasks', { text: 'look' }],
+    ['note', { note: 'nobody there' }],
+    ['evidence', { item: { event: '1-1' }, comment: 'a knock' }],
+  ] as const) {
+    await api('POST', `/cases/${case_}/${path}`, body);
+  }
   const answer = await api<{ rows: Record<string, string>[] }>('POST', '/search', { query: 'Accepted', limit: 1 });
   event = answer.rows[0]!['event.id']!;
 });
@@ -50,7 +68,7 @@ test.afterAll(async () => {
 for (const [name, path, heading] of pages) {
   test(name, async ({ page }) => {
     const theme = page.locator('html');
-    await page.goto(path.replace('EVENT', event));
+    await page.goto(path.replace('EVENT', event).replace('INCIDENT', String(incident)).replace('CASE', String(case_)));
     await settled(page);
     if (name !== 'nothing') await expect(page.getByRole('heading', { level: 1 })).toHaveText(heading);
     for (const [width, height] of [[1280, 800], [390, 844]] as const) {
@@ -71,7 +89,7 @@ for (const [name, path, heading] of pages) {
 }
 
 test('everything that can be pressed is at least 24 px, and can be reached by keys', async ({ page }) => {
-  const paths = ['/inbox?state=all&alert=1', '/hunt?q=&from=now-24h', '/hunt?q=*%20%7C%20summarize%20n%3Dcount()%20by%20host.name&from=all', '/entity/host/web1', '/sources', '/sources?tab=unparsed', '/rules', '/rules?tab=attack'];
+  const paths = ['/inbox?state=all&alert=1', '/hunt?q=&from=now-24h', '/hunt?q=*%20%7C%20summarize%20n%3Dcount()%20by%20host.name&from=all', '/entity/host/web1', '/incidents?state=all', `/incidents/${incident}`, `/incidents/cases/${case_}`, '/sources', '/sources?tab=unparsed', '/rules', '/rules?tab=attack'];
   for (const path of [...paths, '/replay?e=host:web1&from=now-24h', '/settings?tab=tokens', '/settings?tab=notifications']) {
     await page.goto(path);
     await settled(page);

@@ -5,6 +5,7 @@ import { Link, useParams, useSearchParams } from 'wouter';
 import { fieldValues } from '../api/fields';
 import { call, params } from '../api/http';
 import type { AlertPage } from '../api/model';
+import { hasRisk } from '../api/incidents';
 import { search } from '../api/search';
 import { Bars } from '../shared/Bars';
 import { Count, CopyButton, Waiting } from '../shared/Bits';
@@ -19,6 +20,7 @@ import { StateMark } from '../inbox/StateMark';
 import { TimeRange } from '../hunt/TimeRange';
 import { t } from '../strings/en';
 import { byDay } from './days';
+import { EntityRisk } from './EntityRisk';
 import { Timeline } from './Timeline';
 import s from './entity.module.css';
 
@@ -102,6 +104,7 @@ export default function Entity() {
             <Timeline filter={filter} range={range} alerts={alerts.data?.alerts ?? []} />
           </section>
           <div className="stack">
+            {hasRisk(entity) && <EntityRisk entity={entity} />}
             <section className="card" aria-label={t.entity.alerts}>
               <h2>{t.entity.alerts}</h2>
               {alerts.isError && <Problem error={alerts.error} />}

@@ -12,6 +12,7 @@ import { Severity } from '../shared/Severity';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
 import { History } from './History';
+import { InIncident } from './InIncident';
 import { Neighbours } from './Neighbours';
 import { RuleCard } from './RuleCard';
 import { StateMark } from './StateMark';
@@ -58,6 +59,7 @@ export function AlertPanel({ id, known, mayWrite, me, onStep, onJudge, onExcept,
                 <Time at={alert.first} /> – <Time at={alert.last} />
               </span>
               {alert.assignee && <span>{t.inbox.assignedTo(visible(alert.assignee))}</span>}
+              <InIncident alert={alert.id} />
             </div>
             <div className={s.actions}>
               {alert.state === 'new' && (

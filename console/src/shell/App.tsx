@@ -12,6 +12,9 @@ import { Shell } from './Shell';
 // The inbox comes with the shell; everything else when it is gone to.
 const Setup = lazy(() => import('./Setup'));
 const SignIn = lazy(() => import('./SignIn'));
+const Incidents = lazy(() => import('../incidents/Incidents'));
+const IncidentPage = lazy(() => import('../incidents/IncidentPage'));
+const CasePage = lazy(() => import('../incidents/CasePage'));
 const Hunt = lazy(() => import('../hunt/Hunt'));
 const Sources = lazy(() => import('../sources/Sources'));
 const Rules = lazy(() => import('../rules/Rules'));
@@ -54,6 +57,9 @@ function Gate() {
             <Redirect to="/inbox" replace />
           </Route>
           <Route path="/inbox" component={Inbox} />
+          <Route path="/incidents" component={Incidents} />
+          <Route path="/incidents/cases/:id" component={CasePage} />
+          <Route path="/incidents/:id" component={IncidentPage} />
           <Route path="/hunt" component={Hunt} />
           <Route path="/sources" component={Sources} />
           <Route path="/rules" component={Rules} />

@@ -4,6 +4,7 @@ import { t } from '../strings/en';
 /** Where one can go, and by which key after `g`. */
 export const places: { to: string; icon: IconName; name: string; key: string }[] = [
   { to: '/inbox', icon: 'inbox', name: t.nav.inbox, key: 'i' },
+  { to: '/incidents', icon: 'incident', name: t.nav.incidents, key: 'n' },
   { to: '/hunt', icon: 'hunt', name: t.nav.hunt, key: 'h' },
   { to: '/entity', icon: 'entity', name: t.nav.entity, key: 'e' },
   { to: '/replay', icon: 'replay', name: t.nav.replay, key: 'p' },
