@@ -89,6 +89,7 @@ test('an incident: found in the list, explained, worked on, and closed by way of
   await expect(page.getByLabel('Add a task')).toHaveCount(0);
   await page.getByRole('region', { name: 'Incidents' }).getByRole('link').click();
   await expect(page.locator('.page-head')).toContainText('True positive');
+  await expect(why).toContainText('its findings add no points any more');
   await expect(page.getByRole('link', { name: /Case \d+: Eve in the shop/ })).toBeVisible();
 
   await page.goto('/incidents?tab=cases&state=closed');

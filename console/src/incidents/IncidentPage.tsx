@@ -38,7 +38,8 @@ function Page({ incident }: { incident: IncidentDetail }) {
   const mayWrite = may(session, 'write');
   const step = useIncidentStep(incident.id);
   const cases = useCases({ incident: incident.id });
-  const explained = incident.entities.filter(hasRisk).slice(0, EXPLAINED);
+  // What is closed is spent: it explains no points any more.
+  const explained = incident.state !== 'open' ? [] : incident.entities.filter(hasRisk).slice(0, EXPLAINED);
   const others = incident.entities.filter((entity) => !explained.includes(entity));
   const tactics = passed(incident);
   return (
@@ -102,15 +103,18 @@ function Page({ incident }: { incident: IncidentDetail }) {
           <div className={`stack ${s.beside}`}>
             <section className="card" aria-label={t.incidents.entities}>
               <h2>{t.incidents.entities}</h2>
-              <p className={`dim ${s.lead}`}>
-                {t.incidents.at}, <Time at={incident.last} />
-              </p>
+              {incident.state === 'open' && (
+                <p className={`dim ${s.lead}`}>
+                  {t.incidents.at}, <Time at={incident.last} />
+                </p>
+              )}
+              {incident.state === 'closed' && <p className={`dim ${s.lead}`}>{t.incidents.spent}</p>}
               {explained.map((entity) => (
                 <Explained key={`${entity.kind} ${entity.value}`} entity={entity} at={incident.last} />
               ))}
               {others.length > 0 && (
                 <div className={s.chips}>
-                  <span className="dim">{t.incidents.others_}</span>
+                  {explained.length > 0 && <span className="dim">{t.incidents.alsoNamed}</span>}
                   {others.map((entity) => (
                     <EntityChip key={`${entity.kind} ${entity.value}`} entity={entity} />
                   ))}
