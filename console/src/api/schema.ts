@@ -1196,6 +1196,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules/{id}/threshold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Makes a rule silent until it matches often: a correlation over it is written as an own rule, and in force at once. */
+        put: operations["setThreshold"];
+        post?: never;
+        /** Takes a rule's threshold away: it makes alerts of single matches again. */
+        delete: operations["removeThreshold"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/search": {
         parameters: {
             query?: never;
@@ -3508,6 +3526,20 @@ export interface components {
         TaskDone: {
             /** @description True if it is done, false if it is not after all. */
             done: boolean;
+        };
+        /** @description When a rule makes an alert. */
+        Threshold: {
+            /**
+             * Format: int32
+             * @description So many matches, at least 2, ..
+             */
+            count: number;
+            /** @description .. of one of these: fields as rules name them. Default: `host.name`. */
+            group_by?: string[];
+            /** @description Why, for who wonders in a year. */
+            reason: string;
+            /** @description .. within so long: `30s`, `10m`, `1h`, `7d`. */
+            timespan: string;
         };
         /** @description A row of an incident's time line: the findings of one alert in one hour about the same entities. */
         TimelineStep: {
@@ -7471,6 +7503,119 @@ export interface operations {
                 };
             };
             /** @description It was not turned off */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setThreshold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Threshold"];
+            };
+        };
+        responses: {
+            /** @description It is in force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedRules"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such rule is loaded */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The threshold is refused */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeThreshold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has none any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedRules"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has none */
             404: {
                 headers: {
                     [name: string]: unknown;
