@@ -101,7 +101,7 @@ impl HealthView for NodeHealth {
                 }
             }
         });
-        checks.extend(self.budget.warning().map(|why| check("alerts", Status::Warn, Some(why))));
+        checks.extend(self.budget.warning().map(|why| check("alert_budget", Status::Warn, Some(why))));
         checks
     }
 

@@ -143,12 +143,15 @@ fn a_rule_says_why_it_matched_or_what_was_missing() {
 #[test]
 fn more_alerts_than_the_budget_are_said() {
     let folder = folder();
-    let running = Running::start(folder.path(), &format!("{RECEIVERS}\ndetection:\n  alerts_per_day: 1\n"));
+    let running = Running::start(
+        folder.path(),
+        &format!("{RECEIVERS}\ndetection:\n  builtin_rules: false\n  alerts_per_day: 1\n"),
+    );
     assert_eq!(running.api("PUT", "/api/v1/rules/files/backup", &json!({ "text": RULE }).to_string()).0, 200);
     let warning = || {
         let health = running.api("GET", "/api/v1/health/detail", "").1;
         let checks = health["checks"].as_array().expect("checks").clone();
-        checks.into_iter().find(|check| check["name"] == "alerts").map(|check| check["detail"].to_string())
+        checks.into_iter().find(|check| check["name"] == "alert_budget").map(|check| check["detail"].to_string())
     };
     for host in ["web1", "web2"] {
         assert_eq!(warning(), None, "one alert is within the budget");
