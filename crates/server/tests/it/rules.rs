@@ -235,7 +235,7 @@ async fn indicators_are_shown_and_looked_up() {
     );
     assert_eq!(get("/api/v1/indicators/find?value=good.example").await.expect(200).json()["indicators"], json!([]));
     get("/api/v1/indicators/find?value=nothing").await.expect(422);
-    get("/api/v1/indicators/find").await.expect(422);
+    get("/api/v1/indicators/find").await.expect(400);
     let asked = server.rooms.asked.lock().unwrap();
     assert!(asked[0].query.contains("\"evil.example\""), "{}", asked[0].query);
 }

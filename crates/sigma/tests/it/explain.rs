@@ -155,12 +155,12 @@ Who Am I (r1) does not match event 3-7
 ✗ condition: selection and parent and not 1 of filter_*
   ✗ selection
     ✗ Image|endswith: \whoami.exe, \id.exe
-      the event has no Image, which would be winlog.event_data.Image or winlog.event_data.NewProcessName or process.executable; it has process.parent.Image
+      the event has no Image, which would be process.executable or winlog.event_data.Image or winlog.event_data.NewProcessName; it has process.parent.Image
     ✗ OriginalFileName: whoami.exe
       the event has no OriginalFileName, which would be winlog.event_data.OriginalFileName or process.pe.original_file_name
   ✗ parent
     ✗ ParentImage|contains|all: cmd, temp
-      the event has no ParentImage, which would be winlog.event_data.ParentImage or winlog.event_data.ParentProcessName or process.parent.executable
+      the event has no ParentImage, which would be process.parent.executable or winlog.event_data.ParentImage or winlog.event_data.ParentProcessName
     ✓ User: null
   ✓ not (filter_admin or filter_tool)
 ✓ filter Not in the lab: not lab
@@ -354,7 +354,7 @@ Who Am I (r1) does not match event 3-7
         the event has no OriginalFileName, which would be winlog.event_data.OriginalFileName or process.pe.original_file_name
     ✗ parent
       ✗ ParentImage|contains|all: cmd, temp
-        the event has no ParentImage, which would be winlog.event_data.ParentImage or winlog.event_data.ParentProcessName or process.parent.executable
+        the event has no ParentImage, which would be process.parent.executable or winlog.event_data.ParentImage or winlog.event_data.ParentProcessName
       ✓ User: null
     ✓ not (filter_admin or filter_tool)
   ✗ not Not in the lab: lab
