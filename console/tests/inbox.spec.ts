@@ -92,6 +92,7 @@ test('c and Escape does nothing', async ({ page }) => {
 test('x opens the exception dialog', async ({ page }) => {
   await page.keyboard.press('x');
   await expect(page.getByRole('dialog', { name: 'Make an exception' })).toBeVisible();
+  await expect(page.getByLabel('Reason')).toBeFocused();
   // In a dialog letters are letters.
   await page.keyboard.type('ajk');
   await expect(page.getByLabel('Reason')).toHaveValue('ajk');
