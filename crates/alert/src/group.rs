@@ -3,7 +3,7 @@
 use vedette_event::{Entity, Finding};
 
 /// The entity a finding is grouped by: its first, else the host, else the source, else the events' source number.
-pub(crate) fn entity(finding: &Finding, host: Option<&str>, source: Option<&str>) -> Entity {
+pub fn entity(finding: &Finding, host: Option<&str>, source: Option<&str>) -> Entity {
     let of = |kind: &str, value: &str| Entity { kind: kind.to_owned(), value: value.to_owned() };
     if let Some(first) = finding.entities.first() {
         return first.clone();

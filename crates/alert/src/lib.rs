@@ -65,6 +65,7 @@ pub use case::{
 };
 pub use error::AlertError;
 pub use exception::{Condition, Exception, Preview};
+pub use group::entity;
 pub use list::{Counts, Filter, MAX_PAGE, Page, Sort, StateName};
 pub use model::{Alert, AlertDetail, AlertId, Change, Fired, Hit, State, Verdict};
 pub use record::{MAX_ENTITIES, MAX_HITS, Recorded, Sighting};

@@ -52,11 +52,11 @@ pub(super) fn wanted(
     let (columns, first) = narrow.columns();
     let mut table = Table::new(&file, columns);
     let mut rows = segment.rows_of(&candidates);
-    for count in [first, table.columns.len()] {
+    for step in [0..first, first..table.columns.len()] {
         // Each step knows more, of fewer rows.
-        if table.columns[..count].iter().any(|column| column.is_exact && !column.is_asked) {
+        if table.columns[step.clone()].iter().any(|column| column.is_exact) {
             rows = granules_of(segment, &rows);
-            rows = table.pass(&rows, count, narrow, cancel)?;
+            rows = table.pass(&rows, step.end, narrow, cancel)?;
         }
     }
     Ok(rows)
@@ -83,7 +83,6 @@ struct Table<'s> {
 struct Column {
     name: String,
     is_exact: bool,
-    is_asked: bool,
     known: Known,
 }
 
@@ -101,7 +100,7 @@ impl<'s> Table<'s> {
     fn new(file: &'s OpenSegment, columns: Vec<String>) -> Table<'s> {
         let column = |name: String| {
             let is_exact = file.is_exact(&name);
-            Column { name, is_exact, is_asked: false, known: Known::default() }
+            Column { name, is_exact, known: Known::default() }
         };
         Table { file, columns: columns.into_iter().map(column).collect() }
     }
@@ -117,7 +116,6 @@ impl<'s> Table<'s> {
         let mut names = vec![store::PARSER];
         names.extend(self.columns[..count].iter().filter(|column| column.is_exact).map(|column| column.name.as_str()));
         let batches = self.file.read_dictionaries(rows, &names).map_err(failed)?;
-        self.columns[..count].iter_mut().for_each(|column| column.is_asked = column.is_exact);
         let mut numbers = rows.iter().cloned().flatten();
         let mut wanted: Vec<Range<u64>> = Vec::new();
         for batch in batches {
@@ -130,7 +128,7 @@ impl<'s> Table<'s> {
             }
             let is_current = are_current(&batch, narrow);
             let mut classes = vec![Vec::new(); self.columns.len()];
-            for (at, column) in self.columns.iter_mut().enumerate().filter(|(_, column)| column.is_asked) {
+            for (at, column) in self.columns[..count].iter_mut().enumerate().filter(|(_, column)| column.is_exact) {
                 classes[at] = column.classes(&batch, at, narrow);
             }
             let (mut now, mut last) = (vec![0; self.columns.len()], None);

@@ -46,16 +46,16 @@ impl Threshold {
     fn check(&self) -> Result<(), Problem> {
         let wrong = |detail: &str| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
         let is_short = |text: &str| text.len() <= MAX_TEXT;
-        match () {
-            () if self.count < 2 => wrong("a threshold is at least 2: a rule makes an alert of one match by itself"),
-            () if self.reason.trim().is_empty() || !is_short(&self.reason) => {
-                wrong("a reason is needed, of at most 4096 bytes: who reads it in a year must understand")
-            }
-            () if self.group_by.len() > MAX_FIELDS || !self.group_by.iter().all(|field| is_short(field)) => {
-                wrong("at most 8 fields")
-            }
-            () => Ok(()),
+        if self.count < 2 {
+            return wrong("a threshold is at least 2: a rule makes an alert of one match by itself");
         }
+        if self.reason.trim().is_empty() || !is_short(&self.reason) {
+            return wrong("a reason is needed, of at most 4096 bytes: who reads it in a year must understand");
+        }
+        if self.group_by.len() > MAX_FIELDS || !self.group_by.iter().all(|field| is_short(field)) {
+            return wrong("at most 8 fields");
+        }
+        Ok(())
     }
 
     /// The correlation. Texts are written as JSON does, which YAML reads as they are.

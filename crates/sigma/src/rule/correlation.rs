@@ -45,7 +45,7 @@ pub struct Correlation {
     pub links: Vec<String>,
     /// All its tags.
     pub tags: Vec<String>,
-    /// A number for what it asks, but for the rules it is made of.
+    /// A number for what it asks; once it is linked, with what the rules ask that it is made of.
     pub fingerprint: u64,
     /// Whether the rules it is made of make findings of their own beside its.
     pub generate: bool,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Correlation, Documents, Refused, Rule, correlation::Resolved};
+use crate::yaml::combined;
 
 /// Longest chain of correlations over correlations.
 const MAX_CHAIN: usize = 32;
@@ -131,6 +132,14 @@ impl Linker<'_> {
                 return Err(wrong(format!("`{}` is named twice", member.name)));
             }
             ids.push(id);
+            let asked = match (target, &self.states) {
+                (Resolved::Rule(at), _) => self.rules[at].fingerprint,
+                (Resolved::Correlation(at), states) => match states[at] {
+                    State::Done(place) => self.done[place].fingerprint,
+                    _ => self.all[at].fingerprint,
+                },
+            };
+            correlation.fingerprint = combined(correlation.fingerprint, asked);
         }
         for (member, id) in correlation.members.iter_mut().zip(ids) {
             member.id = id;

@@ -100,11 +100,7 @@ fn offline(
     texts: Option<Vec<(String, String)>>,
     view: &mut View,
 ) -> anyhow::Result<Replayed> {
-    if node.spool.status().unreleased_bytes > 0 {
-        node.catch_up()?;
-    }
-    let journal = SelfJournal::new(&node.spool)?;
-    journal.enter(&super::custody::action("replay.run", None)).map_err(anyhow::Error::msg)?;
+    enter(node, "replay.run")?;
     let detection = node.rules.detection();
     let (rules, compares) = match texts {
         None => (node.rules.current(), true),
@@ -118,6 +114,23 @@ fn offline(
     };
     let replay = Replay { rules, correlations: detection.correlations.clone(), from, to };
     let (progress, cancel) = (Progress::default(), Cancel::default());
+    with_bar(&progress, || match compares {
+        true => replay.compare(&node.engine, &progress, &cancel).map_err(Into::into),
+        false => replay.run(&node.engine, &progress, &cancel, |finding| view.finding(finding)),
+    })
+}
+
+/// Makes all of a folder's history searchable, and says what will be done with it.
+pub(super) fn enter(node: &Node, what: &'static str) -> anyhow::Result<()> {
+    if node.spool.status().unreleased_bytes > 0 {
+        node.catch_up()?;
+    }
+    let journal = SelfJournal::new(&node.spool)?;
+    journal.enter(&super::custody::action(what, None)).map(drop).map_err(anyhow::Error::msg)
+}
+
+/// Shows how far something is while it is done.
+pub(super) fn with_bar<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -129,12 +142,9 @@ fn offline(
             }
             bar.finish_and_clear();
         });
-        let replayed = match compares {
-            true => replay.compare(&node.engine, &progress, &cancel).map_err(Into::into),
-            false => replay.run(&node.engine, &progress, &cancel, |finding| view.finding(finding)),
-        };
+        let worked = work();
         done.store(true, Ordering::Relaxed);
-        replayed
+        worked
     })
 }
 

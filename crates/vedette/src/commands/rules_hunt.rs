@@ -1,16 +1,13 @@
 //! `vedette rules hunt`: what rules would have found in stored history.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use hyper::Method;
 use serde_json::{Map, Value, json};
 use vedette_query::{Cancel, Progress};
 
-use super::replay::texts;
+use super::replay::{enter, texts, with_bar};
 use crate::{
     Outcome, Usage,
     cli::{Format, RetrohuntArgs},
@@ -18,7 +15,6 @@ use crate::{
     config,
     node::{
         Node,
-        journal::SelfJournal,
         maintenance::now,
         retrohunt::{self, Over, Tally},
         ruleset::Ruleset,
@@ -89,11 +85,7 @@ fn through_server(mut client: Client, text: &str, days: u32) -> anyhow::Result<V
 }
 
 fn offline(node: &Node, text: &str, days: u32) -> anyhow::Result<Value> {
-    if node.spool.status().unreleased_bytes > 0 {
-        node.catch_up()?;
-    }
-    let journal = SelfJournal::new(&node.spool)?;
-    journal.enter(&super::custody::action("rules.retrohunt", None)).map_err(anyhow::Error::msg)?;
+    enter(node, "rules.retrohunt")?;
     let (loaded, own) = node.rules.on_trial(text);
     let (ruleset, refused) = Ruleset::compile(loaded, &node.rules.mapping);
     if !refused.is_empty() {
@@ -107,25 +99,13 @@ fn offline(node: &Node, text: &str, days: u32) -> anyhow::Result<Value> {
     let from = now().plus_micros(-i64::from(days) * DAY_MICROS);
     let parsers = retrohunt::current(&node.parsers);
     let over = Over { engine: &node.engine, parsers: &parsers, from, is_gentle: false };
-    let (progress, cancel, done) = (Progress::default(), Cancel::default(), AtomicBool::new(false));
-    let (since, mut events) = (std::time::Instant::now(), 0);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let bar = step_bar();
-            while !done.load(Ordering::Relaxed) {
-                let read = progress.read();
-                bar.set_length(read.wanted);
-                bar.set_position(read.scanned);
-                std::thread::sleep(POLL_EVERY);
-            }
-            bar.finish_and_clear();
-        });
-        let ran = over.run(ruleset, &progress, &cancel, |read, found| {
+    let (progress, cancel) = (Progress::default(), Cancel::default());
+    let (since, mut events) = (Instant::now(), 0);
+    with_bar(&progress, || {
+        over.run(ruleset, &progress, &cancel, |read, found| {
             events += read;
             found.iter().for_each(|finding| tally.add(finding));
-        });
-        done.store(true, Ordering::Relaxed);
-        ran
+        })
     })?;
     let elapsed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(json!({"state": "done", "events_read": events, "elapsed_ms": elapsed, "rules": tally.told()}))

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode, Uri, client::conn::http1, header};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::{Request, StatusCode, Uri, header};
 use tokio::{net::TcpStream, time::timeout};
+
+use super::web;
 
 /// Whoever does not answer by then is asked again later.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,24 +53,10 @@ async fn exchange(
     let stream = TcpStream::connect((host, url.port_u16().unwrap_or(80)))
         .await
         .with_context(|| format!("cannot connect to {url}"))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = Aborted(tokio::spawn(connection));
     let request = Request::post(path)
         .header(header::HOST, url.authority().map_or(host, |authority| authority.as_str()))
         .header(header::CONTENT_TYPE, content_type)
         .body(Full::new(Bytes::from(body)))?;
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let answer = Limited::new(response.into_body(), max_answer).collect().await.map_err(anyhow::Error::from_boxed)?;
-    drop(connection);
-    Ok((status, answer.to_bytes()))
-}
-
-/// A connection ends with the exchange, also with one that was given up.
-struct Aborted(tokio::task::JoinHandle<hyper::Result<()>>);
-
-impl Drop for Aborted {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    let got = web::ask(stream, request, max_answer).await?;
+    Ok((StatusCode::from_u16(got.status)?, got.body))
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 use vedette_event::{Batch, Diagnostic, Finding, RuleRef};
-use vedette_sigma::{Correlation, Correlations, Loaded, Mapping, Options, Program, Refused, Rule};
+use vedette_sigma::{Correlation, Correlations, Loaded, Mapping, Options, Program, Refused};
 
 /// A program and the correlations over its rules.
 pub struct Ruleset {
@@ -24,7 +24,9 @@ impl Ruleset {
     /// Compiles rules; what is refused then joins what was refused before.
     pub fn compile(loaded: Loaded, mapping: &Arc<Mapping>) -> (Ruleset, Vec<Refused>) {
         let Loaded { rules, mut correlations, mut refused } = loaded;
-        let fingerprints = fingerprints(&rules, &correlations);
+        let of_rules = rules.iter().map(|rule| (rule.reference.id.clone(), rule.fingerprint));
+        let of_correlations = correlations.iter().map(|one| (one.reference.id.clone(), one.fingerprint));
+        let fingerprints = of_rules.chain(of_correlations).collect();
         let (program, late) = Program::compile(rules, mapping);
         refused.extend(late);
         let (compiled, late) = Correlations::compile(correlations.clone(), &program, mapping, Options::default());
@@ -72,23 +74,6 @@ impl Ruleset {
         // What is refused was left out when the set was made.
         Correlations::compile(self.correlations.clone(), &self.program, &self.mapping, options).0
     }
-}
-
-fn fingerprints(rules: &[Rule], correlations: &[Correlation]) -> BTreeMap<String, u64> {
-    let mut known: BTreeMap<String, u64> =
-        rules.iter().map(|rule| (rule.reference.id.clone(), rule.fingerprint)).collect();
-    // Each stands after those it is made of.
-    for correlation in correlations {
-        let mut hasher = blake3::Hasher::new();
-        let members = correlation.members().filter_map(|member| known.get(member));
-        for part in std::iter::once(&correlation.fingerprint).chain(members) {
-            hasher.update(&part.to_le_bytes());
-        }
-        let mut word = [0; 8];
-        hasher.finalize_xof().fill(&mut word);
-        known.insert(correlation.reference.id.clone(), u64::from_le_bytes(word));
-    }
-    known
 }
 
 /// Rules over a history that is looked at when it is whole, in whatever order it comes.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
     Request, Uri,
+    body::Body,
     client::conn::http1,
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
@@ -69,7 +70,7 @@ async fn exchange(
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let request = request.body(Empty::new())?;
+    let request = request.body(Empty::<Bytes>::new())?;
     if !is_tls {
         return ask(stream, request, max_body).await;
     }
@@ -79,9 +80,14 @@ async fn exchange(
     ask(stream, request, max_body).await
 }
 
-async fn ask<S>(stream: S, request: Request<Empty<Bytes>>, max_body: usize) -> anyhow::Result<Got>
+/// One exchange over a connection that ends with it.
+///
+/// # Errors
+/// The connection is lost, or the answer is larger than `max_body`.
+pub async fn ask<S, B>(stream: S, request: Request<B>, max_body: usize) -> anyhow::Result<Got>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let (mut sender, connection) = http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await?;
     let _connection = Aborted(tokio::spawn(connection));

@@ -86,12 +86,6 @@ struct Kept {
     hunts: Vec<Retrohunt>,
 }
 
-/// How a hunt ended.
-struct Ended {
-    state: RetrohuntState,
-    failure: Option<String>,
-}
-
 impl Hunts {
     /// Opens what was kept. Where nothing is, no rule in force is new.
     ///
@@ -105,6 +99,7 @@ impl Hunts {
     ) -> anyhow::Result<Hunts> {
         let file = dir.join(STATE);
         let kept = whole_file::read_json(&file)?;
+        let is_new = kept.is_none();
         let in_force = || Kept { known: rules.current().fingerprints().clone(), hunts: Vec::new() };
         let Kept { known, hunts } = kept.unwrap_or_else(in_force);
         let next = hunts.iter().map(|hunt| hunt.id + 1).max().unwrap_or(1);
@@ -125,7 +120,9 @@ impl Hunts {
             state: Mutex::new(state),
             changed: Condvar::new(),
         };
-        hunts.write(&hunts.state())?;
+        if is_new {
+            hunts.write(&hunts.state())?;
+        }
         Ok(hunts)
     }
 
@@ -162,7 +159,7 @@ impl Hunts {
         // What waits for older forms of the same rules has nothing to say any more.
         for hunt in &mut state.hunts {
             if hunt.told.automatic && hunt.told.state == RetrohuntState::Waiting {
-                hunt.end(Ended { state: RetrohuntState::Cancelled, failure: None });
+                hunt.end(RetrohuntState::Cancelled, None);
             }
         }
         state.add(Work::Changed(new), (from, "vedette".to_owned(), true));
@@ -221,10 +218,10 @@ impl Hunts {
                 told = Instant::now();
             }
         });
-        let ended = match read {
-            Ok(()) => Ended { state: RetrohuntState::Done, failure: None },
-            Err(QueryError::Cancelled) => Ended { state: RetrohuntState::Cancelled, failure: None },
-            Err(error) => Ended { state: RetrohuntState::Failed, failure: Some(error.to_string()) },
+        let (ended, failure) = match read {
+            Ok(()) => (RetrohuntState::Done, None),
+            Err(QueryError::Cancelled) => (RetrohuntState::Cancelled, None),
+            Err(error) => (RetrohuntState::Failed, Some(error.to_string())),
         };
         self.tell(id, since, events, &tally);
         let mut state = self.state();
@@ -232,7 +229,7 @@ impl Hunts {
             state.known.extend(asks);
         }
         if let Some(hunt) = state.hunts.iter_mut().find(|hunt| hunt.told.id == id) {
-            hunt.end(ended);
+            hunt.end(ended, failure);
             let Retrohunt { state, events_read, elapsed_ms, .. } = &hunt.told;
             tracing::info!(hunt = id, ?state, events_read, elapsed_ms, "retro-hunt ended");
         }
@@ -351,7 +348,7 @@ impl Hunt {
         !matches!(self.told.state, RetrohuntState::Waiting | RetrohuntState::Running)
     }
 
-    fn end(&mut self, Ended { state, failure }: Ended) {
+    fn end(&mut self, state: RetrohuntState, failure: Option<String>) {
         self.told = Retrohunt { state, failure, ..self.now() };
         self.work = None;
     }
@@ -394,7 +391,7 @@ impl Retrohunts for Hunts {
         };
         hunt.cancel.cancel();
         if hunt.told.state == RetrohuntState::Waiting {
-            hunt.end(Ended { state: RetrohuntState::Cancelled, failure: None });
+            hunt.end(RetrohuntState::Cancelled, None);
         }
         true
     }

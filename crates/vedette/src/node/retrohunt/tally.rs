@@ -68,13 +68,9 @@ impl Tally {
 }
 
 impl Counted {
-    /// An alert is of a rule and an entity: the finding's first; without any, those of one source are together.
+    /// An alert is of a rule and an entity.
     fn about(&mut self, finding: &Finding) {
-        let source = || {
-            let source = finding.events.first().map_or_else(String::new, |event| event.source.0.to_string());
-            Entity { kind: "source".to_owned(), value: source }
-        };
-        let entity = finding.entities.first().cloned().unwrap_or_else(source);
+        let entity = vedette_alert::entity(finding, None, None);
         if self.entities.len() < MAX_ENTITIES || self.entities.contains_key(&entity) {
             *self.entities.entry(entity).or_default() += 1;
         }
