@@ -10,8 +10,8 @@ const names = t.indicators.feed;
 /** The files, with what of each holds and why the rest does not. */
 export function Feeds({ feeds }: { feeds: Model<'IndicatorFeed'>[] }) {
   return (
-    <section className="stack" aria-labelledby="feeds">
-      <h2 id="feeds">{t.indicators.feeds}</h2>
+    <div className="stack">
+      <h2>{t.indicators.feeds}</h2>
       <Table
         label={t.indicators.feeds}
         columns={[names.name, t.indicators.state, { name: names.taken, num: true }, { name: names.withdrawn, num: true }, { name: names.refused, num: true }]}
@@ -23,7 +23,7 @@ export function Feeds({ feeds }: { feeds: Model<'IndicatorFeed'>[] }) {
               <div className={`dim mono ${s.anywhere}`}>{visible(feed.file)}</div>
             </td>
             <td>
-              <How status={feed.failure ? 'fail' : feed.refused > 0 ? 'warn' : 'ok'} word={feed.failure ? t.indicators.cutOff : t.indicators.read} why={feed.failure} />
+              <How status={feed.failure ? 'fail' : feed.refused > 0 ? 'warn' : 'ok'} word={feed.failure ? t.indicators.cutOff : feed.refused > 0 ? t.indicators.readSome : t.indicators.read} why={feed.failure} />
             </td>
             <td className="num">{formatCount(feed.taken)}</td>
             <td className="num">{formatCount(feed.withdrawn)}</td>
@@ -31,7 +31,7 @@ export function Feeds({ feeds }: { feeds: Model<'IndicatorFeed'>[] }) {
           </tr>
         ))}
       </Table>
-    </section>
+    </div>
   );
 }
 

@@ -15,14 +15,14 @@ const names = t.indicators.server;
 /** The servers that indicators are fetched from. */
 export function Servers({ servers }: { servers: Server[] }) {
   return (
-    <section className="stack" aria-labelledby="servers">
-      <h2 id="servers">{t.indicators.servers}</h2>
+    <div className="stack">
+      <h2>{t.indicators.servers}</h2>
       <Table label={t.indicators.servers} columns={[names.name, t.indicators.state, names.last, names.next]}>
         {servers.map((server) => (
           <Row key={server.name} server={server} />
         ))}
       </Table>
-    </section>
+    </div>
   );
 }
 
@@ -39,8 +39,10 @@ function Row({ server }: { server: Server }) {
         <How status={server.failure ? 'fail' : server.last ? 'ok' : 'warn'} word={server.failure ? t.indicators.failed : server.last ? t.indicators.fetched : t.indicators.waits} why={server.failure} />
       </td>
       <td>
-        {server.last ? <Time at={server.last} ago /> : <span className="dim">{t.indicators.notYet}</span>}{' '}
-        <Link href={huntLink({ q: `event.action:indicators.fetch ${clause('vedette.target', server.name)}` })}>{t.indicators.polls}</Link>
+        {server.last ? <Time at={server.last} ago /> : <span className="dim">{t.indicators.notYet}</span>}
+        <div>
+          <Link href={huntLink({ q: `event.action:indicators.fetch ${clause('vedette.target', server.name)}` })}>{t.indicators.polls}</Link>
+        </div>
       </td>
       <td>
         {next === 'soon' ? t.indicators.soon : next === 'again' ? t.indicators.again : <Time at={next} ago />}

@@ -44,7 +44,7 @@ function Noisiest({ over: { opened, budget, noisiest } }: { over: OverBudget }) 
           </Link>
         );
       })}
-      <span className="dim">{t.budget.todo}</span>
+      <span className={`dim ${s.todo}`}>{t.budget.todo}</span>
     </>
   );
 }

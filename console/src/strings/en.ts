@@ -613,6 +613,7 @@ export const t = {
     feeds: 'Files',
     feed: { name: 'Feed', taken: 'Taken', withdrawn: 'Withdrawn', refused: 'Refused' },
     read: 'read',
+    readSome: 'read, some refused',
     cutOff: 'cut off',
     whyRefused: (n: number, feed: string) => `${n.toLocaleString('en-US')} refused of ${feed}, and why`,
     more: (n: string) => `and ${n} more`,
