@@ -40,7 +40,7 @@ export function Threshold({ rule }: { rule: RuleDetail }) {
     <section ref={card} className="card stack" id={HERE} aria-label={t.threshold.title}>
       <h2>{t.threshold.title}</h2>
       {made ? (
-        <Present made={made} parts={parts} waiting={known.isPending} />
+        <Present made={made} parts={parts} waiting={!known.data} />
       ) : (
         <p className="dim">{t.threshold.lead}</p>
       )}
