@@ -1,4 +1,5 @@
 // Every page, in both themes, at 1280 px and on a phone: axe reports nothing, nothing sticks out, everything can be hit.
+import { KNOWN } from './feed';
 import { api, running, STATE } from './server';
 import { accessible, expect, settled, test } from './test';
 
@@ -23,6 +24,7 @@ const pages: [string, string, RegExp][] = [
   ['exceptions', '/rules?tab=exceptions', /Rules/],
   ['a rule', '/rules/438ca65e-765f-4bb0-874b-9bb767146fca', /SSH password refused/],
   ['a new rule', '/rules/edit', /Write a rule/],
+  ['indicators', `/indicators?value=${KNOWN}`, /Indicators/],
   ['sources', '/sources', /Sources/],
   ['unparsed', '/sources?tab=unparsed', /Sources/],
   ['health', '/sources?tab=health', /Sources/],
@@ -89,7 +91,7 @@ for (const [name, path, heading] of pages) {
 }
 
 test('everything that can be pressed is at least 24 px, and can be reached by keys', async ({ page }) => {
-  const paths = ['/inbox?state=all&alert=1', '/hunt?q=&from=now-24h', '/hunt?q=*%20%7C%20summarize%20n%3Dcount()%20by%20host.name&from=all', '/entity/host/web1', '/incidents?state=all', `/incidents/${incident}`, `/incidents/cases/${case_}`, '/sources', '/sources?tab=unparsed', '/rules', '/rules?tab=attack'];
+  const paths = ['/inbox?state=all&alert=1', '/hunt?q=&from=now-24h', '/hunt?q=*%20%7C%20summarize%20n%3Dcount()%20by%20host.name&from=all', '/entity/host/web1', '/incidents?state=all', `/incidents/${incident}`, `/incidents/cases/${case_}`, '/sources', '/sources?tab=unparsed', '/rules', '/rules?tab=attack', `/indicators?value=${KNOWN}`];
   for (const path of [...paths, '/replay?e=host:web1&from=now-24h', '/settings?tab=tokens', '/settings?tab=notifications']) {
     await page.goto(path);
     await settled(page);

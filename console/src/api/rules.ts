@@ -32,6 +32,9 @@ export const explain = (event: string, rule: string, signal?: AbortSignal) =>
 export const saveRule = (file: string, text: string) => call<Model<'SavedRules'>>('PUT', `/rules/files/${encodeURIComponent(file)}`, { text });
 export const disableRule = (id: string, reason: string) => call<Model<'RuleState'>>('PUT', `/rules/${encodeURIComponent(id)}/disabled`, { reason });
 export const enableRule = (id: string) => call<Model<'RuleState'>>('DELETE', `/rules/${encodeURIComponent(id)}/disabled`);
+export const setThreshold = (id: string, threshold: Model<'Threshold'>) =>
+  call<Model<'SavedRules'>>('PUT', `/rules/${encodeURIComponent(id)}/threshold`, threshold);
+export const removeThreshold = (id: string) => call<Model<'SavedRules'>>('DELETE', `/rules/${encodeURIComponent(id)}/threshold`);
 export const deleteRule = (file: string) => call('DELETE', `/rules/files/${encodeURIComponent(file)}`);
 
 export function useExceptions() {

@@ -12,11 +12,11 @@ export const useSources = () =>
     refetchInterval: EVERY,
   });
 
-export const useHealth = () =>
+export const useHealth = (every = EVERY) =>
   useQuery({
     queryKey: ['health'],
     queryFn: ({ signal }) => call<Health>('GET', '/health/detail', undefined, signal),
-    refetchInterval: EVERY,
+    refetchInterval: every,
   });
 
 export const useUnparsed = () =>

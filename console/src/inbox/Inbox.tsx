@@ -21,6 +21,8 @@ import type { InboxFilter } from './fold';
 import { VerdictBar } from './VerdictBar';
 import s from './inbox.module.css';
 
+// Not worth a page if it cannot be had just now.
+const Budget = lazy(() => import('../rules/Budget').catch(() => ({ default: () => null })));
 const ExceptionDialog = lazy(() => import('./ExceptionDialog'));
 
 type View = 'open' | 'acknowledged' | 'closed' | 'all';
@@ -199,6 +201,9 @@ export function Inbox() {
             </label>
           </div>
         </div>
+        <Suspense>
+          <Budget />
+        </Suspense>
         {(filter.rule || filter.entity) && (
           <div className={s.filters}>
             <span className="dim">{t.inbox.only}</span>

@@ -1,9 +1,11 @@
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { notOffered } from '../api/http';
-import type { Alert } from '../api/model';
+import type { Alert, Session } from '../api/model';
 import { getRule } from '../api/rules';
+import { may } from '../api/session';
 import { visible } from '../shared/format';
+import { isIndicator, isWritten } from '../shared/query';
 import { t } from '../strings/en';
 import s from './inbox.module.css';
 
@@ -13,13 +15,16 @@ export function RuleCard({ rule }: { rule: Alert['rule'] }) {
     queryKey: ['rule', rule.id],
     queryFn: ({ signal }) => getRule(rule.id, signal),
     staleTime: 60_000,
+    enabled: isWritten(rule.id),
   });
+  const admin = may(useQueryClient().getQueryData<Session>(['session']), 'admin');
+  const page = isIndicator(rule.id) ? '/indicators' : `/rules/${encodeURIComponent(rule.id)}`;
   return (
     <section className={s.section} aria-label={t.inbox.rule}>
       <h3>{t.inbox.rule}</h3>
       <div className="stack" style={{ gap: 8 }}>
         <div className="row wrap">
-          <Link href={`/rules/${encodeURIComponent(rule.id)}`}>{visible(rule.title)}</Link>
+          <Link href={page}>{visible(rule.title)}</Link>
           {rule.author && <span className="dim">{t.inbox.by(visible(rule.author))}</span>}
           {rule.techniques.map((technique) => (
             <Link key={technique} className="chip" href={`/rules?tab=attack&technique=${encodeURIComponent(technique)}`}>
@@ -33,6 +38,7 @@ export function RuleCard({ rule }: { rule: Alert['rule'] }) {
             {t.inbox.knownFalse}: {detail.data.falsepositives.map(visible).join('; ')}
           </p>
         ) : null}
+        {admin && detail.data && <Link href={`${page}#threshold`}>{t.threshold.title}…</Link>}
         {detail.isError && !notOffered(detail.error) && <p className="dim">{detail.error.message}</p>}
       </div>
     </section>

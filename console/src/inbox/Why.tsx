@@ -11,15 +11,12 @@ import { formatValue, visible } from '../shared/format';
 import { Icon } from '../shared/Icon';
 import { needles } from '../shared/marks';
 import { Problem } from '../shared/Problem';
-import { clause, huntLink, quote } from '../shared/query';
+import { clause, huntLink, indicatorLink, isIndicator, isWritten, quote } from '../shared/query';
 import { Time } from '../shared/zone';
 import { t } from '../strings/en';
 import s from './inbox.module.css';
 
 const Steps = lazy(() => import('../shared/Steps'));
-
-/** Findings of indicators and of Vedette itself are not by a rule that can be taken apart. */
-const isExplained = (rule: string): boolean => !rule.startsWith('indicator:') && !rule.startsWith('vedette');
 
 export function Why({ alert }: { alert: AlertDetail }) {
   const [at, setAt] = useState(0);
@@ -79,6 +76,7 @@ export function Why({ alert }: { alert: AlertDetail }) {
             </code>
           </div>
         ))}
+        {isIndicator(alert.rule.id) && hit.matched[0] && <Link href={indicatorLink(hit.matched[0].value)}>{t.inbox.known}</Link>}
       </div>
       {events.map((event, i) => (
         <div key={ids[i]} className="stack" style={{ gap: 6, marginBottom: 10 }}>
@@ -100,7 +98,7 @@ export function Why({ alert }: { alert: AlertDetail }) {
             ) : (
               <EventFields event={event.data} matched={names} />
             ))}
-          {isExplained(alert.rule.id) && (
+          {isWritten(alert.rule.id) && (
             <Disclosure title={t.steps.open}>
               <Steps event={ids[i]!} rule={alert.rule.id} />
             </Disclosure>

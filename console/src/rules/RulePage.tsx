@@ -26,6 +26,7 @@ import { Diagnostics } from './Diagnostics';
 import { InHistory } from './InHistory';
 import { fileName, ownFile, template } from './ruleFile';
 import s from './rules.module.css';
+import { Threshold } from './Threshold';
 
 const language = yaml();
 
@@ -392,6 +393,7 @@ function Workbench({ rule }: { rule: RuleDetail | undefined }) {
             )}
           </section>
         )}
+        {rule && <Threshold rule={rule} />}
         <InHistory rule={rule?.id} begun={hunting.data?.id} />
         {rule && (
           <section className="card" aria-label={t.rules.rule}>

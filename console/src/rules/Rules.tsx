@@ -5,6 +5,7 @@ import { notOffered } from '../api/http';
 import { useExceptions, useRefused, useRules } from '../api/rules';
 import { Tabs, Waiting } from '../shared/Bits';
 import { t } from '../strings/en';
+import Budget from './Budget';
 import { Exceptions } from './Exceptions';
 import { Refused } from './Refused';
 import { RuleTable } from './RuleTable';
@@ -39,6 +40,7 @@ export default function Rules() {
           {t.rules.write}
         </Link>
       </div>
+      <Budget />
       {tab === 'loaded' && <RuleTable found={rules} />}
       {tab === 'refused' && <Refused found={refused} />}
       {tab === 'attack' && (

@@ -64,6 +64,16 @@ export function findingsOf(rule: string, conditions: { value: string }[] = []): 
   return ['event.dataset:vedette.findings', clause('rule.id', rule), ...each].join(' ');
 }
 
+/** Findings of indicators and of Vedette itself are not by a rule that is written down. */
+export const isIndicator = (rule: string): boolean => rule.startsWith('indicator:');
+export const isWritten = (rule: string): boolean => !isIndicator(rule) && !rule.startsWith('vedette');
+
+/** The search for the sightings of an indicator's value, as the server counts them. */
+export const sightingsOf = (value: string): string =>
+  `event.dataset:vedette.findings rule.id:indicator* "${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+
+export const indicatorLink = (value: string): string => `/indicators?${new URLSearchParams({ value })}`;
+
 export interface HuntState {
   q?: string;
   lang?: 'hunt' | 'sql';

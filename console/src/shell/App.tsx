@@ -19,6 +19,7 @@ const Hunt = lazy(() => import('../hunt/Hunt'));
 const Sources = lazy(() => import('../sources/Sources'));
 const Rules = lazy(() => import('../rules/Rules'));
 const RulePage = lazy(() => import('../rules/RulePage'));
+const Indicators = lazy(() => import('../indicators/Indicators'));
 const Entity = lazy(() => import('../entity/Entity'));
 const EntityStart = lazy(() => import('../entity/EntityStart'));
 const Replay = lazy(() => import('../replay/Replay'));
@@ -65,6 +66,7 @@ function Gate() {
           <Route path="/rules" component={Rules} />
           <Route path="/rules/edit" component={RulePage} />
           <Route path="/rules/:id" component={RulePage} />
+          <Route path="/indicators" component={Indicators} />
           <Route path="/entity" component={EntityStart} />
           <Route path="/entity/:kind/:value" component={Entity} />
           <Route path="/replay" component={Replay} />

@@ -9,6 +9,7 @@ export const places: { to: string; icon: IconName; name: string; key: string }[]
   { to: '/entity', icon: 'entity', name: t.nav.entity, key: 'e' },
   { to: '/replay', icon: 'replay', name: t.nav.replay, key: 'p' },
   { to: '/rules', icon: 'rules', name: t.nav.rules, key: 'r' },
+  { to: '/indicators', icon: 'indicator', name: t.nav.indicators, key: 't' },
   { to: '/sources', icon: 'sources', name: t.nav.sources, key: 's' },
   { to: '/settings', icon: 'settings', name: t.nav.settings, key: ',' },
 ];

@@ -18,6 +18,7 @@ const pages: Record<string, string> = {
   parsers: '/sources?tab=unparsed',
   sources: '/sources',
   alerts: '/inbox',
+  alert_budget: '/rules',
   notifications: '/settings?tab=notifications',
   store: huntLink({}),
 };
