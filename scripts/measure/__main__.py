@@ -22,7 +22,7 @@ from pathlib import Path
 
 import peers
 from node import Node
-from questions import HUNTS, TEXT
+from questions import HUNTS, RETROHUNTS, TEXT
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORK = ROOT / "target" / "bench"
@@ -146,6 +146,14 @@ def search(report, node, files, path):
         report.row(name, f"{spent:.4f} ({rows})", peer(duck), peer(ch), lines, f"{spent / best:.3f}")
 
 
+def retrohunts(report, node):
+    report.table("one rule over all of history", "wall s", "CPU s", "events looked at", "findings")
+    for what, rule in RETROHUNTS.items():
+        wall, cpu, hunt = min((node.retrohunt((DATA / "sigma" / rule).read_text()) for _ in range(3)), key=lambda run: run[1])
+        found = sum(rule["findings"] for rule in hunt["rules"])
+        report.row(f"{what} (`{Path(rule).stem}`)", f"{wall:.2f}", f"{cpu:.2f}", f"{hunt['events_read']:,}", f"{found:,}")
+
+
 def delay(report, node, path, per_second=10_000, seconds=30):
     """From the moment an event is sent, under load, to its alert on the event stream."""
     sent, seen = {}, {}
@@ -210,6 +218,7 @@ def main():
         store = way_in(report, node, path, events, raw)
         on_disk(report, store, path, raw, peers.tantivy(path, WORK / "tantivy", min(events, 100_000)))
         search(report, node, str(data / "store" / "segments" / "**" / "*.parquet"), path)
+        retrohunts(report, node)
         delay(report, node, path)
         report.row("memory after all of this (now, most)", f"{node.memory():.0f} MB, {node.memory('VmHWM'):.0f} MB")
     (WORK / f"report-{events}.md").write_text("\n".join(report.lines) + "\n")

@@ -62,9 +62,29 @@ class Node:
                 return int(line.split()[1]) / 1024
 
     def get(self, path):
+        return self.ask("GET", path)
+
+    def ask(self, method, path, body=None):
         connection = LocalConnection(self.socket)
-        connection.request("GET", path)
-        return json.loads(connection.getresponse().read())
+        connection.request(method, path, json.dumps(body) if body else None, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status >= 300:
+            raise SystemExit(f"{path} answered {answer.status}: {text[:200]}")
+        return json.loads(text)
+
+    def retrohunt(self, text):
+        """One rule over all of history: seconds of wall clock, CPU seconds of the whole server, what it came to."""
+        cpu, begun = self.cpu(), time.perf_counter()
+        number = self.ask("POST", "/api/v1/retrohunts", {"text": text, "days": 3650})["id"]
+        while True:
+            hunt = next(hunt for hunt in self.get("/api/v1/retrohunts")["retrohunts"] if hunt["id"] == number)
+            if hunt["state"] not in ("waiting", "running"):
+                break
+            time.sleep(0.02)
+        if hunt["state"] != "done":
+            raise SystemExit(f"the retro-hunt {hunt['state']}: {hunt['failure']}")
+        return time.perf_counter() - begun, self.cpu() - cpu, hunt
 
     def hunt(self, query, until=None):
         """Best of three: CPU seconds of the whole server, rows."""

@@ -20,6 +20,16 @@ HUNTS = {
 }
 
 
+# Public rules that are hunted for in all of history, by what makes them easy or hard; below the folder with Sigma's rules.
+RETROHUNTS = {
+    "parts of a command line": "rules/windows/process_creation/proc_creation_win_hktl_mimikatz_command_line.yml",
+    "a regular expression": "rules/windows/process_creation/proc_creation_win_csc_susp_parent.yml",
+    "registry keys, often matched": "rules/windows/registry/registry_set/registry_set_asep_reg_keys_modification_currentversion.yml",
+    "fields without columns": "rules/windows/builtin/security/win_security_ad_replication_non_machine_account.yml",
+    "keywords": "rules/linux/builtin/sshd/lnx_sshd_susp_ssh.yml",
+}
+
+
 def sql(dialect):
     """For `duckdb` and `chdb`, over Vedette's own Parquet files."""
     chdb = dialect == "chdb"

@@ -53,10 +53,6 @@ export function useVerdicts(rule: string | undefined) {
   });
 }
 
-/** The newest alert of a rule, by its id or title. */
-export const newestOf = async (rule: string): Promise<Alert | null> =>
-  (await call<AlertPage>('GET', `/alerts${params({ rule, limit: 1 })}`)).alerts[0] ?? null;
-
 export type Step =
   | { do: 'acknowledge' }
   | { do: 'reopen' }

@@ -6,23 +6,25 @@ import type { Model, Retrohunt } from './model';
 /** True if more of it is to come. */
 export const goesOn = (hunt: Retrohunt): boolean => hunt.state === 'waiting' || hunt.state === 'running';
 
+const of = (rule: string | undefined) => (rule === undefined ? '' : `?rule=${encodeURIComponent(rule)}`);
+
 /** The newest retro-hunt that has a rule; looked for again now and then, because some begin by themselves. */
 export function useNewestOf(rule: string | undefined) {
   return useQuery({
-    queryKey: ['retrohunts'],
-    queryFn: ({ signal }) => call<Model<'RetrohuntList'>>('GET', '/retrohunts', undefined, signal),
-    select: ({ retrohunts }) => retrohunts.find((hunt) => hunt.rules.some(({ id }) => id === rule)) ?? null,
+    queryKey: ['retrohunts', rule],
+    queryFn: ({ signal }) => call<Model<'RetrohuntList'>>('GET', `/retrohunts${of(rule)}`, undefined, signal),
+    select: ({ retrohunts }) => retrohunts[0] ?? null,
     enabled: rule !== undefined,
     refetchInterval: 15_000,
     retry: false,
   });
 }
 
-/** One retro-hunt, asked for every second until it has ended. */
-export function useRetrohunt(id: number | undefined) {
+/** One retro-hunt, asked for every second until it has ended; of its rules only `rule`, or all. */
+export function useRetrohunt(id: number | undefined, rule: string | undefined) {
   return useQuery({
-    queryKey: ['retrohunt', id],
-    queryFn: ({ signal }) => call<Retrohunt>('GET', `/retrohunts/${id}`, undefined, signal),
+    queryKey: ['retrohunt', id, rule],
+    queryFn: ({ signal }) => call<Retrohunt>('GET', `/retrohunts/${id}${of(rule)}`, undefined, signal),
     enabled: id !== undefined,
     refetchInterval: ({ state }) => (state.data && goesOn(state.data) ? 1000 : false),
     retry: false,

@@ -12,11 +12,11 @@ export const useSources = () =>
     refetchInterval: EVERY,
   });
 
-export const useHealth = (every = EVERY) =>
+export const useHealth = () =>
   useQuery({
     queryKey: ['health'],
     queryFn: ({ signal }) => call<Health>('GET', '/health/detail', undefined, signal),
-    refetchInterval: every,
+    refetchInterval: EVERY,
   });
 
 export const useUnparsed = () =>

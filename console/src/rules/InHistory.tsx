@@ -19,14 +19,15 @@ export function InHistory({ rule, begun }: { rule: string | undefined; begun: nu
   const newest = useNewestOf(rule);
   const known = newest.data?.id;
   const id = known !== undefined && begun !== undefined ? Math.max(known, begun) : (known ?? begun);
-  const found = useRetrohunt(id);
+  const only = id === begun ? undefined : rule;
+  const found = useRetrohunt(id, only);
   if (rule === undefined && begun === undefined) return null;
   const wrong = found.error ?? newest.error;
   return (
     <section className="card" aria-label={t.history.title}>
       <h2>{t.history.title}</h2>
       {found.data ? (
-        <Hunt hunt={found.data} only={id === begun ? undefined : rule} />
+        <Hunt hunt={found.data} />
       ) : wrong ? (
         <Problem error={wrong} what={t.history.what} />
       ) : newest.isPending || id !== undefined ? (
@@ -38,9 +39,7 @@ export function InHistory({ rule, begun }: { rule: string | undefined; begun: nu
   );
 }
 
-/** `only`: of its rules, the one that this is about. */
-function Hunt({ hunt, only }: { hunt: Retrohunt; only: string | undefined }) {
-  const rules = hunt.rules.filter(({ id }) => only === undefined || id === only);
+function Hunt({ hunt }: { hunt: Retrohunt }) {
   return (
     <div className="stack">
       <div>
@@ -54,8 +53,8 @@ function Hunt({ hunt, only }: { hunt: Retrohunt; only: string | undefined }) {
         {hunt.state !== 'waiting' && <p className="dim">{t.history.read(formatCount(hunt.events_read), formatCount(hunt.elapsed_ms))}</p>}
       </div>
       {hunt.failure && <Problem error={new Error(hunt.failure)} />}
-      {rules.map((rule) => (
-        <Hunted key={rule.id} rule={rule} named={rules.length > 1} ended={!goesOn(hunt)} />
+      {hunt.rules.map((rule) => (
+        <Hunted key={rule.id} rule={rule} named={hunt.rules.length > 1} ended={!goesOn(hunt)} />
       ))}
     </div>
   );

@@ -256,7 +256,7 @@ function Workbench({ rule }: { rule: RuleDetail | undefined }) {
   const [days, setDays] = useState(30);
   const hunting = useMutation({
     mutationFn: () => beginRetrohunt(text, days),
-    onSuccess: (begun) => client.setQueryData(['retrohunt', begun.id], begun),
+    onSuccess: (begun) => client.setQueryData(['retrohunt', begun.id, undefined], begun),
   });
   const saving = useMutation({
     mutationFn: () => saveRule(name.trim(), text),

@@ -40,7 +40,7 @@ export default function Rules() {
           {t.rules.write}
         </Link>
       </div>
-      <Budget />
+      <Budget always />
       {tab === 'loaded' && <RuleTable found={rules} />}
       {tab === 'refused' && <Refused found={refused} />}
       {tab === 'attack' && (

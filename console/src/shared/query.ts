@@ -69,8 +69,10 @@ export const isIndicator = (rule: string): boolean => rule.startsWith('indicator
 export const isWritten = (rule: string): boolean => !isIndicator(rule) && !rule.startsWith('vedette');
 
 /** The search for the sightings of an indicator's value, as the server counts them. */
-export const sightingsOf = (value: string): string =>
-  `event.dataset:vedette.findings rule.id:indicator* "${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+export function sightingsOf(value: string): string {
+  const quoted = `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+  return `event.dataset:vedette.findings rule.id:indicator* ${quoted} | where threat.indicator.name == ${quoted}`;
+}
 
 export const indicatorLink = (value: string): string => `/indicators?${new URLSearchParams({ value })}`;
 

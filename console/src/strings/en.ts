@@ -585,6 +585,7 @@ export const t = {
   budget: {
     title: 'Alert budget',
     over: (opened: string, budget: string) => `${opened} new alerts today (UTC), ${budget} are the budget.`,
+    within: (opened: string, budget: string) => `${opened} of ${budget} new alerts today (UTC).`,
     most: 'Most by:',
     todo: 'A threshold or an exception makes them fewer.',
   },

@@ -96,10 +96,34 @@ pub trait HealthView: Send + Sync {
     fn ledger(&self) -> LedgerStatus;
     /// Since when a source is quiet, if it is, and by when its next record is expected, if it has a rhythm.
     fn quiet(&self, source: SourceId) -> (Option<Time>, Option<Time>);
+    /// Today's new alerts against the budget.
+    fn alert_budget(&self) -> AlertBudget;
     /// How full the disk with the data folder is.
     fn disk(&self) -> DiskStatus;
     /// How busy a source is.
     fn activity(&self, source: SourceId) -> Activity;
+}
+
+/// Today's new alerts (UTC) against what people can look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AlertBudget {
+    /// New alerts a day; 0 if there is no budget, and then nothing is counted.
+    pub budget: u64,
+    /// New alerts today.
+    pub opened: u64,
+    /// The rules that opened the most.
+    pub noisiest: Vec<NoisyRule>,
+}
+
+/// A rule that opens alerts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NoisyRule {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// New alerts today.
+    pub alerts: u64,
 }
 
 /// How full the disk with the data folder is.

@@ -35,8 +35,8 @@ use std::sync::Arc;
 pub use action::Action;
 pub use api::openapi;
 pub use app::{
-    Activity, App, Check, Cosigned, Counters, DiskStatus, Gates, HealthView, Journal, LedgerStatus, LiveTail, Status,
-    WitnessStatus, Witnessed, system_clock,
+    Activity, AlertBudget, App, Check, Cosigned, Counters, DiskStatus, Gates, HealthView, Journal, LedgerStatus,
+    LiveTail, NoisyRule, Status, WitnessStatus, Witnessed, system_clock,
 };
 pub use auth::Peer;
 pub use console::{Asset, Console};

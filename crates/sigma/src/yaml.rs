@@ -157,6 +157,13 @@ impl Node {
         first_word(&hasher)
     }
 
+    /// A number for what it says, whatever its layout, comments and places.
+    pub(crate) fn whole_fingerprint(&self) -> u64 {
+        let mut hasher = blake3::Hasher::new();
+        self.hash_into(&mut hasher);
+        first_word(&hasher)
+    }
+
     fn hash_into(&self, hasher: &mut blake3::Hasher) {
         let text = |hasher: &mut blake3::Hasher, kind: u8, text: &str| {
             hasher.update(&[kind]).update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());

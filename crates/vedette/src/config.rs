@@ -111,6 +111,8 @@ pub struct Detection {
     pub rules: Vec<PathBuf>,
     /// More parser folders; a parser of the same name replaces the built-in one.
     pub parsers: Vec<PathBuf>,
+    /// Processing pipelines of pySigma that `rules` and the data folder's own rules go through; watched for changes.
+    pub pipelines: Vec<PathBuf>,
     /// Value table for `expand` placeholders.
     pub placeholders: Option<PathBuf>,
     /// Rules over several matches.
@@ -310,6 +312,7 @@ impl Default for Detection {
             builtin_rules: true,
             rules: Vec::new(),
             parsers: Vec::new(),
+            pipelines: Vec::new(),
             placeholders: None,
             correlations: CorrelationOptions::default(),
             indicators: IndicatorOptions::default(),

@@ -17,7 +17,7 @@ use super::{
     names::VerdictModel,
 };
 use crate::{
-    Action, App, Problem,
+    Action, AlertBudget, App, Problem,
     auth::{Principal, act, blocking},
     problem::{Body, Id},
 };
@@ -119,6 +119,13 @@ pub(crate) async fn list_alerts(State(app): State<Arc<App>>, uri: Uri) -> Result
     let filter = params.filter()?;
     let page = blocking(move || Ok(app.alerts.list(&filter)?)).await?;
     Ok(Json(AlertPage { alerts: page.alerts.into_iter().map(Into::into).collect(), total: page.total }))
+}
+
+/// Today's new alerts (UTC) against the budget, and the rules that opened the most.
+#[utoipa::path(get, path = "/api/v1/alerts/budget", operation_id = "alertBudget", tag = "alerts",
+    responses((status = 200, description = "Today so far", body = AlertBudget), (status = 401, body = Problem)))]
+pub(crate) async fn alert_budget(State(app): State<Arc<App>>) -> Json<AlertBudget> {
+    Json(app.health.alert_budget())
 }
 
 /// How many alerts there are, by state and level.

@@ -90,7 +90,7 @@ async fn sightings(
 ) -> Result<(u64, Option<String>, Option<String>), Problem> {
     let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
     let query = format!(
-        "event.dataset:vedette.findings rule.id:indicator* \"{quoted}\" \
+        "event.dataset:vedette.findings rule.id:indicator* \"{quoted}\" | where threat.indicator.name == \"{quoted}\" \
          | summarize sightings = count(), first = min(@timestamp), last = max(@timestamp)"
     );
     let ask = Ask { query, language: Language::Hunt, from: None, to: None, limit: 1 };

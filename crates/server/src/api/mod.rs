@@ -131,6 +131,7 @@ fn routes() -> (Routes, Routes, Routes, Routes) {
         .routes(routes!(alerts::list_alerts))
         .routes(routes!(alerts::get_alert))
         .routes(routes!(alerts::count_alerts))
+        .routes(routes!(alerts::alert_budget))
         .routes(routes!(stream::stream_alerts))
         .routes(routes!(risk::list_risk))
         .routes(routes!(risk::get_risk))

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::rules::{ids, refuse, short_enough};
 use crate::{
     App, NewRetrohunt, Problem, Retrohunt, RetrohuntError, SaveError,
     auth::{Principal, act, blocking},
-    problem::{Body, Id},
+    problem::{Body, Id, Params},
 };
 
 const DAY_MICROS: i64 = 86_400 * 1_000_000;
@@ -33,6 +33,25 @@ pub(crate) struct BeginRetrohunt {
 pub(crate) struct RetrohuntList {
     /// Those that wait, run, or ended of late, newest first.
     retrohunts: Vec<Retrohunt>,
+}
+
+/// Which rules are told of.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RetrohuntParams {
+    /// Only retro-hunts that have this rule (an id), and of their rules only this: one that began by itself can have thousands.
+    #[serde(default)]
+    rule: Option<String>,
+}
+
+impl RetrohuntParams {
+    /// What is asked for of a retro-hunt.
+    fn part(&self, mut hunt: Retrohunt) -> Option<Retrohunt> {
+        let Some(rule) = &self.rule else { return Some(hunt) };
+        hunt.rules.retain(|hunted| hunted.id == *rule);
+        (!hunt.rules.is_empty()).then_some(hunt)
+    }
 }
 
 /// Runs rules over stored history in the background. Nothing is saved, and no alert is made.
@@ -72,18 +91,28 @@ pub(crate) async fn begin_retrohunt(
 
 /// Retro-hunts: also those that were begun because rules in force are new or changed.
 #[utoipa::path(get, path = "/api/v1/retrohunts", operation_id = "listRetrohunts", tag = "rules",
+    params(RetrohuntParams),
     responses((status = 200, description = "The retro-hunts", body = RetrohuntList), (status = 401, body = Problem)))]
-pub(crate) async fn list_retrohunts(State(app): State<Arc<App>>) -> Result<Json<RetrohuntList>, Problem> {
-    blocking(move || Ok(Json(RetrohuntList { retrohunts: app.retrohunts.list() }))).await
+pub(crate) async fn list_retrohunts(
+    State(app): State<Arc<App>>,
+    Params(params): Params<RetrohuntParams>,
+) -> Result<Json<RetrohuntList>, Problem> {
+    let told = move || app.retrohunts.list().into_iter().filter_map(|hunt| params.part(hunt)).collect();
+    blocking(move || Ok(Json(RetrohuntList { retrohunts: told() }))).await
 }
 
 /// One retro-hunt: how far it is, and what it has found.
 #[utoipa::path(get, path = "/api/v1/retrohunts/{id}", operation_id = "getRetrohunt", tag = "rules",
-    params(("id" = u64, Path, description = "Its number")),
+    params(("id" = u64, Path, description = "Its number"), RetrohuntParams),
     responses((status = 200, description = "The retro-hunt", body = Retrohunt), (status = 401, body = Problem),
-        (status = 404, description = "There is none of this number", body = Problem)))]
-pub(crate) async fn get_retrohunt(State(app): State<Arc<App>>, Id(id): Id<u64>) -> Result<Json<Retrohunt>, Problem> {
-    blocking(move || app.retrohunts.get(id).map(Json).ok_or_else(|| none(id))).await
+        (status = 404, description = "There is none of this number, or it does not have the rule", body = Problem)))]
+pub(crate) async fn get_retrohunt(
+    State(app): State<Arc<App>>,
+    Id(id): Id<u64>,
+    Params(params): Params<RetrohuntParams>,
+) -> Result<Json<Retrohunt>, Problem> {
+    let told = move || app.retrohunts.get(id).and_then(|hunt| params.part(hunt));
+    blocking(move || told().map(Json).ok_or_else(|| none(id))).await
 }
 
 /// Ends a retro-hunt early. What it has found so far stays.

@@ -190,6 +190,13 @@ async fn retrohunts_are_begun_looked_at_and_ended() {
     let get = async |id: &str| server.send(As::Token(&read), "GET", &format!("{path}/{id}"), "").await;
     assert_eq!(get("1").await.expect(200).json()["by"], begun["by"]);
     get("2").await.expect(404);
+    // Of many rules only the one that is asked about.
+    let rule = async |rule: &str| {
+        let of =
+            async |part: &str| server.send(As::Token(&read), "GET", &format!("{path}{part}?rule={rule}"), "").await;
+        (of("").await.expect(200).json()["retrohunts"].as_array().map(Vec::len), of("/1").await.status.as_u16())
+    };
+    assert_eq!((rule("r2").await, rule("r3").await), ((Some(1), 200), (Some(0), 404)));
     let lines = server.journal.lines();
     assert!(lines[0].ends_with("rules.retrohunt -"), "{lines:?}");
     assert!(lines.iter().any(|line| line.ends_with("rules.retrohunt.cancel 1")), "{lines:?}");

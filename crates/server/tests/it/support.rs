@@ -30,13 +30,13 @@ use vedette_event::{
 };
 use vedette_query::{FileFormat, TopValue};
 use vedette_server::{
-    Action, Activity, App, Ask, Bins, Check, CheckedParser, CheckedRules, Console, Cosigned, Counters, Custody,
-    CustodyError, Disabled, DiskStatus, Erased, Explained, ExplainedLine, FileName, Gates, HealthView, Hold,
-    IndicatorStatus, IndicatorsView, Journal, KnownIndicator, LedgerStatus, LiveFilter, LiveTail, LoadedRule,
-    Logsource, NewRetrohunt, ParsedLine, ParsersView, Peer, Piece, Progress, Receiver, RefusedRule, Retention,
-    Retrohunt, RetrohuntError, RetrohuntState, Retrohunts, Rooms, RulesOf, RulesView, SaveError, SearchError, Searches,
-    Section, SectionText, Selection, SettingsError, SettingsView, SpoolStatus, Status, StoreStatus, Summary,
-    WitnessStatus, Witnessed, accounts::Accounts,
+    Action, Activity, AlertBudget, App, Ask, Bins, Check, CheckedParser, CheckedRules, Console, Cosigned, Counters,
+    Custody, CustodyError, Disabled, DiskStatus, Erased, Explained, ExplainedLine, FileName, Gates, HealthView, Hold,
+    HuntedRule, IndicatorStatus, IndicatorsView, Journal, KnownIndicator, LedgerStatus, LiveFilter, LiveTail,
+    LoadedRule, Logsource, NewRetrohunt, NoisyRule, ParsedLine, ParsersView, Peer, Piece, Progress, Receiver,
+    RefusedRule, Retention, Retrohunt, RetrohuntError, RetrohuntState, Retrohunts, Rooms, RulesOf, RulesView,
+    SaveError, SearchError, Searches, Section, SectionText, Selection, SettingsError, SettingsView, SpoolStatus,
+    Status, StoreStatus, Summary, WitnessStatus, Witnessed, accounts::Accounts,
 };
 
 pub const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{0}\u{202e}";
@@ -369,6 +369,11 @@ impl HealthView for FakeHealth {
         (None, None)
     }
 
+    fn alert_budget(&self) -> AlertBudget {
+        let noisy = NoisyRule { id: "r1".into(), title: HOSTILE.into(), alerts: 2 };
+        AlertBudget { budget: 5, opened: 3, noisiest: vec![noisy] }
+    }
+
     fn disk(&self) -> DiskStatus {
         DiskStatus { free_bytes: 1, total_bytes: 3, used_bytes: 2 }
     }
@@ -434,7 +439,17 @@ impl Retrohunts for FakeRetrohunts {
             events_read: 0,
             elapsed_ms: 0,
             failure: None,
-            rules: Vec::new(),
+            rules: vec![HuntedRule {
+                id: hunt.text,
+                title: "A rule".into(),
+                level: Level::High,
+                findings: 0,
+                alerts: 0,
+                first: None,
+                last: None,
+                entities: Vec::new(),
+                samples: Vec::new(),
+            }],
         };
         hunts.push(told.clone());
         Ok(told)

@@ -19,7 +19,7 @@ use vedette_event::Diagnostic;
 use self::{condition::Conditions, subject::Subject, transform::Transformation};
 use crate::{
     rule::{Correlation, Part, Refused, Rule},
-    yaml::{self, Problem},
+    yaml::{self, Problem, combined},
 };
 
 /// Largest pipeline file.
@@ -48,6 +48,8 @@ const MAX_FILE_BYTES: u64 = 2 << 20;
 pub struct Pipelines {
     steps: Vec<Step>,
     vars: HashMap<String, Vec<String>>,
+    /// A number for what the variables are.
+    vars_fingerprint: u64,
 }
 
 /// One item of a pipeline.
@@ -58,6 +60,8 @@ struct Step {
     id: Option<String>,
     when: Conditions,
     transformation: Transformation,
+    /// A number for what it says.
+    fingerprint: u64,
 }
 
 impl Pipelines {
@@ -82,6 +86,7 @@ impl Pipelines {
         for pipeline in all {
             joined.steps.extend(pipeline.steps);
             joined.vars.extend(pipeline.vars);
+            joined.vars_fingerprint = combined(joined.vars_fingerprint, pipeline.vars_fingerprint);
         }
         Ok(joined)
     }
@@ -102,7 +107,11 @@ impl Pipelines {
         Pipelines::parse(&texts)
     }
 
-    /// Takes every rule through the steps; those that a step refuses are taken out.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Takes every rule through the steps, but for native ones; those that a step refuses are taken out.
     pub(crate) fn rules(&self, rules: &mut Vec<Rule>, refused: &mut Vec<Refused>) {
         rules.retain_mut(|rule| match self.rule(rule) {
             Ok(()) => true,
@@ -114,8 +123,12 @@ impl Pipelines {
     }
 
     fn rule(&self, rule: &mut Rule) -> Result<(), Problem> {
+        if rule.is_native {
+            return Ok(());
+        }
         let mut subject = Subject::of_rule(rule);
         self.run(&mut subject)?;
+        rule.fingerprint = self.fingerprint(rule.fingerprint, &subject);
         rule.logsource = subject.logsources.swap_remove(0);
         rule.parts = vec![Part::new(subject.into_detection()?, None)?];
         Ok(())
@@ -136,7 +149,11 @@ impl Pipelines {
                 Some(member) => {
                     Err(Problem::new(member.place, format!("correlation `{}` is refused itself", member.name)))
                 }
-                None => self.run(&mut subject).and_then(|()| subject.give_fields(correlation)),
+                None if correlation.is_native => Ok(()),
+                None => self.run(&mut subject).and_then(|()| {
+                    correlation.fingerprint = self.fingerprint(correlation.fingerprint, &subject);
+                    subject.give_fields(correlation)
+                }),
             };
             logsources.insert(correlation.reference.id.clone(), subject.logsources);
             if let Err(problem) = &done {
@@ -146,6 +163,14 @@ impl Pipelines {
             }
             done.is_ok()
         });
+    }
+
+    /// What a rule or correlation asks when the steps that were for it have changed it.
+    fn fingerprint(&self, before: u64, subject: &Subject) -> u64 {
+        match subject.asked {
+            None => before,
+            Some(asked) => combined(before, combined(asked, self.vars_fingerprint)),
+        }
     }
 
     fn run(&self, subject: &mut Subject) -> Result<(), Problem> {
@@ -162,6 +187,7 @@ impl Step {
             return Ok(());
         }
         transform::run(self, subject, vars)?;
+        subject.asked = Some(combined(subject.asked.unwrap_or_default(), self.fingerprint));
         if let Some(id) = &self.id {
             subject.applied.insert(id.clone());
         }

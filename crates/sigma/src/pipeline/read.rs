@@ -25,6 +25,7 @@ pub(super) struct Pipeline {
     pub(super) priority: i64,
     pub(super) steps: Vec<Step>,
     pub(super) vars: HashMap<String, Vec<String>>,
+    pub(super) vars_fingerprint: u64,
 }
 
 pub(super) fn pipeline(file: &Arc<str>, node: &Node) -> Result<Pipeline, Problem> {
@@ -32,7 +33,7 @@ pub(super) fn pipeline(file: &Arc<str>, node: &Node) -> Result<Pipeline, Problem
     let Some(entries) = node.map() else {
         return Err(Problem::new(node.place, format!("a pipeline is a map, not {}", node.kind())));
     };
-    let mut pipeline = Pipeline { priority: 0, steps: Vec::new(), vars: HashMap::new() };
+    let mut pipeline = Pipeline { priority: 0, steps: Vec::new(), vars: HashMap::new(), vars_fingerprint: 0 };
     for (key, value) in entries {
         match key.text.as_str() {
             "name" | "allowed_backends" => {}
@@ -41,6 +42,7 @@ pub(super) fn pipeline(file: &Arc<str>, node: &Node) -> Result<Pipeline, Problem
                 _ => return Err(Problem::new(value.place, "`priority` is a whole number")),
             },
             "vars" => {
+                pipeline.vars_fingerprint = value.whole_fingerprint();
                 for (name, values) in entries_of(value, "vars")? {
                     pipeline.vars.insert(name.text.clone(), texts(values, &name.text)?);
                 }
@@ -84,6 +86,7 @@ fn step(file: &Arc<str>, node: &Node, count: &mut usize) -> Result<Step, Problem
         id: node.get("id").and_then(Node::text),
         when,
         transformation: transform::read(file, node, count)?,
+        fingerprint: node.whole_fingerprint(),
     })
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Subject {
     pub(super) fields: Vec<String>,
     pub(super) attributes: HashMap<String, Attribute>,
     pub(super) tags: Vec<String>,
+    /// A number for what the steps say that were for this rule.
+    pub(super) asked: Option<u64>,
     /// Ids of the steps that were for this rule.
     pub(super) applied: HashSet<String>,
     /// For each field, the ids of the steps that made its name.

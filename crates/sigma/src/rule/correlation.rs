@@ -55,6 +55,8 @@ pub struct Correlation {
     /// Microseconds.
     pub(crate) timespan: i64,
     pub(crate) aliases: Vec<Alias>,
+    /// Pipelines leave it as it is: it names fields as events do.
+    pub(crate) is_native: bool,
 }
 
 impl Correlation {
@@ -216,6 +218,7 @@ pub(super) fn read(file: &Arc<str>, node: &Node) -> Result<Correlation, Problem>
         group_by,
         timespan: timespan(part)?,
         aliases,
+        is_native: false,
     })
 }
 

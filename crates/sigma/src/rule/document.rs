@@ -128,6 +128,7 @@ fn rule(file: &Arc<str>, node: &Node) -> Result<Rule, Problem> {
         fingerprint,
         filters: Vec::new(),
         logsource: logsource(node)?,
+        is_native: false,
         parts: vec![own],
     })
 }

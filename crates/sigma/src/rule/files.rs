@@ -49,6 +49,7 @@ pub struct Documents {
     pub refused: Vec<Refused>,
     ids: HashMap<String, (Arc<str>, u32)>,
     seen: HashSet<PathBuf>,
+    is_native: bool,
     pub(super) pipelines: Option<Pipelines>,
 }
 
@@ -72,7 +73,12 @@ pub fn load_str(file: &str, text: &str) -> Loaded {
 impl Documents {
     /// Documents that go through pipelines when they are linked.
     pub fn through(pipelines: Pipelines) -> Self {
-        Documents { pipelines: Some(pipelines), ..Documents::default() }
+        Documents { pipelines: Some(pipelines).filter(|pipelines| !pipelines.is_empty()), ..Documents::default() }
+    }
+
+    /// Documents that name fields as events do: beside others that go through pipelines, they stay as they are.
+    pub fn native() -> Self {
+        Documents { is_native: true, ..Documents::default() }
     }
 
     /// Reads a file, or a folder with all below it, as [`load`] does.
@@ -80,10 +86,10 @@ impl Documents {
         self.file_or_folder(path, 0);
     }
 
-    /// Adds those of `others` beside its own, which go its own way through pipelines. Whoever has an id that is taken is left
+    /// Adds those of `others` beside its own, through whose pipelines they go unless they are native. Whoever has an id that is taken is left
     /// out, and told to `taken` with his file.
     pub fn extend(&mut self, others: Documents, mut taken: impl FnMut(String, Arc<str>)) {
-        let Documents { rules, correlations, filters, refused, ids, seen, pipelines: _ } = others;
+        let Documents { rules, correlations, filters, refused, ids, seen, .. } = others;
         let known = &self.ids;
         let mut is_new = |reference: &RuleRef, file: &Arc<str>| {
             let is_new = !known.contains_key(&reference.id);
@@ -195,10 +201,15 @@ impl Documents {
     }
 
     fn document(&mut self, file: &Arc<str>, node: &Node) {
-        let document = match document::read(file, node) {
+        let mut document = match document::read(file, node) {
             Ok(document) => document,
             Err(refused) => return self.refused.push(refused),
         };
+        match &mut document {
+            Document::Rule(rule) => rule.is_native = self.is_native,
+            Document::Correlation(correlation) => correlation.is_native = self.is_native,
+            Document::Filter(_) => {}
+        }
         let (line, reference) = match &document {
             Document::Rule(rule) => (rule.line, &rule.reference),
             Document::Correlation(correlation) => (correlation.line, &correlation.reference),

@@ -112,6 +112,8 @@ pub struct Rule {
     pub filters: Vec<Arc<str>>,
     /// Which log it reads.
     pub logsource: Logsource,
+    /// Pipelines leave it as it is: it names fields as events do.
+    pub(crate) is_native: bool,
     /// What it looks for: its own detection, and those of its filters. All must hold.
     pub(crate) parts: Vec<Part>,
 }

@@ -191,3 +191,56 @@ fn hostile_pipelines_are_bounded() {
     let steps = format!("transformations: [{}]", vec!["{type: set_state, key: a, val: b}"; 10_001].join(", "));
     assert!(pipelines(&[steps]).unwrap_err().contains("more than 10000 transformations"));
 }
+
+#[test]
+fn native_documents_stay_as_they_are() {
+    let rule = |id: &str| {
+        format!("title: rule\nid: {id}\nlogsource: {{product: conformance}}\ndetection: {{s: {{a: x}}, condition: s}}")
+    };
+    let over = |id: &str| {
+        format!(
+            "title: c\ncorrelation: {{type: event_count, rules: [{id}], group-by: [a], timespan: 1m, condition: {{gte: 2}}}}"
+        )
+    };
+    let linked = |pipeline: &str| {
+        let mut native = Documents::native();
+        native.text("native.yml", &rule("native"));
+        let mut documents = Documents::through(pipelines(&[pipeline.to_owned()]).unwrap());
+        documents.text(
+            "own.yml",
+            &format!("{}\n---\n{}\n---\n{}", rule("own"), over("own"), over("native").replace("title: c", "title: d")),
+        );
+        documents.extend(native, |_, _| {});
+        let loaded = documents.link();
+        assert_eq!(loaded.refused, []);
+        loaded
+    };
+    let asked = |pipeline: &str| {
+        let loaded = linked(pipeline);
+        let rules = loaded.rules.iter().map(|rule| (rule.reference.id.clone(), rule.fingerprint));
+        let correlations = loaded.correlations.iter().map(|one| (one.reference.title.clone(), one.fingerprint));
+        rules.chain(correlations).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let none = asked("transformations: []");
+    let named = |name: &str| format!("transformations: [{{type: field_name_mapping, mapping: {{a: {name}}}}}]");
+    let (b, c) = (asked(&named("b")), asked(&named("c")));
+    // A correlation's own field goes through the pipelines too, unless it is native itself.
+    let same = |x: &std::collections::BTreeMap<String, u64>, y: &std::collections::BTreeMap<String, u64>| {
+        x.iter().filter(|(id, asks)| y[*id] == **asks).map(|(id, _)| id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(same(&none, &b), ["native"]);
+    assert_eq!(same(&b, &c), ["native"]);
+    assert_eq!(same(&b, &asked(&named("b"))).len(), 4);
+    assert_eq!(same(&none, &asked("transformations: [{type: field_name_mapping, mapping: {a: b}, rule_conditions: [{type: logsource, product: q}]}]")).len(), 4);
+    let (program, refused) = Program::compile(linked(&named("b")).rules, &mapping());
+    assert_eq!(refused, []);
+    for (field, found) in [("a", "native"), ("b", "own")] {
+        let mut batch = BatchBuilder::new(Source::new(SourceId(1), "test:1", "test"));
+        batch.begin(0, Time::from_secs(0), b"r");
+        batch.push(field, Value::Str("x"));
+        let mut findings = Vec::new();
+        program.run(&batch.finish(), &mut findings);
+        let ids: Vec<&str> = findings.iter().map(|finding| finding.rule.id.as_str()).collect();
+        assert_eq!(ids, [found], "{field}");
+    }
+}

@@ -1,17 +1,16 @@
 //! Reads a token sidecar.
 
 use std::{
-    fs::File,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
-
-use memchr::memmem;
 
 use super::{
     directory::{self, BLOCK_KEYS, BatchEntry, Block, Directory, FOOTER_LEN, Footer, Section, VERSION},
     lookup::{Lookup, Term, TermQuery},
     postings,
+    scan::{Scan, Scanned},
+    section::Sections,
     split::MAX_TOKEN,
 };
 use crate::{Granules, Result, StoreError, error::IoContext, varint::Reader};
@@ -32,7 +31,8 @@ pub(crate) struct TokenIndex {
 
 impl TokenIndex {
     pub(crate) fn open(path: &Path) -> Result<TokenIndex> {
-        let file = File::open(path).at(path, "opening")?;
+        let mut sections = Sections::open(path)?;
+        let file = sections.file();
         let len = file.metadata().at(path, "reading")?.len();
         let footer_at = len
             .checked_sub(FOOTER_LEN as u64)
@@ -57,7 +57,8 @@ impl TokenIndex {
         if section.offset.checked_add(u64::from(footer.len)) != Some(footer_at) {
             return Err(StoreError::damaged(path, "the directory is not where the footer says"));
         }
-        let bytes = read_section(&file, path, &section, MAX_SECTION)?;
+        let mut bytes = Vec::new();
+        sections.read(&section, MAX_SECTION, &mut bytes)?;
         let directory = Directory::decode(&bytes)
             .filter(|directory| {
                 directory.batches.offset.checked_add(directory.batches.len as u64) == Some(footer.offset)
@@ -76,33 +77,65 @@ impl TokenIndex {
 
     /// The segment's batches in row order.
     pub(crate) fn batches(&self) -> Result<Vec<BatchEntry>> {
-        let file = File::open(&self.path).at(&self.path, "opening")?;
-        let bytes = read_section(&file, &self.path, &self.directory.batches, MAX_SECTION)?;
+        let mut bytes = Vec::new();
+        self.sections()?.read(&self.directory.batches, MAX_SECTION, &mut bytes)?;
         directory::decode_batches(&bytes)
             .ok_or_else(|| StoreError::damaged(&self.path, "the batch table cannot be read"))
     }
 
     /// Granules that may hold an event that matches.
     pub(crate) fn candidates(&self, query: &TermQuery) -> Result<Granules> {
-        let file = File::open(&self.path).at(&self.path, "opening")?;
-        self.query(&file, query, Granules::all(self.granules()))
+        let mut looking =
+            Looking { index: self, sections: self.sections()?, scanned: Scanned::new(), wanted: Vec::new() };
+        let found = looking.query(query, Granules::all(self.granules()))?;
+        if looking.wanted.is_empty() {
+            return Ok(found);
+        }
+        // What needs every token is looked up at once, and only now, when it is known whether anything is left to narrow.
+        looking.scan()?;
+        looking.query(query, found)
     }
 
+    fn sections(&self) -> Result<Sections<'_>> {
+        Sections::open(&self.path)
+    }
+
+    fn unreadable(&self) -> StoreError {
+        StoreError::damaged(&self.path, "a dictionary block cannot be read")
+    }
+
+    /// Every token with its granules, in ascending order.
+    pub(crate) fn stream(&self) -> Result<TokenStream<'_>> {
+        Ok(TokenStream { index: self, sections: self.sections()?, block: 0, at: 0, tokens: Vec::new() })
+    }
+}
+
+/// A query on its way through a dictionary.
+struct Looking<'a> {
+    index: &'a TokenIndex,
+    sections: Sections<'a>,
+    /// What look-ups that need every token came to.
+    scanned: Scanned,
+    /// Those that are not known yet, and would narrow.
+    wanted: Vec<Lookup>,
+}
+
+impl Looking<'_> {
     /// Narrows `within` down to what may match.
-    fn query(&self, file: &File, query: &TermQuery, mut within: Granules) -> Result<Granules> {
+    fn query(&mut self, query: &TermQuery, mut within: Granules) -> Result<Granules> {
         match query {
             _ if within.is_empty() => {}
             TermQuery::Any => {}
-            TermQuery::Term(term) => self.term(file, term, &mut within)?,
+            TermQuery::Term(term) => self.term(term, &mut within)?,
             TermQuery::And(all) => {
                 for query in all {
-                    within = self.query(file, query, within)?;
+                    within = self.query(query, within)?;
                 }
             }
             TermQuery::Or(any) => {
-                let mut found = Granules::none(self.granules());
+                let mut found = Granules::none(self.index.granules());
                 for query in any {
-                    found.or(&self.query(file, query, within.clone())?);
+                    found.or(&self.query(query, within.clone())?);
                 }
                 within = found;
             }
@@ -110,86 +143,120 @@ impl TokenIndex {
         Ok(within)
     }
 
-    fn term(&self, file: &File, term: &Term, within: &mut Granules) -> Result<()> {
+    fn term(&mut self, term: &Term, within: &mut Granules) -> Result<()> {
         for lookup in term.lookups() {
-            let scan = matches!(lookup, Lookup::Suffix(_) | Lookup::Infix(_));
-            if within.is_empty() || scan && within.len() * SCAN_WORTH <= self.granules() {
+            if within.is_empty() {
                 break;
             }
-            within.and(&self.lookup(file, &lookup)?);
+            match &lookup {
+                Lookup::Exact(token) => within.and(&self.exact(token)?),
+                Lookup::Prefix(start) => within.and(&self.prefix(start)?),
+                Lookup::Suffix(_) | Lookup::Infix(_) => match self.scanned.get(&lookup) {
+                    Some(found) => within.and(found),
+                    None if within.len() * SCAN_WORTH <= self.index.granules() => {}
+                    None => self.wanted.push(lookup),
+                },
+            }
         }
         Ok(())
     }
 
-    fn lookup(&self, file: &File, lookup: &Lookup) -> Result<Granules> {
-        let blocks = &self.directory.blocks;
-        let mut found = Granules::none(self.granules());
-        match lookup {
-            Lookup::Exact(token) => {
-                let after = blocks.partition_point(|block| *block.first <= **token);
-                if let Some(block) = after.checked_sub(1) {
-                    self.search(file, &blocks[block], &mut found, |key| key == &token[..])?;
-                }
-            }
-            Lookup::Prefix(start) => {
-                let after = blocks.partition_point(|block| *block.first <= **start);
-                for block in &blocks[after.saturating_sub(1)..] {
-                    if block.first[..block.first.len().min(start.len())] > start[..] || found.is_all() {
-                        break;
-                    }
-                    self.search(file, block, &mut found, |key| key.starts_with(start))?;
-                }
-            }
-            Lookup::Suffix(end) => self.scan(file, &mut found, |key| key.ends_with(end))?,
-            Lookup::Infix(part) => {
-                let finder = memmem::Finder::new(part);
-                self.scan(file, &mut found, |key| key.len() >= part.len() && finder.find(key).is_some())?;
-            }
+    fn exact(&mut self, token: &[u8]) -> Result<Granules> {
+        let blocks = &self.index.directory.blocks;
+        let mut found = Granules::none(self.index.granules());
+        let after = blocks.partition_point(|block| *block.first <= *token);
+        if let Some(block) = after.checked_sub(1) {
+            self.search(&blocks[block], &mut found, |key| key == token)?;
         }
         Ok(found)
     }
 
-    fn scan(&self, file: &File, found: &mut Granules, matches: impl Fn(&[u8]) -> bool) -> Result<()> {
-        for block in &self.directory.blocks {
-            if found.is_all() {
+    fn prefix(&mut self, start: &[u8]) -> Result<Granules> {
+        let blocks = &self.index.directory.blocks;
+        let mut found = Granules::none(self.index.granules());
+        let after = blocks.partition_point(|block| *block.first <= *start);
+        for block in &blocks[after.saturating_sub(1)..] {
+            if block.first[..block.first.len().min(start.len())] > *start || found.is_all() {
                 break;
             }
-            self.search(file, block, found, &matches)?;
+            self.search(block, &mut found, |key| key.starts_with(start))?;
         }
+        Ok(found)
+    }
+
+    /// Looks through the whole dictionary for what is wanted.
+    fn scan(&mut self) -> Result<()> {
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.sort();
+        wanted.dedup();
+        let Some(mut scan) = Scan::new(wanted) else { return Ok(()) };
+        let index = self.index;
+        let mut found = vec![Granules::none(index.granules()); scan.lookups().len()];
+        let (mut keys, mut hits) = (Vec::new(), Vec::new());
+        for block in &index.directory.blocks {
+            if found.iter().all(Granules::is_all) {
+                break;
+            }
+            self.sections.read(&block.keys, MAX_KEYS, &mut keys)?;
+            scan.begin();
+            each_key(&keys, block.count, |_, key| scan.add(key)).ok_or_else(|| index.unreadable())?;
+            hits.clear();
+            scan.hits(|key, lookup| hits.push((key, lookup)));
+            self.postings(
+                block,
+                hits.chunk_by(|a, b| a.0 == b.0).map(|chunk| (chunk[0].0, chunk)),
+                |chunk, granules| {
+                    for (_, lookup) in chunk {
+                        granules.iter().for_each(|granule| found[*lookup].insert(*granule as usize));
+                    }
+                },
+            )?;
+        }
+        self.scanned = scan.lookups().iter().cloned().zip(found).collect();
         Ok(())
     }
 
     /// Adds the granules of the block's tokens that match.
-    fn search(&self, file: &File, block: &Block, found: &mut Granules, matches: impl Fn(&[u8]) -> bool) -> Result<()> {
-        let keys = read_section(file, &self.path, &block.keys, MAX_KEYS)?;
+    fn search(&mut self, block: &Block, found: &mut Granules, matches: impl Fn(&[u8]) -> bool) -> Result<()> {
+        let mut keys = Vec::new();
+        self.sections.read(&block.keys, MAX_KEYS, &mut keys)?;
         let mut hits = Vec::new();
         each_key(&keys, block.count, |at, key| {
             if matches(key) {
-                hits.push(at);
+                hits.push((at, ()));
             }
         })
-        .ok_or_else(|| StoreError::damaged(&self.path, "a dictionary block cannot be read"))?;
-        if hits.is_empty() {
+        .ok_or_else(|| self.index.unreadable())?;
+        self.postings(block, hits.into_iter(), |(), granules| {
+            granules.iter().for_each(|granule| found.insert(*granule as usize));
+        })
+    }
+
+    /// Hands out the granules of some of a block's keys, which come in ascending order, each with what it was found for.
+    fn postings<T>(
+        &mut self,
+        block: &Block,
+        hits: impl Iterator<Item = (usize, T)>,
+        mut each: impl FnMut(T, &[u32]),
+    ) -> Result<()> {
+        let mut hits = hits.peekable();
+        if hits.peek().is_none() {
             return Ok(());
         }
-        let bytes = read_section(file, &self.path, &block.postings, MAX_SECTION)?;
+        let mut bytes = Vec::new();
+        self.sections.read(&block.postings, MAX_SECTION, &mut bytes)?;
+        let granules = self.index.directory.granules;
         let mut reader = Reader::new(&bytes);
         let (mut next, mut list) = (0, Vec::new());
-        for hit in hits {
+        for (hit, what) in hits {
             let read = (next..hit)
-                .try_for_each(|_| postings::skip(&mut reader, self.directory.granules))
-                .and_then(|()| postings::read(&mut reader, self.directory.granules, &mut list));
-            read.ok_or_else(|| StoreError::damaged(&self.path, "postings cannot be read"))?;
-            list.iter().for_each(|granule| found.insert(*granule as usize));
+                .try_for_each(|_| postings::skip(&mut reader, granules))
+                .and_then(|()| postings::read(&mut reader, granules, &mut list));
+            read.ok_or_else(|| StoreError::damaged(&self.index.path, "postings cannot be read"))?;
+            each(what, &list);
             next = hit + 1;
         }
         Ok(())
-    }
-
-    /// Every token with its granules, in ascending order.
-    pub(crate) fn stream(&self) -> Result<TokenStream<'_>> {
-        let file = File::open(&self.path).at(&self.path, "opening")?;
-        Ok(TokenStream { index: self, file, block: 0, at: 0, tokens: Vec::new() })
     }
 }
 
@@ -209,29 +276,13 @@ fn each_key(bytes: &[u8], count: usize, mut each: impl FnMut(usize, &[u8])) -> O
     reader.is_empty().then_some(())
 }
 
-/// Reads, checks and decompresses a section.
-fn read_section(file: &File, path: &Path, section: &Section, max: usize) -> Result<Vec<u8>> {
-    if section.raw_len > max || section.len > section.raw_len.saturating_add(1024) {
-        return Err(StoreError::damaged(path, format!("a section at {} claims an absurd length", section.offset)));
-    }
-    let mut stored = vec![0; section.len];
-    file.read_exact_at(&mut stored, section.offset).at(path, "reading")?;
-    if crc32c::crc32c(&stored) != section.crc {
-        return Err(StoreError::damaged(path, format!("checksum of the section at {} does not match", section.offset)));
-    }
-    zstd::bulk::decompress(&stored, section.raw_len)
-        .ok()
-        .filter(|raw| raw.len() == section.raw_len)
-        .ok_or_else(|| StoreError::damaged(path, format!("the section at {} cannot be decompressed", section.offset)))
-}
-
 /// A token and the granules it is in.
 pub(crate) type Posted = (Vec<u8>, Vec<u32>);
 
 /// See [`TokenIndex::stream`]; holds one block at a time.
 pub(crate) struct TokenStream<'a> {
     index: &'a TokenIndex,
-    file: File,
+    sections: Sections<'a>,
     block: usize,
     at: usize,
     tokens: Vec<Posted>,
@@ -241,12 +292,13 @@ impl TokenStream<'_> {
     /// The next token.
     pub(crate) fn next(&mut self) -> Result<Option<Posted>> {
         if self.at == self.tokens.len() {
-            let TokenIndex { path, directory } = self.index;
+            let directory = &self.index.directory;
             let Some(block) = directory.blocks.get(self.block) else {
                 return Ok(None);
             };
-            let keys = read_section(&self.file, path, &block.keys, MAX_KEYS)?;
-            let postings = read_section(&self.file, path, &block.postings, MAX_SECTION)?;
+            let (mut keys, mut postings) = (Vec::new(), Vec::new());
+            self.sections.read(&block.keys, MAX_KEYS, &mut keys)?;
+            self.sections.read(&block.postings, MAX_SECTION, &mut postings)?;
             self.tokens.clear();
             let mut reader = Reader::new(&postings);
             let mut sound = true;
@@ -256,7 +308,7 @@ impl TokenStream<'_> {
                 self.tokens.push((key.to_vec(), list));
             })
             .filter(|()| sound)
-            .ok_or_else(|| StoreError::damaged(path, "a dictionary block cannot be read"))?;
+            .ok_or_else(|| self.index.unreadable())?;
             self.at = 0;
             self.block += 1;
         }

@@ -11,6 +11,8 @@ mod lookup;
 pub(crate) mod merge;
 mod postings;
 mod recent;
+mod scan;
+mod section;
 #[cfg(test)]
 mod soundness;
 mod split;

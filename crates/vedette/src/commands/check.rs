@@ -25,7 +25,9 @@ pub fn run(args: CheckArgs) -> anyhow::Result<Outcome> {
         eprintln!("receivers.files: there is no parser `{name}`");
     }
     let mapping = mapping(config.detection.placeholders.as_deref())?;
-    let (rules, refused_rules) = Ruleset::compile(rules::documents(&config.detection).link(), &mapping);
+    let pipelines = rules::pipelines(&config.detection.pipelines)?;
+    let documents = rules::documents(&config.detection, pipelines);
+    let (rules, refused_rules) = Ruleset::compile(documents.link(), &mapping);
     for refused in &refused_rules {
         eprintln!("rule refused: {refused}");
     }

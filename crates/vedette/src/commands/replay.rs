@@ -32,7 +32,7 @@ use crate::{
         journal::SelfJournal,
         local_replay::{self, Ask, Line},
         replay::{Compared, Recorded, Replay, Replayed},
-        ruleset::{Ruleset, mapping},
+        ruleset::Ruleset,
     },
     output::{Printer, step_bar},
 };
@@ -105,9 +105,9 @@ fn offline(
     let (rules, compares) = match texts {
         None => (node.rules.current(), true),
         Some(texts) => {
-            let mut documents = Documents::default();
+            let mut documents = Documents::through(node.rules.pipelines());
             texts.iter().for_each(|(name, text)| documents.text(name, text));
-            let (rules, refused) = Ruleset::compile(documents.link(), &mapping(detection.placeholders.as_deref())?);
+            let (rules, refused) = Ruleset::compile(documents.link(), &node.rules.mapping);
             refused.iter().for_each(|refused| eprintln!("refused: {refused}"));
             (Arc::new(rules), false)
         }

@@ -11,14 +11,14 @@ use anyhow::Context;
 use serde_json::{Map, Value, json};
 use vedette_event::{BatchBuilder, Derive, Source, SourceId, Time};
 use vedette_intake::parse::Parsers;
-use vedette_sigma::{Documents, Expect, Loaded, Mapping, Options, Pipelines, RuleTest};
+use vedette_sigma::{Documents, Expect, Loaded, Mapping, Options, RuleTest};
 
 use crate::{
     Outcome, Usage,
     cli::{Format, RulesArgs, RulesCommand},
     commands::{detect::files_below, rules_coverage, rules_hunt, rules_import, rules_why},
     node::{
-        content,
+        content, rules,
         ruleset::{Ruleset, mapping},
     },
     output::Printer,
@@ -51,9 +51,7 @@ pub fn load(paths: &[PathBuf], pipelines: &[PathBuf]) -> anyhow::Result<Loaded> 
     if pipelines.is_empty() {
         return Ok(vedette_sigma::load(paths));
     }
-    let pipelines = Pipelines::load(pipelines)
-        .map_err(|wrong| Usage(wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
-    let mut documents = Documents::through(pipelines);
+    let mut documents = Documents::through(rules::pipelines(pipelines)?);
     paths.iter().for_each(|path| documents.path(path));
     Ok(documents.link())
 }

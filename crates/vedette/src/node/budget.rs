@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vedette_alert::Alerts;
 use vedette_event::{RuleRef, Time};
+use vedette_server::{AlertBudget, NoisyRule};
 
 use super::journal::SelfJournal;
 
@@ -65,6 +66,17 @@ impl Budget {
             })
         };
         details.map_or(Ok(()), |details| self.journal.write("alerts.over_budget", None, details))
+    }
+
+    /// Today so far.
+    pub fn status(&self) -> AlertBudget {
+        let today = self.today();
+        let noisy = |(rule, alerts): &(RuleRef, u64)| NoisyRule {
+            id: rule.id.clone(),
+            title: rule.title.clone(),
+            alerts: *alerts,
+        };
+        AlertBudget { budget: self.per_day, opened: today.opened, noisiest: today.noisiest.iter().map(noisy).collect() }
     }
 
     /// What is to be said of today, if it is over the budget.

@@ -14,9 +14,9 @@ pub fn is_test(name: &str) -> bool {
     name.ends_with(".test.yml")
 }
 
-/// The built-in rules.
+/// The built-in rules, which name fields as the built-in parsers do.
 pub fn rules() -> Documents {
-    let mut all = Documents::default();
+    let mut all = Documents::native();
     FILES.iter().filter(|(name, _)| !is_test(name)).for_each(|(name, text)| all.text(&format!("builtin:{name}"), text));
     all
 }

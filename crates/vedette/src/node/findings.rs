@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use vedette_event::{EventId, Finding};
+use vedette_indicator::Sighting;
 
 /// The source of findings.
 pub const SOURCE: &str = "vedette:findings";
@@ -32,6 +33,10 @@ pub fn encode(finding: &Finding) -> Vec<u8> {
     put("message", finding.rule.title.clone().into());
     if !finding.rule.techniques.is_empty() {
         put("threat.technique.id", finding.rule.techniques.clone().into());
+    }
+    // Other values that it quotes are of the event, or of a network around it.
+    if let Some(sighting) = Sighting::of(finding) {
+        put("threat.indicator.name", sighting.value.into());
     }
     let mut named = std::collections::HashSet::new();
     for entity in &finding.entities {

@@ -145,7 +145,7 @@ impl Replays {
         let Some(texts) = ask.rules else {
             return Ok(replay(self.rules.current()).compare(&self.engine, progress, cancel)?);
         };
-        let mut documents = Documents::default();
+        let mut documents = Documents::through(self.rules.pipelines());
         texts.iter().for_each(|(name, text)| documents.text(name, text));
         let (rules, refused) = Ruleset::compile(documents.link(), &self.rules.mapping);
         refused.iter().try_for_each(|refused| tell(Line::Refused(refused.to_string())))?;

@@ -29,15 +29,14 @@ use super::{
     settings::Settings,
 };
 
-const RELOAD_EVERY: Duration = Duration::from_secs(2);
+const RELOAD_EVERY: Duration = Duration::from_secs(1);
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
 const RETAIN_EVERY: Duration = Duration::from_secs(300);
 const RETAIN_ALERTS_EVERY: Duration = Duration::from_secs(3600);
+/// What became too old while it did not run goes soon.
 const RETAIN_FIRST: Duration = Duration::from_secs(5);
 const REPORT_EVERY: Duration = Duration::from_secs(60);
-const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
-const TELL_EVERY: Duration = Duration::from_secs(1);
-const LISTEN_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A step of the wall clock that is worth an event. Time servers correct less than this by running slower or faster.
 const CLOCK_JUMP_MICROS: i64 = 60 * 1_000_000;
 /// Retention warns this long before it will have to delete for want of space.
@@ -82,51 +81,54 @@ pub struct Maintenance {
     pub ages: Clock,
 }
 
+/// Something that is done again and again.
+struct Task<'a> {
+    every: Duration,
+    due: Instant,
+    work: Box<dyn FnMut() -> anyhow::Result<()> + 'a>,
+}
+
+impl<'a> Task<'a> {
+    fn every(every: Duration, work: impl FnMut() -> anyhow::Result<()> + 'a) -> Self {
+        Task { every, due: Instant::now() + every, work: Box::new(work) }
+    }
+
+    /// For the first time after so long already.
+    fn first(mut self, after: Duration) -> Self {
+        self.due = Instant::now() + after;
+        self
+    }
+
+    fn run_if_due(&mut self) {
+        if Instant::now() < self.due {
+            return;
+        }
+        if let Err(error) = (self.work)() {
+            tracing::error!("{error:#}");
+        }
+        self.due = Instant::now() + self.every;
+    }
+}
+
 impl Maintenance {
     /// Runs until `stop` is set.
     pub fn run(self, stop: &AtomicBool) {
-        let start = Instant::now();
-        let every = [
-            RELOAD_EVERY,
-            COMPACT_EVERY,
-            RETAIN_EVERY,
-            REPORT_EVERY,
-            LOOK_AT_CLOCK_EVERY,
-            TELL_EVERY,
-            LISTEN_EVERY,
-            RELOAD_EVERY,
-            RETAIN_ALERTS_EVERY,
-            LISTEN_EVERY,
+        let (mut reported, mut ahead) = (BTreeMap::new(), self.clock_ahead());
+        let mut tasks = [
+            Task::every(RELOAD_EVERY, || self.reload()),
+            Task::every(RELOAD_EVERY, || self.reload_indicators()),
+            Task::every(COMPACT_EVERY, || self.compact()),
+            Task::every(RETAIN_EVERY, || self.retain()).first(RETAIN_FIRST),
+            Task::every(RETAIN_ALERTS_EVERY, || self.retain_alerts()).first(RETAIN_FIRST),
+            Task::every(REPORT_EVERY, || self.report_losses(&mut reported)),
+            Task::every(LOOK_EVERY, || self.look_at_clock(&mut ahead)),
+            Task::every(LOOK_EVERY, || self.sealer.tell(|(what, details)| self.journal.write(what, None, details))),
+            Task::every(LOOK_EVERY, || self.quiet.look(now())),
+            Task::every(LOOK_EVERY, || self.budget.look(now())),
         ];
-        let mut due = every.map(|every| start + every);
-        // What became too old while it did not run goes soon.
-        due[2] = start + RETAIN_FIRST;
-        due[8] = start + RETAIN_FIRST;
-        let mut reported = BTreeMap::new();
-        let mut ahead = self.clock_ahead();
         while !stop.load(Ordering::Relaxed) {
             std::thread::sleep(STEP);
-            for task in 0..due.len() {
-                if Instant::now() < due[task] {
-                    continue;
-                }
-                let result = match task {
-                    0 => self.reload(),
-                    1 => self.compact(),
-                    2 => self.retain(),
-                    3 => self.report_losses(&mut reported),
-                    4 => self.look_at_clock(&mut ahead),
-                    5 => self.quiet.look(now()),
-                    7 => self.reload_indicators(),
-                    8 => self.retain_alerts(),
-                    9 => self.budget.look(now()),
-                    _ => self.sealer.tell(|(what, details)| self.journal.write(what, None, details)),
-                };
-                if let Err(error) = result {
-                    tracing::error!("{error:#}");
-                }
-                due[task] = Instant::now() + every[task];
-            }
+            tasks.iter_mut().for_each(Task::run_if_due);
         }
         self.history.cancel.cancel();
         if let Err(error) = self.rules.logsources.write() {

@@ -7,9 +7,9 @@ use std::{
     time::SystemTime,
 };
 
-use vedette_event::{RuleRef, Time};
+use vedette_event::{Diagnostic, RuleRef, Time};
 use vedette_server::Disabled;
-use vedette_sigma::{Documents, Effort, Logsource, Mapping, Refused};
+use vedette_sigma::{Documents, Effort, Logsource, Mapping, Pipelines, Refused};
 
 use super::{
     correlator::Reports,
@@ -18,7 +18,7 @@ use super::{
     ruleset::{Ruleset, mapping},
     whole_file,
 };
-use crate::config::Detection;
+use crate::{Usage, config::Detection};
 
 /// The folder in the data folder with the rules that are written through the API.
 pub const OWN: &str = "rules";
@@ -35,6 +35,8 @@ pub struct Rules {
     disabled_file: PathBuf,
     /// Loading and writing go one at a time, or an older state could replace a newer one. Here is what is turned off.
     pub(super) changing: Mutex<DisabledRules>,
+    /// The files as they were when they were last looked at.
+    noticed: Mutex<Stamp>,
     /// By the rule's id.
     tried: Mutex<HashMap<String, u64>>,
     /// Which log sources bring events.
@@ -52,8 +54,12 @@ struct State {
     disabled: Arc<Vec<(RuleRef, Disabled)>>,
     abouts: Arc<HashMap<String, About>>,
     refused: Arc<Vec<Refused>>,
-    stamp: Vec<(PathBuf, Option<SystemTime>, u64)>,
+    pipelines: Pipelines,
+    stamp: Stamp,
 }
+
+/// Rule files and pipelines, with when they were changed and how long they are.
+type Stamp = Vec<(PathBuf, Option<SystemTime>, u64)>;
 
 /// What a loaded rule says of itself beside what its findings quote, and where it is from.
 #[derive(Clone, Debug)]
@@ -79,13 +85,14 @@ impl Rules {
     /// stop the others.
     ///
     /// # Errors
-    /// The value table for placeholders is wrong, or the file of what is turned off.
+    /// A pipeline is wrong, the value table for placeholders, or the file of what is turned off.
     pub fn load(detection: &Detection, dir: &Path) -> anyhow::Result<Rules> {
         let mapping = mapping(detection.placeholders.as_deref())?;
         let own = OwnFiles::new(dir.join(OWN));
         let disabled_file = dir.join(DISABLED);
         let disabled: DisabledRules = whole_file::read_json(&disabled_file)?.unwrap_or_default();
-        let state = RwLock::new(State::load(detection, &own, &mapping, &disabled));
+        let pipelines = pipelines(&detection.pipelines)?;
+        let state = RwLock::new(State::load(detection, &own, &mapping, &disabled, pipelines));
         Ok(Rules {
             detection: detection.clone(),
             own,
@@ -93,6 +100,7 @@ impl Rules {
             state,
             disabled_file,
             changing: Mutex::new(disabled),
+            noticed: Mutex::default(),
             tried: Mutex::default(),
             logsources: SeenLogsources::open(dir)?,
             reports: Reports::default(),
@@ -106,7 +114,12 @@ impl Rules {
 
     /// All rules, as they are written now.
     pub(super) fn documents(&self) -> Documents {
-        all_documents(&self.detection, &self.own, |_, _| {})
+        all_documents(&self.detection, &self.own, self.pipelines(), |_, _| {})
+    }
+
+    /// What rules of people go through before they are compiled.
+    pub fn pipelines(&self) -> Pipelines {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).pipelines.clone()
     }
 
     /// What is in force.
@@ -130,11 +143,14 @@ impl Rules {
         self.state.read().unwrap_or_else(PoisonError::into_inner).refused.clone()
     }
 
-    /// Loads again if a rule file changed, and swaps the program in one step. True if it did.
+    /// Loads again if a rule file changed, and swaps the program in one step. True if it did. Whoever calls it does so again and
+    /// again: a file counts when it is as it was the last time, since half a file would have correlations forget what they know.
     pub fn reload_if_changed(&self) -> bool {
         let disabled = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = stamp(&self.detection, &self.own);
-        if self.state.read().unwrap_or_else(PoisonError::into_inner).stamp == stamp {
+        let before =
+            std::mem::replace(&mut *self.noticed.lock().unwrap_or_else(PoisonError::into_inner), stamp.clone());
+        if self.state.read().unwrap_or_else(PoisonError::into_inner).stamp == stamp || before != stamp {
             return false;
         }
         self.reload(&disabled);
@@ -143,7 +159,7 @@ impl Rules {
 
     /// Loads again, and swaps the program in one step. Whoever calls it holds `changing`.
     pub(super) fn reload(&self, disabled: &DisabledRules) {
-        let state = State::load(&self.detection, &self.own, &self.mapping, disabled);
+        let state = State::load(&self.detection, &self.own, &self.mapping, disabled, self.pipelines());
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
@@ -211,11 +227,22 @@ impl About {
 }
 
 impl State {
-    fn load(detection: &Detection, own: &OwnFiles, mapping: &Arc<Mapping>, disabled: &DisabledRules) -> State {
+    /// Where a pipeline is wrong, those `before` stay in force.
+    fn load(
+        detection: &Detection,
+        own: &OwnFiles,
+        mapping: &Arc<Mapping>,
+        disabled: &DisabledRules,
+        before: Pipelines,
+    ) -> State {
         // The stamp is taken first: a file that changes while it is read is read again.
         let stamp = stamp(detection, own);
+        let (pipelines, wrong) = match Pipelines::load(&detection.pipelines) {
+            Ok(pipelines) => (pipelines, Vec::new()),
+            Err(wrong) => (before, wrong),
+        };
         let mut replaced: HashMap<String, Arc<str>> = HashMap::new();
-        let mut documents = all_documents(detection, own, |id, file| {
+        let mut documents = all_documents(detection, own, pipelines.clone(), |id, file| {
             replaced.entry(id).or_insert(file);
         });
         let mut off: BTreeMap<String, (RuleRef, Disabled)> = BTreeMap::new();
@@ -227,12 +254,14 @@ impl State {
             }
             None => true,
         });
-        let (rules, refused) = Ruleset::compile(documents.link(), mapping);
+        let (rules, mut refused) = Ruleset::compile(documents.link(), mapping);
+        refused.extend(wrong.into_iter().map(refused_pipeline));
         State {
             rules: Arc::new(rules),
             disabled: Arc::new(off.into_values().collect()),
             abouts: Arc::new(abouts),
             refused: Arc::new(refused),
+            pipelines,
             stamp,
         }
     }
@@ -240,30 +269,60 @@ impl State {
 
 /// The data folder's own rules before those that the configuration names. Own ones take the places of those with their ids,
 /// which `replaced` is told of with their files.
-fn all_documents(detection: &Detection, own: &OwnFiles, replaced: impl FnMut(String, Arc<str>)) -> Documents {
-    let mut all = Documents::default();
+fn all_documents(
+    detection: &Detection,
+    own: &OwnFiles,
+    pipelines: Pipelines,
+    replaced: impl FnMut(String, Arc<str>),
+) -> Documents {
+    let mut all = Documents::through(pipelines);
     own.folder().iter().for_each(|folder| all.path(folder));
-    all.extend(documents(detection), replaced);
+    all.extend(documents(detection, Pipelines::default()), replaced);
     all
 }
 
-/// What the configuration names.
-pub fn documents(detection: &Detection) -> Documents {
-    let mut documents = if detection.builtin_rules { super::content::rules() } else { Documents::default() };
+/// What the configuration names, to go through `pipelines`.
+pub fn documents(detection: &Detection, pipelines: Pipelines) -> Documents {
+    let mut documents = Documents::through(pipelines);
+    if detection.builtin_rules {
+        documents.extend(super::content::rules(), |_, _| {});
+    }
     detection.rules.iter().for_each(|path| documents.path(path));
     documents
 }
 
-fn stamp(detection: &Detection, own: &OwnFiles) -> Vec<(PathBuf, Option<SystemTime>, u64)> {
+/// Pipelines from files.
+///
+/// # Errors
+/// What is wrong with them, line by line.
+pub fn pipelines(files: &[PathBuf]) -> anyhow::Result<Pipelines> {
+    Pipelines::load(files).map_err(|wrong| {
+        let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+        Usage(wrong.join("\n")).into()
+    })
+}
+
+fn refused_pipeline(wrong: Diagnostic) -> Refused {
+    Refused {
+        file: wrong.file.into(),
+        line: wrong.line,
+        column: wrong.column,
+        id: None,
+        title: None,
+        reason: format!("{}; pipelines stay as they were", wrong.message),
+    }
+}
+
+fn stamp(detection: &Detection, own: &OwnFiles) -> Stamp {
     let mut files = Vec::new();
-    for path in detection.rules.iter().chain(&own.folder()) {
+    for path in detection.rules.iter().chain(&detection.pipelines).chain(&own.folder()) {
         visit(path, 0, &mut files);
     }
     files.sort();
     files
 }
 
-fn visit(path: &Path, depth: usize, files: &mut Vec<(PathBuf, Option<SystemTime>, u64)>) {
+fn visit(path: &Path, depth: usize, files: &mut Stamp) {
     const DEEPEST: usize = 16;
     let Ok(metadata) = std::fs::metadata(path) else { return };
     if metadata.is_dir() && depth < DEEPEST {

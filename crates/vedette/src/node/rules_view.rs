@@ -186,7 +186,7 @@ impl Rules {
 
     /// The rules of a text, with those of others that its correlations are made of; and the ids of its own.
     pub fn on_trial(&self, text: &str) -> (Loaded, HashSet<String>) {
-        let mut documents = Documents::default();
+        let mut documents = Documents::through(self.pipelines());
         documents.text(OF_THE_TEXT, text);
         let rules = documents.rules.iter().map(|rule| &rule.reference);
         let correlations = documents.correlations.iter().map(|correlation| &correlation.reference);

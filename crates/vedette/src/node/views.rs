@@ -7,7 +7,7 @@ use std::{
 
 use vedette_event::{SourceId, Time};
 use vedette_notify::{ChannelStatus, Notifier};
-use vedette_server::{Activity, Check, DiskStatus, HealthView, LedgerStatus, Status};
+use vedette_server::{Activity, AlertBudget, Check, DiskStatus, HealthView, LedgerStatus, Status};
 use vedette_spool::Spool;
 
 use super::{
@@ -103,6 +103,10 @@ impl HealthView for NodeHealth {
         });
         checks.extend(self.budget.warning().map(|why| check("alert_budget", Status::Warn, Some(why))));
         checks
+    }
+
+    fn alert_budget(&self) -> AlertBudget {
+        self.budget.status()
     }
 
     fn quiet(&self, source: SourceId) -> (Option<Time>, Option<Time>) {

@@ -5,6 +5,7 @@ use std::{
     io::Write,
     net::TcpStream,
     path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -157,6 +158,80 @@ fn guessing_is_found_once_over_kill_9_and_reloads_and_again_in_a_replay() {
     let found = json_lines(&stdout(&output, 0));
     assert_eq!((found.len(), &found[0]["rule.name"]), (2, &json!("Successful log-in")), "{found:?}");
     assert_eq!(hunt(&data, "event.dataset:vedette.findings").len(), 5);
+}
+
+/// Rules are exchanged all the time while events come over three connections: every event is looked at once, and what
+/// correlations have counted goes on.
+#[test]
+fn reloads_under_load_lose_no_event_and_no_state() {
+    const ROUNDS: usize = 20;
+    const MARKED: &str = "event.dataset:vedette.findings rule.id:0a0a0a0a-0000-4000-8000-00000000000b";
+    let folder = folder();
+    let running = Running::start(folder.path(), &config(folder.path()));
+    let marks = RULES.split("---").next().expect("a rule").replace("000000000001", "00000000000b");
+    let marks =
+        marks.replace("name: failed_log_in", "level: low").replace("event.outcome: failure", "user.name: backup");
+    assert_eq!(running.api("PUT", "/api/v1/rules/files/marks", &json!({ "text": marks }).to_string()).0, 200);
+
+    // In every second round each address fails once, half of them one time less than is a finding.
+    let lines = |connection: usize, round: usize| -> Vec<String> {
+        let address = |number: usize| format!("198.51.{connection}.{number}");
+        let fails = (0..100).filter(|number| round % 2 == 0 && (number % 2 == 0 || round > 0));
+        let fails = fails.map(|number| line("Failed", &address(number), 0));
+        let fill = (0..400).map(|number| match number % 20 {
+            0 => line("Accepted", "192.0.2.99", 0).replace("for root", "for backup"),
+            _ => line("Accepted", "192.0.2.99", 0),
+        });
+        fails.chain(fill).collect()
+    };
+    let done = AtomicUsize::new(0);
+    let (sent, reloads) = std::thread::scope(|scope| {
+        let connections: Vec<_> = (0..3)
+            .map(|connection| {
+                let (running, done, lines) = (&running, &done, &lines);
+                scope.spawn(move || {
+                    let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+                    let mut sent = 0;
+                    for round in 0..ROUNDS {
+                        for line in lines(connection, round) {
+                            writeln!(stream, "{line}").expect("sent");
+                            sent += 1;
+                        }
+                        std::thread::sleep(Duration::from_millis(200));
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                    sent
+                })
+            })
+            .collect();
+        // Another rule comes and goes, and the file of the correlations is written anew.
+        let other =
+            json!({ "text": marks.replace("00000000000b", "00000000000c").replace("backup", "nobody") }).to_string();
+        let mut reloads = 0;
+        while done.load(Ordering::Relaxed) < 3 {
+            assert_eq!(running.api("PUT", "/api/v1/rules/files/other", &other).0, 200);
+            fs::write(folder.path().join("correlations.yml"), format!("{RULES}# {reloads}\n")).expect("writable");
+            assert_eq!(running.api("DELETE", "/api/v1/rules/files/other", "").0, 200);
+            reloads += 2;
+        }
+        (connections.into_iter().map(|one| one.join().expect("no panic")).sum::<u64>(), reloads)
+    });
+    assert!(reloads >= 20, "only {reloads} reloads while events came");
+    running.wait_for_count("event.dataset:linux.sshd", sent);
+    running.wait_for_count(MARKED, 3 * ROUNDS as u64 * 20);
+    running.wait_for_count(GUESSING, 150);
+    let found = running.hunt(GUESSING);
+    let wrong = found.iter().filter(|finding| {
+        let address = finding["vedette.finding.matched.value"].as_str().unwrap_or_default();
+        let number = address.rsplit('.').next().and_then(|number| number.parse::<u32>().ok());
+        number.is_none_or(|number| number % 2 == 1)
+            || finding["vedette.finding.events"].as_array().map(Vec::len) != Some(10)
+    });
+    assert_eq!(wrong.collect::<Vec<_>>(), Vec::<&Value>::new());
+    assert!(running.stop().success());
+    let said = replays(&folder.path().join("data"));
+    // Also the successes, which `Guessed` does not silence.
+    assert!(said.contains("25350 as recorded, 0 only recorded, 0 only replayed"), "{said}");
 }
 
 /// Over rules that stand in other files: those of the binary.

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, net::TcpStream};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{RECEIVERS, Running, folder, json_lines, run, stdout};
 
@@ -30,13 +30,26 @@ fn what_a_feed_knows_is_found_in_what_comes_and_in_history() {
     send(&running, "198.51.100.7");
     send(&running, "203.0.113.9");
     running.wait_for_count(found, 2);
+    // An address is seen where it was sighted itself, not where a network around another one was.
+    fs::write(feeds.join("nets.txt"), "198.51.100.0/24\n").expect("writable");
+    running.wait_for_count("event.dataset:vedette.findings rule.id:\"indicator:nets\"", 2);
+    send(&running, "198.51.100.8");
+    running.wait_for_count("event.dataset:vedette.findings rule.id:\"indicator:nets\"", 3);
+    let seen = |value: &str| -> Vec<(Value, Value)> {
+        let known = running.api("GET", &format!("/api/v1/indicators/find?value={value}"), "").1;
+        let known = known["indicators"].as_array().expect("a list");
+        known.iter().map(|one| (one["value"].clone(), one["sightings"].clone())).collect()
+    };
+    let (address, network) = (json!("198.51.100.7"), json!("198.51.100.0/24"));
+    assert_eq!(seen("198.51.100.7"), [(address, json!(2)), (network.clone(), json!(3))]);
+    assert_eq!(seen("198.51.100.8"), [(network, json!(3))]);
     assert!(running.stop().success());
 
     // What was searched for is not searched for again; what is new is.
     let running = Running::start(folder.path(), RECEIVERS);
     fs::write(feeds.join("more.csv"), "ip,confidence\n203.0.113.9,95\n").expect("writable");
     running.wait_for_count("event.dataset:vedette.findings rule.id:\"indicator:more\"", 2);
-    running.wait_for_count("event.action:indicators.search_history", 2);
+    running.wait_for_count("event.action:indicators.search_history", 3);
     running.wait_for_count(found, 2);
     let (_, inbox) = running.api("GET", "/api/v1/alerts", "");
     let alerts = inbox["alerts"].as_array().expect("alerts");

@@ -163,5 +163,74 @@ fn more_alerts_than_the_budget_are_said() {
     wait_until("the budget is used up", || warning().is_some());
     let said = warning().expect("a warning");
     assert!(said.contains("2 new alerts today, 1 are the budget; most by Log-in of the backup account (2)"), "{said}");
+    let budget = running.api("GET", "/api/v1/alerts/budget", "").1;
+    let noisy =
+        json!({"id": "6cbe3ad8-4a58-4b0c-9d0a-5d8f2f3b7f21", "title": "Log-in of the backup account", "alerts": 2});
+    assert_eq!(budget, json!({"budget": 1, "opened": 2, "noisiest": [noisy]}));
     running.wait_for_count("event.action:alerts.over_budget", 1);
+}
+
+#[test]
+fn rules_of_people_go_through_their_pipelines() {
+    let folder = folder();
+    let pipeline = folder.path().join("names.yml");
+    let names = |account: &str| {
+        let text =
+            format!("name: ours\ntransformations:\n- {{type: field_name_mapping, mapping: {{account: {account}}}}}\n");
+        fs::write(&pipeline, text).expect("writable");
+    };
+    names("user.name");
+    let config = format!("{RECEIVERS}detection: {{pipelines: ['{}']}}\n", pipeline.display());
+    let running = Running::start(folder.path(), &config);
+    let ours = RULE.replace("user.name: backup", "account: backup");
+    assert_eq!(running.api("PUT", "/api/v1/rules/files/ours", &json!({"text": ours}).to_string()).0, 200);
+    let send = || {
+        let mut stream = TcpStream::connect(running.address("syslog-tcp")).expect("it listens");
+        writeln!(stream, "<38>Nov 21 04:11:52 web1 sshd[811]: Accepted password for backup from 192.0.2.7 port 5 ssh2")
+            .expect("sent");
+    };
+    send();
+    running.wait_for_count(FOUND, 1);
+    let span = json!({"text": ours, "from": "2000-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}).to_string();
+    let tried = running.api("POST", "/api/v1/rules/test", &span).1;
+    assert_eq!(tried["findings"].as_array().map(Vec::len), Some(1), "a trial goes through them too: {tried}");
+
+    let hunted = |count: usize| {
+        wait_until("changed rules were hunted for", || {
+            let hunts = running.api("GET", "/api/v1/retrohunts", "").1;
+            let hunts = hunts["retrohunts"].as_array().cloned().unwrap_or_default();
+            hunts.iter().filter(|hunt| hunt["state"] == "done").count() == count
+        });
+    };
+    hunted(1);
+    let refused =
+        || running.api("GET", "/api/v1/rules/refused", "").1["refused"].as_array().cloned().unwrap_or_default();
+    assert_eq!(refused(), Vec::<Value>::new());
+
+    // What is wrong is said, and changes nothing.
+    fs::write(&pipeline, "name: ours\ntransformations:\n- {type: nosuch}\n").expect("writable");
+    wait_until("the pipeline is refused", || !refused().is_empty());
+    let said = refused();
+    assert_eq!((said.len(), &said[0]["line"]), (1, &json!(3)), "{said:?}");
+    assert!(said[0]["reason"].as_str().is_some_and(|why| why.contains("nosuch") && why.contains("stay")), "{said:?}");
+    send();
+    running.wait_for_count(FOUND, 2);
+
+    // Another name is another question, of history too; the built-in rules ask what they asked.
+    names("user.id");
+    wait_until("the pipeline is read", || refused().is_empty());
+    hunted(2);
+    send();
+    running.wait_for_count("event.dataset:linux.sshd user.name:backup", 3);
+    assert_eq!(running.hunt(FOUND).len(), 2);
+    let hunts = running.api("GET", "/api/v1/retrohunts", "").1;
+    let of_last = &hunts["retrohunts"][0]["rules"];
+    assert_eq!(of_last.as_array().map(Vec::len), Some(1), "{hunts}");
+    running.stop();
+
+    fs::write(&pipeline, "name: ours\nnosuch: 1\n").expect("writable");
+    let config = folder.path().join("vedette.yml");
+    let checked = run(&["check", "--config", &config.to_string_lossy()]);
+    assert_eq!(checked.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&checked.stderr).contains("names.yml:2:1: unknown key `nosuch`"));
 }

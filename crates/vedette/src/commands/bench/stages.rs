@@ -13,6 +13,7 @@ use serde_json::json;
 use vedette_event::{Batch, BatchBuilder, Derive, Source, SourceId, Time};
 use vedette_intake::parse::Parsers;
 use vedette_ledger::{Ledger, Sealer, SourceName};
+use vedette_sigma::Pipelines;
 use vedette_spool::Spool;
 use vedette_store::Store;
 
@@ -33,7 +34,7 @@ const AHEAD: usize = 16;
 /// Measures and prints one JSON object per stage. Works in a folder of its own inside `scratch`.
 pub fn run(corpus: &Path, scratch: &Path, rules: &[PathBuf]) -> anyhow::Result<Outcome> {
     let detection = Detection { builtin_rules: rules.is_empty(), rules: rules.to_vec(), ..Detection::default() };
-    let (rules, _) = Ruleset::compile(rules::documents(&detection).link(), &mapping(None)?);
+    let (rules, _) = Ruleset::compile(rules::documents(&detection, Pipelines::default()).link(), &mapping(None)?);
     let program = &rules.program;
     let dir = scratch.join(format!("stages-{}", std::process::id()));
     let spool = Spool::open(&dir.join("spool"), vedette_spool::Options::default())?;
