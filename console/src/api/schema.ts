@@ -1985,7 +1985,7 @@ export interface components {
         DeadLetterModel: {
             /**
              * Format: int64
-             * @description The alert of its first notice.
+             * @description The alert of its first notice; 0 if that is about an incident.
              */
             alert: number;
             /**
@@ -2007,6 +2007,11 @@ export interface components {
              * @description Its number.
              */
             id: number;
+            /**
+             * Format: int64
+             * @description The incident of its first notice; 0 if that is about an alert.
+             */
+            incident: number;
             /** @description Its level. */
             level: components["schemas"]["Level"];
             /**
@@ -2021,7 +2026,7 @@ export interface components {
             offered: string;
             /** @description The route of its first notice. */
             route: string;
-            /** @description Its rule. */
+            /** @description The alert's rule, or the incident's number and entity. */
             title: string;
             /** @description What happened to it. */
             what: string;
@@ -3496,11 +3501,16 @@ export interface components {
         SuppressedModel: {
             /**
              * Format: int64
-             * @description The alert's number.
+             * @description The alert's number; 0 if it is about an incident.
              */
             alert: number;
             /** @description The channel; empty where no route led to one. */
             channel: string;
+            /**
+             * Format: int64
+             * @description The incident's number; 0 if it is about an alert.
+             */
+            incident: number;
             /** @description Its level. */
             level: components["schemas"]["Level"];
             /** @description Why. */
@@ -3512,7 +3522,7 @@ export interface components {
              * @description When that was decided.
              */
             time: string;
-            /** @description Its rule. */
+            /** @description The alert's rule, or the incident's number and entity. */
             title: string;
             /** @description What happened to it. */
             what: string;

@@ -1,4 +1,4 @@
-// Who is told of alerts: the account of every channel, what was held back, and what could not be delivered.
+// Who is told of alerts and incidents: the account of every channel, what was held back, and what could not be delivered.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { call } from '../api/http';
@@ -111,14 +111,14 @@ export function Notifications({ admin }: { admin: boolean }) {
       {dead.data && dead.data.dead_letters.length > 0 && (
         <section className="stack" id="dead">
           <h2>{t.notify.deadLong}</h2>
-          <Table label={t.notify.deadLong} columns={[t.notify.time, t.notify.alert, t.notify.channel, t.rules.reason, { name: t.settings.actions, unseen: true }]}>
+          <Table label={t.notify.deadLong} columns={[t.notify.time, t.notify.about, t.notify.channel, t.rules.reason, { name: t.settings.actions, unseen: true }]}>
             {dead.data.dead_letters.map((letter) => (
               <tr key={letter.id}>
                 <td>
                   <Time at={letter.given_up} />
                 </td>
                 <td>
-                  <Link href={`/inbox?state=all&alert=${letter.alert}`}>{visible(letter.title)}</Link>
+                  <Link href={pageOf(letter)}>{visible(letter.title)}</Link>
                 </td>
                 <td>{visible(letter.channel)}</td>
                 <td>{visible(letter.error)}</td>
@@ -141,14 +141,14 @@ export function Notifications({ admin }: { admin: boolean }) {
       {suppressed.data && suppressed.data.suppressed.length > 0 && (
         <section className="stack" id="suppressed">
           <h2>{t.notify.suppressedLong}</h2>
-          <Table label={t.notify.suppressedLong} columns={[t.notify.time, t.notify.alert, t.notify.happened, t.notify.channel, t.notify.route, t.rules.reason]}>
+          <Table label={t.notify.suppressedLong} columns={[t.notify.time, t.notify.about, t.notify.happened, t.notify.channel, t.notify.route, t.rules.reason]}>
             {suppressed.data.suppressed.map((notice, i) => (
               <tr key={i}>
                 <td>
                   <Time at={notice.time} />
                 </td>
                 <td>
-                  <Link href={`/inbox?state=all&alert=${notice.alert}`}>{visible(notice.title)}</Link>
+                  <Link href={pageOf(notice)}>{visible(notice.title)}</Link>
                 </td>
                 <td>{visible(notice.what)}</td>
                 <td>{visible(notice.channel) || '–'}</td>
@@ -164,3 +164,5 @@ export function Notifications({ admin }: { admin: boolean }) {
 }
 
 const reasons = (counts: Record<string, number>): string => Object.entries(counts).map(([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`).join(', ');
+
+const pageOf = (about: { alert: number; incident: number }): string => (about.incident ? `/incidents/${about.incident}` : `/inbox?state=all&alert=${about.alert}`);

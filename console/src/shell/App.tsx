@@ -58,6 +58,11 @@ function Gate() {
             <Redirect to="/inbox" replace />
           </Route>
           <Route path="/inbox" component={Inbox} />
+          {/* Where the links of notices begin; a list of alerts is the inbox here. */}
+          <Route path="/alerts">
+            <Redirect to="/inbox" replace />
+          </Route>
+          <Route path="/alerts/:id">{({ id }) => <Redirect to={`/inbox?state=all&alert=${encodeURIComponent(id)}`} replace />}</Route>
           <Route path="/incidents" component={Incidents} />
           <Route path="/incidents/cases/:id" component={CasePage} />
           <Route path="/incidents/:id" component={IncidentPage} />

@@ -809,7 +809,7 @@ export const t = {
     dead: 'Given up',
     suppressedLong: 'Not sent, and why',
     time: 'When',
-    alert: 'Alert',
+    about: 'About',
     happened: 'What happened',
     nowhere: 'No route led to a channel',
     route: 'Route',

@@ -17,7 +17,7 @@ use crate::{AlertError, RiskOptions, risk::Memory};
 const FORMAT: Format = Format {
     what: "an alert file",
     application_id: 0x5641_6c74, // `VAlt`
-    versions: &[CREATE, ADD_EXCEPTIONS, ADD_FIRED, ADD_RISK_AND_CASES, MAKE_RISK_CHEAP],
+    versions: &[CREATE, ADD_EXCEPTIONS, ADD_FIRED, ADD_RISK_AND_CASES, MAKE_RISK_CHEAP, COUNT_INCIDENTS_CHANGES],
 };
 
 const CREATE: &str = "
@@ -311,6 +311,13 @@ CREATE INDEX history_by_incident ON history(incident) WHERE incident IS NOT NULL
 CREATE INDEX history_by_case ON history(case_id) WHERE case_id IS NOT NULL;
 ";
 
+/// What version 6 added: incidents can be followed as alerts can. Those that are there have not changed yet.
+const COUNT_INCIDENTS_CHANGES: &str = "
+ALTER TABLE incidents ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX incidents_by_revision ON incidents(revision);
+ALTER TABLE revision ADD COLUMN last_of_incidents INTEGER NOT NULL DEFAULT 0;
+";
+
 /// More than rusqlite keeps by itself: recording a finding takes about thirty statements.
 const STATEMENTS: usize = 128;
 /// KiB of pages that the recorder keeps: its random inserts touch more than the two MiB that SQLite keeps by itself.
@@ -330,6 +337,7 @@ struct Shared {
     /// Readers do not wait for the recorder. In memory there is only one connection.
     read: Option<StateFile>,
     revision: AtomicU64,
+    incidents_revision: AtomicU64,
     /// Held through every transaction that writes.
     memory: Mutex<Memory>,
 }
@@ -366,10 +374,15 @@ impl Alerts {
         if let Some(file) = &write {
             file.connection().pragma_update(None, "cache_size", -PAGES_KIB)?;
         }
-        let shared = Arc::new(Shared { write, read, revision: AtomicU64::new(0), memory: Mutex::default() });
+        let shared = Arc::new(Shared {
+            write,
+            read,
+            revision: AtomicU64::new(0),
+            incidents_revision: AtomicU64::new(0),
+            memory: Mutex::default(),
+        });
         let alerts = Alerts { shared, risk: RiskOptions::default(), keeps_risk: true };
-        let revision = alerts.read(|db| Ok(db.query_row("SELECT last FROM revision", [], |row| row.get(0))?))?;
-        alerts.set_revision(revision);
+        alerts.set_revisions(alerts.read(revisions)?);
         Ok(alerts)
     }
 
@@ -398,9 +411,15 @@ impl Alerts {
         self.shared.revision.load(Ordering::Acquire)
     }
 
-    fn set_revision(&self, revision: i64) {
+    /// The number of the latest change of an incident, as [`revision`](Self::revision) is that of an alert.
+    pub fn incidents_revision(&self) -> u64 {
+        self.shared.incidents_revision.load(Ordering::Acquire)
+    }
+
+    fn set_revisions(&self, (of_alerts, of_incidents): (u64, u64)) {
         // Of two writers the later one may be here first.
-        self.shared.revision.fetch_max(revision.unsigned_abs(), Ordering::AcqRel);
+        self.shared.revision.fetch_max(of_alerts, Ordering::AcqRel);
+        self.shared.incidents_revision.fetch_max(of_incidents, Ordering::AcqRel);
     }
 
     /// Runs `f` in one transaction: all of it is durable when this returns `Ok`, none of it otherwise.
@@ -435,12 +454,11 @@ impl Alerts {
 
     fn transact<T>(&self, f: impl FnOnce(&Writing<'_>) -> Result<T, AlertError>) -> Result<T, AlertError> {
         let file = self.shared.write.as_ref().ok_or(AlertError::ReadOnly)?;
-        let (done, revision) = file.write(|tx| {
+        let (done, last) = file.write(|tx| {
             let done = f(&Writing { tx, risk: &self.risk, keeps_risk: self.keeps_risk })?;
-            let revision: i64 = tx.query_row("SELECT last FROM revision", [], |row| row.get(0))?;
-            Ok::<_, AlertError>((done, revision))
+            Ok::<_, AlertError>((done, revisions(tx)?))
         })?;
-        self.set_revision(revision);
+        self.set_revisions(last);
         Ok(done)
     }
 
@@ -449,6 +467,13 @@ impl Alerts {
         let file = self.shared.read.as_ref().or(self.shared.write.as_ref());
         file.expect("every constructor gives at least one file").read(f)
     }
+}
+
+/// The latest changes of an alert and of an incident.
+fn revisions(db: &Connection) -> Result<(u64, u64), AlertError> {
+    Ok(db.query_row("SELECT last, last_of_incidents FROM revision", [], |row| {
+        Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs()))
+    })?)
 }
 
 /// A transaction that gives out revisions.
@@ -462,5 +487,10 @@ pub(crate) struct Writing<'a> {
 impl Writing<'_> {
     pub(crate) fn next_revision(&self) -> Result<i64, AlertError> {
         Ok(self.tx.query_row("UPDATE revision SET last = last + 1 RETURNING last", [], |row| row.get(0))?)
+    }
+
+    pub(crate) fn next_incidents_revision(&self) -> Result<i64, AlertError> {
+        let sql = "UPDATE revision SET last_of_incidents = last_of_incidents + 1 RETURNING last_of_incidents";
+        Ok(self.tx.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use vedette_alert::AlertId;
 use vedette_event::{Level, Time};
 
-use crate::Happened;
+use crate::{Happened, Subject};
 
 /// Why a notice is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -18,7 +17,7 @@ pub enum Reason {
     NotWanted,
     /// Quiet hours that drop.
     QuietHours,
-    /// A newer state of the alert went to the channel instead.
+    /// A newer state of the alert or incident went to the channel instead.
     Superseded,
     /// The channel cannot say this: Alertmanager knows no acknowledgement.
     NotCarried,
@@ -134,13 +133,14 @@ pub struct Suppressed {
     pub route: String,
     /// Why.
     pub reason: Reason,
-    /// The alert.
-    pub alert: AlertId,
+    /// The alert or the incident.
+    #[serde(flatten)]
+    pub subject: Subject,
     /// What happened to it.
     pub what: Happened,
     /// Its level.
     pub level: Level,
-    /// Its rule.
+    /// The alert's rule, or the incident's number and entity.
     pub title: String,
 }
 
@@ -155,13 +155,14 @@ pub struct Letter {
     pub route: String,
     /// Its notices.
     pub notices: u64,
-    /// The alert of its first notice.
-    pub alert: AlertId,
+    /// The alert or the incident of its first notice.
+    #[serde(flatten)]
+    pub subject: Subject,
     /// What happened to it.
     pub what: Happened,
     /// Its level.
     pub level: Level,
-    /// Its rule.
+    /// The alert's rule, or the incident's number and entity.
     pub title: String,
     /// How often it was tried.
     pub attempts: u32,

@@ -1,6 +1,6 @@
-//! Notifications: who is told of an alert, when, and over which channel.
+//! Notifications: who is told of an alert or an incident, when, and over which channel.
 //!
-//! A [`Notice`] says that something happened to an alert. Routes decide which channels get it, at once, after quiet
+//! A [`Notice`] says that something happened to an alert or an incident. Routes decide which channels get it, at once, after quiet
 //! hours, or gathered with others; each channel writes it in the other side's terms. [`Notifier::offer`] has it on the disk
 //! before it returns; [`Notifier::run`] sends it, again and again with growing pauses, and what is given up becomes a
 //! dead letter that people can look at, retry or discard. So a notice is sent *at least once*; where the other side knows a
@@ -27,7 +27,7 @@
 //! let folder = tempfile::tempdir()?;
 //! let notifier = Notifier::open(&folder.path().join("notify.db"), config)?;
 //!
-//! // From here on, what happens to alerts is news.
+//! // From here on, what happens to alerts and incidents is news.
 //! let alerts = Alerts::in_memory()?;
 //! notifier.follow(&alerts, &|_| None, Time::from_secs(100))?;
 //!
@@ -80,6 +80,6 @@ pub use account::{Account, Counts, Held, Letter, Reason, Suppressed};
 pub use config::Config;
 pub use error::NotifyError;
 pub use follow::SourceNames;
-pub use notice::{Happened, Notice};
+pub use notice::{About, Happened, Notice, RuleName, Subject};
 pub use notifier::{ChannelStatus, Notifier, Status, Tested};
 pub use ready::tls_client;

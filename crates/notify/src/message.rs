@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 use vedette_event::{Entity, Level, Time};
 
-use crate::{Held, Notice, text::one_line};
+use crate::{About, Held, Notice, Subject, text::one_line};
 
 /// Notices of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +49,14 @@ impl Message {
 pub(crate) struct View {
     what: &'static str,
     time: String,
+    about: &'static str,
     alert: i64,
+    incident: i64,
     revision: u64,
     link: Option<String>,
     level: &'static str,
     rule: RuleView,
+    rules: Vec<RuleNameView>,
     entity: EntityView,
     entities: Vec<EntityView>,
     sources: Vec<String>,
@@ -61,8 +64,10 @@ pub(crate) struct View {
     first: String,
     last: String,
     who: Option<String>,
+    assignee: Option<String>,
     note: Option<String>,
     verdict: Option<&'static str>,
+    merged_into: Option<i64>,
     test: bool,
 }
 
@@ -73,6 +78,13 @@ struct RuleView {
     author: Option<String>,
     techniques: Vec<String>,
     tactics: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct RuleNameView {
+    id: String,
+    title: String,
+    level: &'static str,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -98,7 +110,9 @@ impl View {
         View {
             what: notice.what.as_str(),
             time: time(notice.time),
-            alert: notice.alert.0,
+            about: notice.subject.about().as_str(),
+            alert: notice.subject.alert(),
+            incident: notice.subject.incident(),
             revision: notice.revision,
             link: link(notice, console),
             level: notice.level().as_str(),
@@ -109,6 +123,11 @@ impl View {
                 techniques: list(&notice.rule.techniques),
                 tactics: list(&notice.rule.tactics),
             },
+            rules: notice
+                .rules
+                .iter()
+                .map(|rule| RuleNameView { id: text(&rule.id), title: text(&rule.title), level: rule.level.as_str() })
+                .collect(),
             entity: entity(&notice.entity),
             entities: notice.entities.iter().map(entity).collect(),
             sources: list(&notice.sources),
@@ -116,8 +135,10 @@ impl View {
             first: time(notice.first),
             last: time(notice.last),
             who: notice.who.as_deref().map(text),
+            assignee: notice.assignee.as_deref().map(text),
             note: notice.note.as_deref().map(text),
             verdict: notice.verdict.map(vedette_alert::Verdict::as_str),
+            merged_into: notice.merged_into.map(|into| into.0),
             test: notice.is_test(),
         }
     }
@@ -128,13 +149,24 @@ fn seconds(time: Time) -> String {
     Time::from_secs(time.secs()).to_string().replace(".000000Z", "Z")
 }
 
-/// Where people can see the alert.
+/// Where people can see what a notice is about.
 pub(crate) fn link(notice: &Notice, console: Option<&str>) -> Option<String> {
-    match (console, notice.is_test()) {
-        (Some(console), true) => Some(console.trim_end_matches('/').to_owned()),
-        (Some(console), false) => Some(format!("{}/alerts/{}", console.trim_end_matches('/'), notice.alert)),
-        (None, _) => None,
+    let console = console?.trim_end_matches('/');
+    Some(match notice.is_test() {
+        true => console.to_owned(),
+        false => format!("{console}/{}s/{}", notice.subject.about(), notice.subject.number()),
+    })
+}
+
+/// Where people can see what a message is about: of several notices, the list of alerts, or that of incidents if it is
+/// about nothing else.
+pub(crate) fn link_of(message: &Message, console: Option<&str>) -> Option<String> {
+    if let Some(notice) = message.single() {
+        return link(notice, console);
     }
+    let has_alerts = message.notices.iter().any(|notice| notice.subject.about() == About::Alert);
+    let list = if has_alerts { About::Alert } else { About::Incident };
+    console.map(|console| format!("{}/{list}s", console.trim_end_matches('/')))
 }
 
 /// Several notices as templates and JSON see them.
@@ -142,6 +174,7 @@ pub(crate) fn link(notice: &Notice, console: Option<&str>) -> Option<String> {
 pub(crate) struct DigestView {
     total: usize,
     alerts: usize,
+    incidents: usize,
     level: &'static str,
     why: Option<&'static str>,
     from: String,
@@ -151,6 +184,8 @@ pub(crate) struct DigestView {
     worst: Vec<View>,
     more: usize,
     link: Option<String>,
+    /// In words, for people.
+    of: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -179,9 +214,13 @@ impl DigestView {
         }
         let mut rules: Vec<(usize, &Notice)> = rules.into_values().collect();
         rules.sort_by_key(|(count, notice)| std::cmp::Reverse((notice.level(), *count)));
+        let subjects: HashSet<Subject> = message.notices.iter().map(|notice| notice.subject).collect();
+        let incidents = subjects.iter().filter(|subject| subject.about() == About::Incident).count();
+        let alerts = subjects.len() - incidents;
         DigestView {
             total: message.notices.len(),
-            alerts: message.notices.iter().map(|notice| notice.alert).collect::<HashSet<_>>().len(),
+            alerts,
+            incidents,
             level: message.level().as_str(),
             why: message.held.map(Held::as_str),
             from: seconds(times().min().unwrap_or(Time::MIN)),
@@ -198,7 +237,18 @@ impl DigestView {
                 .collect(),
             worst: weighed.iter().take(MAX_SHOWN).map(|notice| view(notice, console)).collect(),
             more: weighed.len().saturating_sub(MAX_SHOWN),
-            link: console.map(|console| format!("{}/alerts", console.trim_end_matches('/'))),
+            link: link_of(message, console),
+            of: counted(alerts, incidents),
         }
+    }
+}
+
+/// How many of each, in words.
+fn counted(alerts: usize, incidents: usize) -> String {
+    let of = |count: usize, about: About| format!("{count} {about}{}", if count == 1 { "" } else { "s" });
+    match (alerts, incidents) {
+        (_, 0) => of(alerts, About::Alert),
+        (0, _) => of(incidents, About::Incident),
+        _ => format!("{} and {}", of(alerts, About::Alert), of(incidents, About::Incident)),
     }
 }

@@ -74,13 +74,16 @@ fn when(route: &Route, notice: &Notice, now: Time) -> When {
 }
 
 fn fits(matches: &Match, notice: &Notice) -> bool {
-    let Match { level, rule, techniques, tactics, entity, source } = matches;
+    let Match { about, level, rule, techniques, tactics, entity, source } = matches;
     let entities: Vec<String> = std::iter::once(&notice.entity)
         .chain(&notice.entities)
         .map(|entity| format!("{}:{}", entity.kind, entity.value))
         .collect();
-    notice.level() >= *level
-        && rule.fit([notice.rule.id.as_str(), &notice.rule.title])
+    // An incident has the rules of its findings, and itself where an alert has its rule.
+    let rules = notice.rules.iter().flat_map(|rule| [rule.id.as_str(), &rule.title]);
+    about.is_none_or(|about| about == notice.subject.about())
+        && notice.level() >= *level
+        && rule.fit([notice.rule.id.as_str(), &notice.rule.title].into_iter().chain(rules))
         && techniques.fit(notice.rule.techniques.iter().map(String::as_str))
         && tactics.fit(notice.rule.tactics.iter().map(String::as_str))
         && entity.fit(entities.iter().map(String::as_str))
@@ -142,5 +145,37 @@ routes:
             },
             expect!["rest/b: At(Time(43200000000), QuietHours)"],
         );
+    }
+
+    /// Of an incident, by routes that say nothing of it and by such that do.
+    #[test]
+    fn incidents_take_the_same_routes_unless_they_are_told_apart() {
+        let shown = |routes: &str, notice: &Notice| {
+            let channels = "channels: [{name: a, slack: {url: \"https://x.example\"}}]\nroutes:\n";
+            let config: Config = serde_norway::from_str(&format!("{channels}{routes}")).unwrap();
+            config.check().unwrap();
+            shares(&config.routes, notice, Time::from_secs(3600))[0].route.to_owned()
+        };
+        let both = "  - {name: both, channels: [a], match: {level: high, entity: 'host:web-*'}}\n";
+        assert_eq!(shown(both, &sample::incident()), "both");
+        let apart = "  - {name: alerts, channels: [a], match: {about: alert}}\n  - {name: incidents, channels: [a], match: {about: incident}}\n";
+        assert_eq!(shown(apart, &sample::notice()), "alerts");
+        assert_eq!(shown(apart, &sample::incident()), "incidents");
+        // It has the rules, techniques and tactics of its findings.
+        for (matches, fits) in [
+            ("rule: ssh-brute-force", true),
+            ("rule: 'new acc*'", true),
+            ("rule: incident", true),
+            ("rule: port-scan", false),
+            ("techniques: 't1136*'", true),
+            ("tactics: [impact]", false),
+            ("tactics: [impact, persistence]", true),
+            ("entity: 'user:eve'", true),
+            ("source: 'file:*'", true),
+            ("level: critical", false),
+        ] {
+            let route = format!("  - {{name: one, channels: [a], match: {{{matches}}}}}\n");
+            assert_eq!(shown(&route, &sample::incident()) == "one", fits, "{matches}");
+        }
     }
 }

@@ -21,12 +21,28 @@ const FUEL: u64 = 100_000;
 const MAX_SUBJECT: usize = 512;
 const MAX_BODY: usize = 32 << 10;
 
-const SUBJECT: &str =
-    "[{{ level|upper }}] {{ rule.title }}: {{ entity.value }}{% if what != 'opened' %} ({{ what }}){% endif %}";
+const SUBJECT: &str = "\
+[{{ level|upper }}] {% if incident %}Incident {{ incident }}: \
+{% for one in entities[:3] %}{{ one.kind }} {{ one.value }}{% if not loop.last %}, {% endif %}{% endfor %}\
+{% else %}{{ rule.title }}: {{ entity.value }}{% endif %}{% if what != 'opened' %} ({{ what }}){% endif %}";
 
 const BODY: &str = "\
-Alert {{ alert }} {{ what }}{% if who %} by {{ who }}{% endif %}{% if verdict %}: {{ verdict }}{% endif %}
+{% if incident %}Incident {{ incident }}{% else %}Alert {{ alert }}{% endif %} {{ what }}{% if who %} by {{ who }}{% endif %}
+{%- if verdict %}: {{ verdict }}{% elif merged_into %}: it is part of incident {{ merged_into }} now{% endif %}
+{%- if incident and assignee and assignee != who %}
+Assignee: {{ assignee }}
+{%- endif %}
+{%- if incident %}
+Level: {{ level }}
+{%- if rule.tactics %}
+Tactics: {{ rule.tactics|join(', ') }}
+{%- endif %}
+{%- if rules %}
+Rules: {% for one in rules %}{{ one.title }}{% if not loop.last %}, {% endif %}{% endfor %}
+{%- endif %}
+{%- else %}
 Rule: {{ rule.title }} ({{ level }})
+{%- endif %}
 {%- if rule.techniques %}
 Techniques: {{ rule.techniques|join(', ') }}
 {%- endif %}
@@ -45,13 +61,15 @@ Note: {{ note }}
 /// Where the link is not a button or a field of its own.
 const LINK: &str = "{% if link %}\n\n{{ link }}{% endif %}";
 
-const DIGEST_SUBJECT: &str = "{{ total }} notices of {{ alerts }} alerts, worst {{ level }}{% if why %} ({{ why|replace('_', ' ') }}){% endif %}";
+const DIGEST_SUBJECT: &str =
+    "{{ total }} notices of {{ of }}, worst {{ level }}{% if why %} ({{ why|replace('_', ' ') }}){% endif %}";
 
 const DIGEST_BODY: &str = "\
-{{ total }} notices of {{ alerts }} alerts, from {{ from }} to {{ to }}
+{{ total }} notices of {{ of }}, from {{ from }} to {{ to }}
 By level: {% for one in by_level %}{{ one.level }} {{ one.count }}{% if not loop.last %}, {% endif %}{% endfor %}
 {% for one in worst %}
-[{{ one.level }}] {{ one.rule.title }}: {{ one.entity.value }}, alert {{ one.alert }} {{ one.what }}, {{ one.count }} findings
+[{{ one.level }}] {% if one.incident %}Incident {{ one.incident }}: {{ one.entity.kind }} {{ one.entity.value }},\
+{% else %}{{ one.rule.title }}: {{ one.entity.value }}, alert {{ one.alert }}{% endif %} {{ one.what }}, {{ one.count }} findings
 {%- endfor %}
 {%- if more %}
 and {{ more }} more
@@ -129,7 +147,10 @@ impl Texts {
     }
 
     fn try_on_samples(&self, kind: &Kind) -> Result<(), String> {
-        for notices in [vec![sample::notice()], vec![sample::closed()], vec![sample::notice(), sample::closed()]] {
+        let (alert, closed) = (sample::notice(), sample::closed());
+        let (incident, merged) = (sample::incident(), sample::merged());
+        let several = vec![alert.clone(), closed.clone(), incident.clone()];
+        for notices in [vec![alert], vec![closed], vec![incident], vec![merged], several] {
             let said = self.say(&Message { id: "sample".into(), notices, held: Some(Held::Digest) })?;
             let Some(said) = said else { continue };
             if let Kind::Webhook(webhook) = kind

@@ -159,6 +159,10 @@ impl Default for IncidentFilter {
 pub struct Incident {
     /// Its number.
     pub id: IncidentId,
+    /// Counts up over all incidents with every change, but for what retention takes from it; see
+    /// [`Alerts::incidents_changed_since`]. 0 if it last changed before version 6 of the file. Not in its JSON.
+    #[serde(skip)]
+    pub revision: u64,
     /// Where it is on its way.
     #[serde(flatten)]
     pub state: IncidentState,
@@ -240,7 +244,7 @@ pub struct IncidentDetail {
 
 const COLUMNS: &str =
     "i.id, i.state, i.verdict, i.merged_into, e.kind, e.value, i.level, i.findings, i.steps, i.is_full,
-     i.first_time, i.last_time, i.opened, i.changed, i.pruned, i.assignee";
+     i.first_time, i.last_time, i.opened, i.changed, i.pruned, i.assignee, i.revision";
 
 impl Alerts {
     /// A page of incidents.
@@ -274,6 +278,25 @@ impl Alerts {
             let history = history::read(db, Subject::Incident(id.0))?;
             Ok(IncidentDetail { incident, timeline: timeline(db, id)?, history })
         })
+    }
+
+    /// Incidents changed after `revision`, also those that were merged, in the order of their latest change; at most
+    /// `limit`. Start with 0 or with [`incidents_revision`](Self::incidents_revision), go on with the last one's `revision`.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn incidents_changed_since(&self, revision: u64, limit: usize) -> Result<Vec<Incident>, AlertError> {
+        let revision = Value::Integer(i64::try_from(revision).unwrap_or(i64::MAX));
+        let limit = to_i64(limit.min(MAX_PAGE));
+        self.read(|db| select(db, "i.revision > ? ORDER BY i.revision LIMIT ?", &[revision, limit]))
+    }
+
+    /// What was done to an incident, oldest first; nothing if there is no such incident.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn incident_history(&self, id: IncidentId) -> Result<Vec<Change>, AlertError> {
+        self.read(|db| history::read(db, Subject::Incident(id.0)))
     }
 }
 
@@ -353,6 +376,7 @@ fn incident(row: &Row<'_>) -> Result<Incident, AlertError> {
     };
     Ok(Incident {
         id: IncidentId(row.get(0)?),
+        revision: count(16)?,
         state,
         assignee: row.get(15)?,
         entity: Entity { kind: row.get(4)?, value: row.get(5)? },

@@ -136,10 +136,10 @@ fn open(
     writing
         .tx
         .prepare_cached(
-            "INSERT INTO incidents (state, entity, lone, first_time, last_time, opened, changed)
-             VALUES ('open', ?1, ?2, ?3, ?4, ?5, ?5)",
+            "INSERT INTO incidents (state, entity, lone, first_time, last_time, opened, changed, revision)
+             VALUES ('open', ?1, ?2, ?3, ?4, ?5, ?5, ?6)",
         )?
-        .execute(params![entity, lone, i64::MAX, i64::MIN, now.micros()])?;
+        .execute(params![entity, lone, i64::MAX, i64::MIN, now.micros(), writing.next_incidents_revision()?])?;
     let incident = writing.tx.last_insert_rowid();
     note_change(writing, Subject::Incident(incident), now, "vedette", "opened", None)?;
     memory.keep_opened(entity, incident);
@@ -226,9 +226,9 @@ fn merge(
     tx.prepare_cached("UPDATE steps SET incident = ?1 WHERE incident = ?2")?.execute([winner, loser])?;
     tx.prepare_cached(
         "UPDATE incidents SET state = 'merged', merged_into = ?1, steps = 0, findings = 0, pruned = 0,
-             level = ?4, first_time = ?5, last_time = ?6, changed = max(changed, ?3) WHERE id = ?2",
+             level = ?4, first_time = ?5, last_time = ?6, changed = max(changed, ?3), revision = ?7 WHERE id = ?2",
     )?
-    .execute(params![winner, loser, now.micros(), level, first, last])?;
+    .execute(params![winner, loser, now.micros(), level, first, last, writing.next_incidents_revision()?])?;
     // Who follows an old number arrives at once.
     tx.prepare_cached("UPDATE incidents SET merged_into = ?1 WHERE merged_into = ?2")?.execute([winner, loser])?;
     let (to, from) = (Subject::Incident(winner), Subject::Incident(loser));

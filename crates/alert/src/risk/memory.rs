@@ -30,7 +30,8 @@ pub(crate) struct Memory {
     numbers: HashMap<Entity, i64>,
     nearby: HashMap<i64, Nearby>,
     loose: HashMap<i64, Loose>,
-    incidents: HashMap<i64, Running>,
+    /// In their order, so that their changes are counted in the same one each time.
+    incidents: BTreeMap<i64, Running>,
     last_step: Option<i64>,
     /// Taken since all was forgotten; what was given back since is not subtracted.
     bytes: usize,
@@ -104,14 +105,14 @@ impl Memory {
     pub(crate) fn write(&mut self, writing: &Writing<'_>) -> Result<(), AlertError> {
         let mut update = writing.tx.prepare_cached(
             "UPDATE incidents SET is_full = ?2, steps = ?3, findings = ?4, pruned = ?5, level = ?6, first_time = ?7,
-                 last_time = ?8, changed = ?9 WHERE id = ?1",
+                 last_time = ?8, changed = ?9, revision = ?10 WHERE id = ?1",
         )?;
         for (id, of) in &mut self.incidents {
             if mem::take(&mut of.is_changed) {
                 let (span, changed) = ((of.first, of.last), of.changed);
-                let counts = (of.steps, of.findings, of.pruned);
+                let (counts, revision) = ((of.steps, of.findings, of.pruned), writing.next_incidents_revision()?);
                 update.execute(params![
-                    id, of.is_full, counts.0, counts.1, counts.2, of.level, span.0, span.1, changed
+                    id, of.is_full, counts.0, counts.1, counts.2, of.level, span.0, span.1, changed, revision
                 ])?;
             }
         }

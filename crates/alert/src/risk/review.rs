@@ -102,8 +102,8 @@ impl Alerts {
         self.write(|writing| {
             check_open(writing, id)?;
             writing.tx.execute(
-                "UPDATE incidents SET assignee = ?2, changed = max(changed, ?3) WHERE id = ?1",
-                params![id.0, to, now.micros()],
+                "UPDATE incidents SET assignee = ?2, changed = max(changed, ?3), revision = ?4 WHERE id = ?1",
+                params![id.0, to, now.micros(), writing.next_incidents_revision()?],
             )?;
             note_change(writing, Subject::Incident(id.0), now, by, "assigned", to)
         })
@@ -116,8 +116,8 @@ impl Alerts {
     pub fn note_incident(&self, id: IncidentId, note: &str, by: &str, now: Time) -> Result<(), AlertError> {
         check_len("the note", note, MAX_NOTE)?;
         self.write(|writing| {
-            let sql = "UPDATE incidents SET changed = max(changed, ?2) WHERE id = ?1";
-            match writing.tx.execute(sql, params![id.0, now.micros()])? {
+            let sql = "UPDATE incidents SET changed = max(changed, ?2), revision = ?3 WHERE id = ?1";
+            match writing.tx.execute(sql, params![id.0, now.micros(), writing.next_incidents_revision()?])? {
                 0 => Err(AlertError::NoIncident(id)),
                 _ => note_change(writing, Subject::Incident(id.0), now, by, "noted", Some(note)),
             }
@@ -167,8 +167,8 @@ pub(crate) fn close(
     check_open(writing, id)?;
     let tx = writing.tx;
     tx.execute(
-        "UPDATE incidents SET state = 'closed', verdict = ?2, changed = max(changed, ?3) WHERE id = ?1",
-        params![id.0, verdict.as_str(), now.micros()],
+        "UPDATE incidents SET state = 'closed', verdict = ?2, changed = max(changed, ?3), revision = ?4 WHERE id = ?1",
+        params![id.0, verdict.as_str(), now.micros(), writing.next_incidents_revision()?],
     )?;
     tx.execute("UPDATE steps SET sealed = ?1 WHERE incident = ?1", [id.0])?;
     note_change(writing, Subject::Incident(id.0), now, by, "closed", Some(verdict.as_str()))

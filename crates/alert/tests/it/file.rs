@@ -92,6 +92,9 @@ fn newer_and_foreign_files_are_refused() {
 
 /// What a file of version 4 looked like, made of the newest.
 const BACK_TO_VERSION_4: &str = "
+DROP INDEX incidents_by_revision;
+ALTER TABLE incidents DROP COLUMN revision;
+ALTER TABLE revision DROP COLUMN last_of_incidents;
 DROP TRIGGER step_is_gone;
 CREATE TABLE old_step_entities (
     entity INTEGER NOT NULL REFERENCES risk_entities(id),
@@ -172,7 +175,8 @@ fn a_file_of_version_4_keeps_its_points_incidents_and_histories() {
         let risk = alerts.risk(&RiskFilter::default(), Time::from_secs(9)).unwrap();
         (all(alerts), risk, alerts.incident(IncidentId(1)).unwrap(), alerts.case(case).unwrap())
     };
-    let before = essence(&alerts);
+    let mut before = essence(&alerts);
+    before.2.incident.revision = 0;
     assert!(before.1.total > 0 && before.2.timeline.len() > 1);
     drop(alerts);
     let db = rusqlite::Connection::open(&path).unwrap();
@@ -182,7 +186,9 @@ fn a_file_of_version_4_keeps_its_points_incidents_and_histories() {
 
     let alerts = Alerts::open(&path).unwrap();
     assert_eq!(essence(&alerts), before);
+    assert_eq!((alerts.incidents_revision(), alerts.incidents_changed_since(0, 10).unwrap()), (0, vec![]));
     record(&alerts, &[finding("a", "1", 90)], 12);
+    assert_eq!(alerts.incidents_changed_since(0, 10).unwrap().len(), 1);
     assert_eq!(alerts.incident(IncidentId(1)).unwrap().incident.findings, before.2.incident.findings + 1);
     let db = rusqlite::Connection::open(&path).unwrap();
     let broken: i64 = db.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();

@@ -4,6 +4,7 @@
 mod cases;
 mod exceptions;
 mod file;
+mod following;
 mod grouping;
 mod inbox;
 mod review;

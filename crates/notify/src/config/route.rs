@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, de::Error};
 use vedette_event::Level;
 
-use crate::Happened;
+use crate::{About, Happened};
 
 /// What goes where. A notice takes the first route that fits, and goes on to later ones if that says `continue`.
 #[derive(Clone, Debug, Deserialize)]
@@ -13,7 +13,7 @@ use crate::Happened;
 pub struct Route {
     /// Its name, for people.
     pub name: String,
-    /// Which alerts; without it all.
+    /// Which alerts and incidents; without it all.
     #[serde(default, rename = "match")]
     pub matches: Match,
     /// What must have happened to them.
@@ -35,14 +35,16 @@ fn usually() -> Vec<Happened> {
     vec![Happened::Opened, Happened::Grew, Happened::Closed, Happened::Reopened]
 }
 
-/// Which alerts. Every key that is given must fit; of a list, one of its entries. A `*` stands for any text, a `?` for one
+/// Which alerts and incidents. Every key that is given must fit; of a list, one of its entries. A `*` stands for any text, a `?` for one
 /// character, `[a-z]` for one of these; case does not matter.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
+    /// Alerts or incidents; without it both.
+    pub about: Option<About>,
     /// Of this level or above.
     pub level: Level,
-    /// The rule's id or title.
+    /// The rule's id or title; of an incident one of the rules of its findings.
     pub rule: Globs,
     /// One of its ATT&CK techniques: `T1110*`.
     pub techniques: Globs,

@@ -1,7 +1,6 @@
 //! Dead letters: what was given up after the last try.
 
 use rusqlite::params;
-use vedette_alert::AlertId;
 use vedette_event::Time;
 
 use super::{
@@ -28,10 +27,10 @@ impl Queue {
                     channel: row.get(1)?,
                     route: row.get(2)?,
                     notices: number(row, 3)?,
-                    alert: AlertId(notice.alert.0),
+                    subject: notice.subject,
                     what: notice.what,
                     level: notice.level(),
-                    title: notice.rule.title,
+                    title: notice.title(),
                     attempts: row.get(5)?,
                     error: row.get(6)?,
                     offered: Time::from_micros(row.get(7)?),

@@ -16,7 +16,7 @@ const TOLD: i64 = 90 * 86_400 * 1_000_000;
 
 /// What the queue needs to know of a channel.
 pub(crate) trait Channels {
-    /// Its other side keeps the alert's state.
+    /// Its other side keeps an alert's or incident's state.
     fn keeps_state(&self, channel: &str) -> bool;
     /// Several notices can be one message.
     fn gathers(&self, channel: &str) -> bool;
@@ -52,6 +52,11 @@ impl Queue {
             }
             Ok(new)
         })
+    }
+
+    /// Whether a notice of this identity was taken.
+    pub fn is_told(&self, identity: [u8; 16]) -> Result<bool, NotifyError> {
+        self.read(|db| Ok(db.prepare_cached("SELECT 1 FROM told WHERE identity = ?1")?.exists([identity])?))
     }
 
     /// Forgets what was told long ago.
@@ -132,13 +137,14 @@ fn insert(
     writing
         .tx
         .prepare_cached(
-            "INSERT INTO deliveries (channel, route, alert, level, what, notice, offered, due, held)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO deliveries (channel, route, about, number, level, what, notice, offered, due, held)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             share.channel,
             share.route,
-            notice.alert.0,
+            notice.subject.about().as_str(),
+            notice.subject.number(),
             notice.level() as i64,
             notice.what.as_str(),
             json,
@@ -153,7 +159,7 @@ fn insert(
     Ok(())
 }
 
-/// A newer state of an alert takes the place of an older one that was not sent: a closed alert is not raised first, and
+/// A newer state of a subject takes the place of an older one that was not sent: a closed alert is not raised first, and
 /// one that was held back is not raised again afterwards. The earliest time at which what was replaced would have been
 /// sent. Acknowledgements are replaced by the end only.
 fn supersede(writing: &Writing<'_>, notice: &Notice, channel: &str, now: Time) -> Result<Option<i64>, NotifyError> {
@@ -162,10 +168,11 @@ fn supersede(writing: &Writing<'_>, notice: &Notice, channel: &str, now: Time) -
     }
     let older = if notice.what == Happened::Closed { "" } else { "AND what <> 'acknowledged'" };
     let sql = format!(
-        "SELECT id, route, notice, due FROM deliveries WHERE channel = ?1 AND alert = ?2 AND dead IS NULL {older}"
+        "SELECT id, route, notice, due FROM deliveries
+         WHERE channel = ?1 AND about = ?2 AND number = ?3 AND dead IS NULL {older}"
     );
     let mut found = writing.tx.prepare_cached(&sql)?;
-    let rows = found.query_map(params![channel, notice.alert.0], |row| {
+    let rows = found.query_map(params![channel, notice.subject.about().as_str(), notice.subject.number()], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
     })?;
     let mut earliest = None;
@@ -178,15 +185,16 @@ fn supersede(writing: &Writing<'_>, notice: &Notice, channel: &str, now: Time) -
     Ok(earliest)
 }
 
-/// Puts the acknowledgements of an alert after what was put in last, which took the place of what they acknowledge.
+/// Puts the acknowledgements of a subject after what was put in last, which took the place of what they acknowledge.
 fn acknowledge_after(writing: &Writing<'_>, notice: &Notice, channel: &str) -> Result<(), NotifyError> {
     let tx = &writing.tx;
     let last = tx.last_insert_rowid();
-    const THESE: &str = "channel = ?1 AND alert = ?2 AND dead IS NULL AND what = 'acknowledged' AND id < ?3";
-    let these = params![channel, notice.alert.0, last];
+    const THESE: &str =
+        "channel = ?1 AND about = ?2 AND number = ?3 AND dead IS NULL AND what = 'acknowledged' AND id < ?4";
+    let these = params![channel, notice.subject.about().as_str(), notice.subject.number(), last];
     tx.prepare_cached(&format!(
-        "INSERT INTO deliveries (channel, route, alert, level, what, notice, offered, due, held, attempts, error)
-         SELECT channel, route, alert, level, what, notice, offered, due, held, attempts, error
+        "INSERT INTO deliveries (channel, route, about, number, level, what, notice, offered, due, held, attempts, error)
+         SELECT channel, route, about, number, level, what, notice, offered, due, held, attempts, error
          FROM deliveries WHERE {THESE} ORDER BY id"
     ))?
     .execute(these)?;
@@ -207,18 +215,19 @@ pub(super) fn suppress(
     writing.count(channel, route, &format!("suppressed:{}", reason.as_str()), 1)?;
     let tx = &writing.tx;
     tx.prepare_cached(
-        "INSERT INTO suppressed (time, channel, route, reason, alert, what, level, title)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO suppressed (time, channel, route, reason, about, number, what, level, title)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         now.micros(),
         channel,
         route,
         reason.as_str(),
-        notice.alert.0,
+        notice.subject.about().as_str(),
+        notice.subject.number(),
         notice.what.as_str(),
         notice.level() as i64,
-        notice.rule.title,
+        notice.title(),
     ])?;
     let last = tx.last_insert_rowid();
     tx.prepare_cached("DELETE FROM suppressed WHERE id <= ?1")?.execute([last - MAX_SUPPRESSED])?;

@@ -7,10 +7,10 @@ use vedette_statefile::{Format, StateFile};
 
 use crate::NotifyError;
 
-const FORMAT: Format = Format {
+pub(super) const FORMAT: Format = Format {
     what: "a notification file",
     application_id: 0x564e_6f74, // `VNot`
-    versions: &[CREATE],
+    versions: &[CREATE, ADD_INCIDENTS],
 };
 
 const CREATE: &str = "
@@ -72,6 +72,37 @@ CREATE TABLE followed (
     decade INTEGER NOT NULL,            -- of its count
     changed INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX followed_by_time ON followed(changed);
+";
+
+/// What version 2 changed: a notice is about an alert or an incident, and each of them has numbers of its own.
+const ADD_INCIDENTS: &str = "
+ALTER TABLE deliveries RENAME COLUMN alert TO number;
+ALTER TABLE deliveries ADD COLUMN about TEXT NOT NULL DEFAULT 'alert';      -- alert, incident
+DROP INDEX deliveries_of_alert;
+CREATE INDEX deliveries_of_subject ON deliveries(channel, about, number) WHERE dead IS NULL;
+ALTER TABLE suppressed RENAME COLUMN alert TO number;
+ALTER TABLE suppressed ADD COLUMN about TEXT NOT NULL DEFAULT 'alert';
+CREATE TABLE new_position (
+    about TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,             -- what happened to them before this is no news
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO new_position SELECT 'alert', since, revision FROM position;
+DROP TABLE position;
+ALTER TABLE new_position RENAME TO position;
+CREATE TABLE new_followed (
+    about TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    opened INTEGER NOT NULL,
+    changes INTEGER NOT NULL,           -- rows of its history
+    reach INTEGER NOT NULL,             -- how far it had come: an alert's decade, what an incident has (see notice.rs)
+    changed INTEGER NOT NULL,
+    PRIMARY KEY (about, number)
+) STRICT, WITHOUT ROWID;
+INSERT INTO new_followed SELECT 'alert', alert, opened, changes, decade, changed FROM followed;
+DROP TABLE followed;
+ALTER TABLE new_followed RENAME TO followed;
 CREATE INDEX followed_by_time ON followed(changed);
 ";
 

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use vedette_alert::AlertId;
 use vedette_event::{Level, Time};
 
 use super::schema::{Queue, number};
-use crate::{Account, Counts, Happened, Held, NotifyError, Reason, Suppressed};
+use crate::{About, Account, Counts, Happened, Held, NotifyError, Reason, Suppressed};
 
 impl Queue {
     /// What became of every delivery, by channel and route.
@@ -45,19 +44,21 @@ impl Queue {
     pub fn suppressed(&self, limit: usize) -> Result<Vec<Suppressed>, NotifyError> {
         self.read(|db| {
             let mut found = db.prepare_cached(
-                "SELECT time, channel, route, reason, alert, what, level, title FROM suppressed ORDER BY id DESC LIMIT ?1",
+                "SELECT time, channel, route, reason, number, what, level, title, about FROM suppressed
+                 ORDER BY id DESC LIMIT ?1",
             )?;
             let mut rows = found.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
             let mut suppressed = Vec::new();
             while let Some(row) = rows.next()? {
                 let levels = [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
                 let level = number(row, 6)? as usize;
+                let about = About::named(&row.get::<_, String>(8)?);
                 suppressed.push(Suppressed {
                     time: Time::from_micros(row.get(0)?),
                     channel: row.get(1)?,
                     route: row.get(2)?,
                     reason: named_reason(&row.get::<_, String>(3)?)?,
-                    alert: AlertId(row.get(4)?),
+                    subject: about.ok_or(NotifyError::Damaged { what: "suppressed.about" })?.numbered(row.get(4)?),
                     what: named_happening(&row.get::<_, String>(5)?)?,
                     level: *levels.get(level).ok_or(NotifyError::Damaged { what: "suppressed.level" })?,
                     title: row.get(7)?,

@@ -49,7 +49,7 @@ pub(crate) enum Given {
 pub(crate) struct Manner {
     /// What waits becomes one message: the channel's rate was reached.
     pub folds: bool,
-    /// Nothing of an alert is sent while something older of it waits.
+    /// Nothing of an alert or an incident is sent while something older of it waits.
     pub in_order: bool,
 }
 
@@ -177,9 +177,10 @@ fn join(writing: &Writing<'_>, these: &str, params: &[&dyn rusqlite::ToSql], hel
     Ok(message)
 }
 
-/// Whether nothing older of the alert waits; an acknowledgement that is held for the night holds up nobody.
+/// Whether nothing older of the same subject waits; an acknowledgement that is held for the night holds up nobody.
 const IN_ORDER: &str = "AND NOT EXISTS (SELECT 1 FROM deliveries older
-     WHERE older.channel = d.channel AND older.alert = d.alert AND older.dead IS NULL AND older.id < d.id
+     WHERE older.channel = d.channel AND older.about = d.about AND older.number = d.number
+         AND older.dead IS NULL AND older.id < d.id
          AND NOT (older.what = 'acknowledged' AND older.held IS NOT NULL))";
 
 fn due(writing: &Writing<'_>, channel: &str, manner: Manner, now: Time) -> Result<Option<i64>, NotifyError> {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
-use vedette_alert::AlertId;
+use vedette_alert::{AlertId, IncidentId};
 use vedette_event::{Level, Time};
 
-use super::{Channels, Given, Manner, Next, Queue, Taken};
-use crate::{Counts, Happened, Held, Notice, Reason, config::Config, route, sample};
+use super::{Channels, Followed, Given, Manner, Next, Queue, Taken, schema::FORMAT};
+use crate::{About, Counts, Happened, Held, Notice, Reason, Subject, config::Config, route, sample};
 
 /// `chat` gathers, `pager` keeps states, `log` does neither.
 struct Kinds;
@@ -39,7 +39,7 @@ routes:
 
 fn notice(alert: i64, what: Happened, rule: &str, level: Level, time: Time) -> Notice {
     let mut notice = sample::notice();
-    (notice.alert, notice.what, notice.time) = (AlertId(alert), what, time);
+    (notice.subject, notice.what, notice.time) = (Subject::Alert(AlertId(alert)), what, time);
     notice.rule.id = rule.into();
     notice.rule.title = format!("Rule {rule}");
     notice.rule.level = level;
@@ -63,7 +63,7 @@ fn take(queue: &Queue, channel: &str, now: Time) -> Option<Taken> {
 }
 
 fn whats(taken: &Taken) -> Vec<(i64, Happened)> {
-    taken.message.notices.iter().map(|notice| (notice.alert.0, notice.what)).collect()
+    taken.message.notices.iter().map(|notice| (notice.subject.alert(), notice.what)).collect()
 }
 
 fn counts(queue: &Queue) -> BTreeMap<(String, String), Counts> {
@@ -150,7 +150,7 @@ fn states_are_replaced_and_kept_in_order() {
 
     let suppressed = queue.suppressed(10).unwrap();
     let superseded = suppressed.iter().filter(|one| one.reason == Reason::Superseded);
-    let superseded: Vec<_> = superseded.map(|one| (one.alert.0, one.what)).collect();
+    let superseded: Vec<_> = superseded.map(|one| (one.subject.alert(), one.what)).collect();
     assert_eq!(superseded, [(3, Happened::Closed), (2, Happened::Opened), (1, Happened::Opened)]);
 }
 
@@ -217,7 +217,8 @@ fn dead_letters_are_few_and_can_be_sent_or_discarded() {
         queue.finish(taken.id, &Given::Up { error: format!("no {number}") }, 3, NOON.plus_micros(number)).unwrap();
     }
     let letters = queue.letters(10).unwrap();
-    let shown: Vec<_> = letters.iter().map(|letter| (letter.alert.0, letter.error.as_str(), letter.attempts)).collect();
+    let shown: Vec<_> =
+        letters.iter().map(|letter| (letter.subject.alert(), letter.error.as_str(), letter.attempts)).collect();
     assert_eq!(shown, [(4, "no 4", 1), (3, "no 3", 1), (2, "no 2", 1)]);
     queue.retry(letters[0].id, NOON).unwrap();
     queue.discard(letters[1].id, NOON).unwrap();
@@ -258,10 +259,97 @@ fn a_file_is_told_from_others() {
     drop(Queue::open(&path).unwrap());
     drop(Queue::open(&path).unwrap());
     let db = rusqlite::Connection::open(&path).unwrap();
-    db.pragma_update(None, "user_version", 2).unwrap();
-    assert!(Queue::open(&path).unwrap_err().to_string().contains("is newer than the 1"));
+    db.pragma_update(None, "user_version", 3).unwrap();
+    assert!(Queue::open(&path).unwrap_err().to_string().contains("is newer than the 2"));
     db.pragma_update(None, "application_id", 7).unwrap();
     assert!(Queue::open(&path).unwrap_err().to_string().contains("not a notification file"));
+}
+
+/// A notice as version 1 of the file kept it.
+const OLD_NOTICE: &str = r#"{"what":"opened","time":43200000000,"alert":17,"revision":40,"opened":43200000000,"rule":{"id":"page-1","title":"SSH brute force","level":"high","author":"ada","techniques":["T1110"],"tactics":["credential-access"]},"entity":{"kind":"ip","value":"192.0.2.7"},"entities":[{"kind":"ip","value":"192.0.2.7"},{"kind":"user","value":"root"}],"sources":["file:/var/log/auth.log"],"count":12,"first":43100000000,"last":43190000000,"who":null,"note":null,"verdict":null}"#;
+
+/// The identity that version 1 gave it.
+fn old_identity() -> Vec<u8> {
+    let mut hashed = Vec::new();
+    for number in [17_i64, 43_200_000_000, 0] {
+        hashed.extend(number.to_le_bytes());
+    }
+    hashed.extend(b"opened");
+    blake3::hash(&hashed).as_bytes()[..16].to_vec()
+}
+
+#[test]
+fn a_file_of_version_1_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify.db");
+    let first = vedette_statefile::Format { versions: &FORMAT.versions[..1], ..FORMAT };
+    drop(first.open(&path).unwrap());
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let insert = "INSERT INTO deliveries (message, channel, route, alert, level, what, notice, offered, due)
+         VALUES (1, 'pager', 'page', 17, 3, 'opened', ?1, 43200000000, 43200000000)";
+    db.execute(insert, [OLD_NOTICE]).unwrap();
+    db.execute("INSERT INTO told VALUES (?1, 43200000000)", [old_identity()]).unwrap();
+    db.execute_batch(
+        "INSERT INTO counts VALUES ('pager', 'page', 'offered', 1), ('', '', 'offered', 1), ('', '', 'suppressed:no_route', 1);
+         INSERT INTO suppressed (time, channel, route, reason, alert, what, level, title)
+             VALUES (43200000000, '', '', 'no_route', 4, 'grew', 1, 'Port scan');
+         INSERT INTO position VALUES (43000000000, 40);
+         INSERT INTO followed VALUES (17, 43200000000, 1, 1, 43200000000);",
+    )
+    .unwrap();
+    drop(db);
+
+    let (queue, config) = (Queue::open(&path).unwrap(), serde_norway::from_str::<Config>(CONFIG).unwrap());
+    let later = NOON.plus_micros(1_000_000);
+    assert_eq!(queue.position(About::Alert, 99, later).unwrap(), (Time::from_micros(43_000_000_000), 40));
+    assert_eq!(queue.position(About::Incident, 5, later).unwrap(), (later, 5), "incidents begin now");
+    let subject = Subject::Alert(AlertId(17));
+    let followed = Followed { subject, opened: NOON, changes: 1, reach: 1, changed: NOON };
+    assert_eq!(queue.followed(subject).unwrap(), Some(followed));
+    assert_eq!(queue.followed(Subject::Incident(IncidentId(17))).unwrap(), None);
+    let suppressed = queue.suppressed(10).unwrap();
+    assert_eq!((suppressed[0].subject, suppressed[0].title.as_str()), (Subject::Alert(AlertId(4)), "Port scan"));
+
+    // What waits can be sent, and was told already.
+    let taken = take(&queue, "pager", later).unwrap();
+    let [old] = taken.message.notices.as_slice() else { panic!("{taken:?}") };
+    assert_eq!((old.subject, old.count, old.merged_into), (subject, 12, None));
+    assert_eq!(serde_json::to_value(old).unwrap()["alert"], 17);
+    assert_eq!(offer(&queue, &config, old, later), 0);
+    queue.finish(taken.id, &Given::Again { due: later, error: "busy".into() }, 100, later).unwrap();
+    // A newer state takes its place, as one of the same version would have.
+    let closed = Notice { what: Happened::Closed, ..old.clone() };
+    assert_eq!(offer(&queue, &config, &closed, later), 1);
+    assert_eq!(whats(&take(&queue, "pager", later).unwrap()), [(17, Happened::Closed)]);
+    assert!(queue.accounts().unwrap().iter().all(|account| account.counts.is_whole()));
+}
+
+#[test]
+fn an_incident_and_an_alert_of_the_same_number_are_two() {
+    let (queue, config) = (Queue::in_memory().unwrap(), serde_norway::from_str(CONFIG).unwrap());
+    let at = |seconds: i64| NOON.plus_micros(seconds * 1_000_000);
+    let of = |about: About, what, seconds: i64| Notice {
+        subject: about.numbered(7),
+        ..notice(7, what, "page", Level::High, at(seconds))
+    };
+    let opened = of(About::Alert, Happened::Opened, 0);
+    assert_eq!(offer(&queue, &config, &opened, at(0)), 1);
+    assert_eq!(offer(&queue, &config, &of(About::Incident, Happened::Opened, 0), at(0)), 1, "another identity");
+    assert_eq!(offer(&queue, &config, &of(About::Incident, Happened::Opened, 0), at(0)), 0);
+    assert!(queue.is_told(opened.identity()).unwrap());
+    // The end of one takes the place of its beginning, not of the other's; and none waits for the other.
+    offer(&queue, &config, &of(About::Incident, Happened::Closed, 1), at(1));
+    let subjects = std::iter::from_fn(|| {
+        let taken = take(&queue, "pager", at(2))?;
+        queue.finish(taken.id, &Given::Again { due: at(60), error: "busy".into() }, 100, at(2)).unwrap();
+        Some((taken.message.notices[0].subject, taken.message.notices[0].what))
+    });
+    let subjects: Vec<_> = subjects.collect();
+    let (alert, incident) = (About::Alert.numbered(7), About::Incident.numbered(7));
+    assert_eq!(subjects, [(alert, Happened::Opened), (incident, Happened::Closed)]);
+    let suppressed = queue.suppressed(10).unwrap();
+    assert_eq!((suppressed[0].subject, suppressed[0].reason), (incident, Reason::Superseded));
+    assert_eq!(suppressed[0].title, "Incident 7: ip 192.0.2.7");
 }
 
 /// One thing that happens to the notifier.
@@ -327,7 +415,9 @@ proptest! {
                 Step::Offer { alert, what, rule, level } => {
                     let levels = [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
                     let rule = ["night", "drop", "digest", "page", "other", "none"][rule];
-                    let notice = notice(alert, what, rule, levels[level], now);
+                    let about = [About::Alert, About::Incident][alert as usize % 2];
+                    let subject = about.numbered(alert / 2 + 1);
+                    let notice = Notice { subject, ..notice(alert, what, rule, levels[level], now) };
                     let is_new = identities.insert(notice.identity());
                     prop_assert_eq!(offer(&queue, &config, &notice, now), u64::from(is_new));
                     if is_new {

@@ -28,9 +28,9 @@ pub(super) fn event(notice: &Notice, console: Option<&str>) -> String {
         ("end", milliseconds(notice.last)),
         ("cnt", notice.count.to_string()),
         ("act", notice.what.to_string()),
-        ("externalId", notice.alert.to_string()),
+        ("externalId", notice.subject.number().to_string()),
     ];
-    // The keys that receivers know; each once, the entity of the alert first.
+    // The keys that receivers know; each once, the entity that it is about first.
     for entity in std::iter::once(&notice.entity).chain(&notice.entities) {
         let key = match entity.kind.as_str() {
             "ip" if entity.value.contains(':') => "c6a2",

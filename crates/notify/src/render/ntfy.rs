@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vedette_event::Level;
 
 use crate::{
-    message::{Message, link},
+    message::{Message, link_of},
     template::Said,
     text::cut,
 };
@@ -26,11 +26,7 @@ pub(super) fn json(message: &Message, said: &Said, console: Option<&str>, topic:
     cut(&mut title, MAX_TITLE);
     cut(&mut body, MAX_MESSAGE);
     let mut json = json!({"topic": topic, "title": title, "message": body, "priority": priority, "tags": [tag]});
-    let url = match message.single() {
-        Some(notice) => link(notice, console),
-        None => console.map(|console| format!("{}/alerts", console.trim_end_matches('/'))),
-    };
-    if let (Some(url), Some(fields)) = (url, json.as_object_mut()) {
+    if let (Some(url), Some(fields)) = (link_of(message, console), json.as_object_mut()) {
         fields.insert("click".into(), json!(url));
     }
     json

@@ -1,11 +1,11 @@
 //! PagerDuty: [Events API v2](https://developer.pagerduty.com/docs/events-api-v2/trigger-events/). The `dedup_key` is
-//! the alert, so that a repeated event changes nothing, and acknowledging or closing the alert moves its incident.
+//! the alert or our incident, so that a repeated event changes nothing, and acknowledging or closing it moves PagerDuty's.
 
 use serde_json::{Value, json};
 use vedette_event::Level;
 
 use crate::{
-    Happened, Notice,
+    Happened, Notice, Subject,
     message::{View, link},
     template::Said,
     text::cut_chars,
@@ -35,6 +35,20 @@ pub(super) fn json(notice: &Notice, said: &Said, console: Option<&str>, routing_
             Level::Low | Level::Informational => "info",
         };
         let view = json!(View::clean(notice, None));
+        let mut details = json!({
+            notice.subject.about().as_str(): notice.subject.number(),
+            "rule": view["rule"],
+            "level": view["level"],
+            "entities": view["entities"],
+            "sources": view["sources"],
+            "findings": notice.count,
+            "first": view["first"],
+            "last": view["last"],
+            "note": view["note"],
+        });
+        if let (Subject::Incident(_), Some(fields)) = (notice.subject, details.as_object_mut()) {
+            fields.insert("rules".into(), view["rules"].clone());
+        }
         fields.insert(
             "payload".into(),
             json!({
@@ -44,17 +58,7 @@ pub(super) fn json(notice: &Notice, said: &Said, console: Option<&str>, routing_
                 "timestamp": notice.last.to_string(),
                 "component": view["entity"]["kind"],
                 "class": view["rule"]["id"],
-                "custom_details": {
-                    "alert": notice.alert,
-                    "rule": view["rule"],
-                    "level": view["level"],
-                    "entities": view["entities"],
-                    "sources": view["sources"],
-                    "findings": notice.count,
-                    "first": view["first"],
-                    "last": view["last"],
-                    "note": view["note"],
-                },
+                "custom_details": details,
             }),
         );
         fields.insert("client".into(), json!("Vedette"));
@@ -66,8 +70,8 @@ pub(super) fn json(notice: &Notice, said: &Said, console: Option<&str>, routing_
     event
 }
 
-/// Names the alert, also against one of the same number in a file that was made anew.
+/// Names the alert or the incident, also against one of the same number in a file that was made anew.
 fn dedup_key(notice: &Notice) -> String {
-    let kind = if notice.is_test() { "test" } else { "alert" };
-    format!("vedette-{kind}-{}-{:x}", notice.alert, notice.opened.micros())
+    let kind = if notice.is_test() { "test" } else { notice.subject.about().as_str() };
+    format!("vedette-{kind}-{}-{:x}", notice.subject.number(), notice.opened.micros())
 }

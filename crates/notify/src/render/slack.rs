@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::emoji;
 use crate::{
-    message::{Message, link},
+    message::{Message, link_of},
     template::Said,
     text::{Escape, cut_chars},
 };
@@ -30,10 +30,8 @@ pub(super) fn json(message: &Message, said: &Said, console: Option<&str>) -> Val
         let body = cut_mrkdwn(&said.body);
         blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": body, "verbatim": true}}));
     }
-    if let Some(url) = message.notices.first().and_then(|notice| match message.single() {
-        Some(notice) => link(notice, console),
-        None => link(notice, console).and(console.map(|console| format!("{}/alerts", console.trim_end_matches('/')))),
-    }) && url.len() <= MAX_URL
+    if let Some(url) = link_of(message, console)
+        && url.len() <= MAX_URL
     {
         // Not a button: an app that only posts has nobody to answer for a click on it, and Slack complains.
         let mut link = String::new();

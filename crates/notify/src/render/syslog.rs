@@ -23,9 +23,10 @@ pub(super) fn line(notice: &Notice, said: Option<&Said>, console: Option<&str>, 
         SyslogFormat::Text => super::said_or(said).subject,
     };
     let (time, host, process) = (notice.time, &settings.hostname, std::process::id());
+    let about = notice.subject.about();
     // The BOM says that the message is UTF-8 (section 6.4); CEF's receivers look for `CEF:` instead.
     let bom = if settings.format == SyslogFormat::Text { "\u{feff}" } else { "" };
-    let mut line = format!("<{priority}>1 {time} {host} vedette {process} alert - {bom}{message}");
+    let mut line = format!("<{priority}>1 {time} {host} vedette {process} {about} - {bom}{message}");
     if line.len() > MAX_LINE {
         cut(&mut line, MAX_LINE - 3);
         // Not in the middle of an escape: a backslash before the mark would hide it.

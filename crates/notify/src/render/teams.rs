@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use vedette_event::Level;
 
 use crate::{
-    message::{Message, link},
+    message::{Message, link_of},
     template::Said,
     text::{cut, cut_chars},
 };
@@ -54,11 +54,7 @@ fn card(message: &Message, subject: &str, body: &str, console: Option<&str>) -> 
         "fallbackText": cut_chars(subject, 300),
         "body": blocks,
     });
-    let url = match message.single() {
-        Some(notice) => link(notice, console),
-        None => console.map(|console| format!("{}/alerts", console.trim_end_matches('/'))),
-    };
-    if let (Some(url), Some(fields)) = (url, content.as_object_mut()) {
+    if let (Some(url), Some(fields)) = (link_of(message, console), content.as_object_mut()) {
         fields.insert("actions".into(), json!([{"type": "Action.OpenUrl", "title": "Open in Vedette", "url": url}]));
     }
     json!({"type": "message", "attachments": [

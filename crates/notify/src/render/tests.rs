@@ -1,10 +1,13 @@
 //! Payloads as they are, and what hostile texts do to them: nothing.
 
+mod incidents;
+
 use expect_test::{Expect, expect};
+use vedette_alert::AlertId;
 use vedette_event::{Entity, Level, Time};
 
 use super::{Payload, payload};
-use crate::{Happened, Held, Notice, config::Config, message::Message, ready::Setup, sample};
+use crate::{Happened, Held, Notice, Subject, config::Config, message::Message, ready::Setup, sample};
 
 const NOW: Time = Time::from_secs(1_795_238_010);
 
@@ -32,7 +35,7 @@ fn written(channel: &str, notices: Vec<Notice>) -> String {
         Payload::Mail(mail) => String::from_utf8(mail.formatted()).unwrap().replace("\r\n", "\n"),
         Payload::Lines(lines) => lines
             .join("\n")
-            .replace(&format!(" {} alert ", std::process::id()), " PID alert ")
+            .replace(&format!(" vedette {} ", std::process::id()), " vedette PID ")
             .replace('\u{feff}', "BOM"),
     }
 }
@@ -58,7 +61,7 @@ fn hostile() -> Notice {
 
 fn several() -> Vec<Notice> {
     let mut low = sample::notice();
-    low.alert.0 = 18;
+    low.subject = Subject::Alert(AlertId(18));
     low.rule.level = Level::Low;
     low.rule.id = "port-scan".into();
     low.rule.title = "Port scan".into();
@@ -84,14 +87,16 @@ fn webhook() {
         expect![[r#"
             webhook-id: vedette-5-18
             webhook-timestamp: 1795238010
-            webhook-signature: v1,g0uBzm/gGU0KShAilTxl5FwMZaLqZT9ijk7wZUH/4PA=
+            webhook-signature: v1,Y5YDZEz1JQ2IVRPqn23BIQ0YgFB5Dn3xb/QPAUvv2uU=
             {
               "type": "alert.opened",
               "timestamp": "2026-11-21T05:13:20.000000Z",
               "data": {
                 "what": "opened",
                 "time": "2026-11-21T05:13:20.000000Z",
+                "about": "alert",
                 "alert": 17,
+                "incident": 0,
                 "revision": 40,
                 "link": "https://vedette.example:8443/alerts/17",
                 "level": "high",
@@ -106,6 +111,7 @@ fn webhook() {
                     "credential-access"
                   ]
                 },
+                "rules": [],
                 "entity": {
                   "kind": "ip",
                   "value": "192.0.2.7"
@@ -127,8 +133,10 @@ fn webhook() {
                 "first": "2026-11-21T05:03:20.000000Z",
                 "last": "2026-11-21T05:13:10.000000Z",
                 "who": null,
+                "assignee": null,
                 "note": null,
                 "verdict": null,
+                "merged_into": null,
                 "test": false
               }
             }"#]],
@@ -139,7 +147,7 @@ fn webhook() {
     let all: Vec<_> =
         notices.as_array().unwrap().iter().map(|one| (one["alert"].clone(), one["what"].clone())).collect();
     assert_eq!(all, [(18.into(), "opened".into()), (17.into(), "opened".into()), (17.into(), "closed".into())]);
-    expect![[r#"{"type":"alert.digest","timestamp":"2026-11-21T05:13:20.000000Z","data":{"total":3,"alerts":2,"level":"high","why":"quiet_hours","from":"2026-11-21T05:13:20Z","to":"2026-11-21T05:13:20Z","by_level":[{"level":"high","count":2},{"level":"low","count":1}],"by_rule":[{"title":"SSH brute force","level":"high","count":2},{"title":"Port scan","level":"low","count":1}],"link":"https://vedette.example:8443/alerts"}}"#]].assert_eq(&digest.to_string());
+    expect![[r#"{"type":"alert.digest","timestamp":"2026-11-21T05:13:20.000000Z","data":{"total":3,"alerts":2,"incidents":0,"level":"high","why":"quiet_hours","from":"2026-11-21T05:13:20Z","to":"2026-11-21T05:13:20Z","by_level":[{"level":"high","count":2},{"level":"low","count":1}],"by_rule":[{"title":"SSH brute force","level":"high","count":2},{"title":"Port scan","level":"low","count":1}],"link":"https://vedette.example:8443/alerts"}}"#]].assert_eq(&digest.to_string());
     let unsigned = r#"webhook: {url: "https://hook.example/x"}"#;
     let text = written(unsigned, vec![hostile()]);
     let exact: serde_json::Value = serde_json::from_str(&text[text.find('{').unwrap()..]).unwrap();

@@ -43,7 +43,11 @@ pub(super) fn post(
 fn body(message: &Message, console: Option<&str>) -> serde_json::Value {
     let (kind, data) = match message.single() {
         Some(notice) => {
-            let kind = if notice.is_test() { "test".to_owned() } else { format!("alert.{}", notice.what) };
+            let kind = if notice.is_test() {
+                "test".to_owned()
+            } else {
+                format!("{}.{}", notice.subject.about(), notice.what)
+            };
             (kind, json!(View::exact(notice, console)))
         }
         None => {
@@ -51,8 +55,9 @@ fn body(message: &Message, console: Option<&str>) -> serde_json::Value {
                 json!(DigestView::of(message, console, |notice: &Notice, console| View::exact(notice, console)));
             // A machine wants them all, in the order in which they came.
             if let Some(fields) = data.as_object_mut() {
-                fields.remove("worst");
-                fields.remove("more");
+                for unwanted in ["of", "worst", "more"] {
+                    fields.remove(unwanted);
+                }
                 let all = message.notices.iter().map(|notice| View::exact(notice, console));
                 fields.insert("notices".into(), all.map(|view| json!(view)).collect());
             }

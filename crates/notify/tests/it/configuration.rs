@@ -162,6 +162,11 @@ fn channels() {
             "notifications.channels: `c`: templates: what the body says is no JSON: EOF while parsing an object at line 1 column 8"
         ],
     );
+    // Written for alerts; it is JSON of incidents too.
+    channel(
+        r#"webhook: {url: "https://h.example/"}, templates: {body: '{"a": {{ alert }}, "b": "{{ rule.title }}"}', digest_body: '{}'}"#,
+        expect!["fine"],
+    );
     channel(
         r#"webhook: {url: "https://h.example/"}, templates: {body: '{}'}"#,
         expect!["notifications.channels: `c`: templates: `body` and `digest_body` belong together"],
@@ -204,10 +209,15 @@ fn routes() {
         "channels: [log], match: {rule: \"[\"}",
         expect!["routes[0].match.rule: `[` is not a pattern: invalid range pattern at line 2 column 51"],
     );
+    route("channels: [log], match: {about: incident}", expect!["fine"]);
+    route(
+        "channels: [log], match: {about: case}",
+        expect!["routes[0].match.about: unknown variant `case`, expected `alert` or `incident` at line 2 column 52"],
+    );
     route(
         "channels: [log], match: {tags: [x]}",
         expect![
-            "routes[0].match: unknown field `tags`, expected one of `level`, `rule`, `techniques`, `tactics`, `entity`, `source` at line 2 column 45"
+            "routes[0].match: unknown field `tags`, expected one of `about`, `level`, `rule`, `techniques`, `tactics`, `entity`, `source` at line 2 column 45"
         ],
     );
     route(

@@ -1,4 +1,4 @@
-//! What happens to alerts is offered, once and from the beginning that was.
+//! What happens to alerts is offered, once and from the beginning that was. Of incidents: `following_incidents`.
 
 use vedette_alert::{Alerts, Sighting, Verdict};
 use vedette_event::{Entity, EventId, Finding, FindingId, Level, RuleRef, SourceId, Time};
@@ -50,7 +50,7 @@ fn offered(notifier: &Notifier) -> u64 {
 fn every_change_once_over_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify.db");
-    let alerts = Alerts::open(&folder.path().join("alerts.db")).unwrap();
+    let alerts = Alerts::open(&folder.path().join("alerts.db")).unwrap().without_risk();
     let old = record(&alerts, "old", 0..5, 10);
     let notifier = Notifier::open(&path, config(LOG)).unwrap();
     let follow = |notifier: &Notifier, now| notifier.follow(&alerts, &source, Time::from_secs(now)).unwrap();
@@ -83,12 +83,12 @@ fn every_change_once_over_restarts() {
 fn a_file_that_was_made_anew_is_followed_from_its_beginning() {
     let folder = tempfile::tempdir().unwrap();
     let notifier = Notifier::open(&folder.path().join("notify.db"), config(LOG)).unwrap();
-    let alerts = Alerts::in_memory().unwrap();
+    let alerts = Alerts::in_memory().unwrap().without_risk();
     notifier.follow(&alerts, &source, Time::from_secs(1)).unwrap();
     record(&alerts, "a", 0..5, 10);
     record(&alerts, "b", 0..5, 10);
     assert_eq!(notifier.follow(&alerts, &source, Time::from_secs(11)).unwrap(), 2);
-    let anew = Alerts::in_memory().unwrap();
+    let anew = Alerts::in_memory().unwrap().without_risk();
     let first = record(&anew, "c", 0..1, 20);
     assert_eq!(first.0, 1, "the same number as that of another alert before");
     assert_eq!(notifier.follow(&anew, &source, Time::from_secs(21)).unwrap(), 1);
@@ -100,7 +100,7 @@ fn notices_say_who_and_what() {
     let folder = tempfile::tempdir().unwrap();
     let nobody = "channels: []";
     let notifier = Notifier::open(&folder.path().join("notify.db"), config(nobody)).unwrap();
-    let alerts = Alerts::in_memory().unwrap();
+    let alerts = Alerts::in_memory().unwrap().without_risk();
     notifier.follow(&alerts, &source, Time::from_secs(1)).unwrap();
     let alert = record(&alerts, "a", 0..5, 10);
     alerts.close(alert, Verdict::Benign, "ada", Some("a test"), Time::from_secs(12)).unwrap();

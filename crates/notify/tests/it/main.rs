@@ -4,6 +4,7 @@
 mod configuration;
 mod durability;
 mod following;
+mod following_incidents;
 mod http;
 mod receivers;
 mod smtp;

@@ -6,7 +6,8 @@ use std::{
 };
 
 use serde_json::Value;
-use vedette_notify::Happened;
+use vedette_event::Level;
+use vedette_notify::{About, Happened};
 
 use crate::support::{Program, Running, certificate, free_port, notice, now, root, until};
 
@@ -80,6 +81,26 @@ async fn alertmanager_fires_and_resolves() {
     until("it is resolved", || alerts().unwrap().as_array().unwrap().is_empty()).await;
     assert_eq!((total.offered, total.sent), (4, 3));
     assert_eq!(total.suppressed, [(vedette_notify::Reason::NotCarried, 1)].into());
+    // An incident that gets worse: the level is a label, and yet one fires at a time, and none in the end.
+    let incident = |what, level| {
+        let mut notice = vedette_notify::Notice { subject: About::Incident.numbered(7), ..same(what) };
+        notice.rule.level = level;
+        notice
+    };
+    for (what, level) in [(Happened::Opened, Level::Medium), (Happened::Grew, Level::High)] {
+        running.offer(&incident(what, level));
+        running.settled().await;
+        let shown = || {
+            let firing = alerts().unwrap();
+            let all = firing.as_array().unwrap().iter();
+            all.map(|alert| alert["labels"]["severity"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        until("one fires", || shown() == [level.as_str()]).await;
+    }
+    assert_eq!(alerts().unwrap()[0]["labels"]["incident_id"], "7");
+    running.offer(&incident(Happened::Closed, Level::High));
+    running.settled().await;
+    until("it is resolved", || alerts().unwrap().as_array().unwrap().is_empty()).await;
     let tested = running.notifier.send_test("am").await.unwrap();
     assert_eq!((tested.is_sent, tested.status), (true, Some(200)));
     assert_eq!(alerts().unwrap()[0]["labels"]["alertname"], "Vedette test notification");

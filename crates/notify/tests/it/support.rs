@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use vedette_alert::AlertId;
 use vedette_event::{Entity, Level, RuleRef, Time};
-use vedette_notify::{Config, Happened, Notice, Notifier};
+use vedette_notify::{Config, Happened, Notice, Notifier, Subject};
 
 /// How long anything may take before it has failed. A limit, not a wait.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ pub fn notice(alert: i64, what: Happened) -> Notice {
     Notice {
         what,
         time,
-        alert: AlertId(alert),
+        subject: Subject::Alert(AlertId(alert)),
         revision: 1,
         opened: time,
         rule: RuleRef {
@@ -45,6 +45,7 @@ pub fn notice(alert: i64, what: Happened) -> Notice {
             techniques: vec!["T1110".into()],
             tactics: vec![],
         },
+        rules: vec![],
         entity: entity.clone(),
         entities: vec![entity],
         sources: vec![],
@@ -52,8 +53,10 @@ pub fn notice(alert: i64, what: Happened) -> Notice {
         first: time,
         last: time,
         who: None,
+        assignee: None,
         note: None,
         verdict: None,
+        merged_into: None,
     }
 }
 

@@ -154,13 +154,15 @@ pub(crate) struct SuppressedModel {
     route: String,
     /// Why.
     reason: String,
-    /// The alert's number.
+    /// The alert's number; 0 if it is about an incident.
     alert: i64,
+    /// The incident's number; 0 if it is about an alert.
+    incident: i64,
     /// What happened to it.
     what: String,
     /// Its level.
     level: LevelModel,
-    /// Its rule.
+    /// The alert's rule, or the incident's number and entity.
     title: String,
 }
 
@@ -171,7 +173,8 @@ impl From<Suppressed> for SuppressedModel {
             channel: notice.channel,
             route: notice.route,
             reason: notice.reason.as_str().to_owned(),
-            alert: notice.alert.0,
+            alert: notice.subject.alert(),
+            incident: notice.subject.incident(),
             what: notice.what.as_str().to_owned(),
             level: notice.level.into(),
             title: notice.title,
@@ -209,13 +212,15 @@ pub(crate) struct DeadLetterModel {
     route: String,
     /// Its notices.
     notices: u64,
-    /// The alert of its first notice.
+    /// The alert of its first notice; 0 if that is about an incident.
     alert: i64,
+    /// The incident of its first notice; 0 if that is about an alert.
+    incident: i64,
     /// What happened to it.
     what: String,
     /// Its level.
     level: LevelModel,
-    /// Its rule.
+    /// The alert's rule, or the incident's number and entity.
     title: String,
     /// How often it was tried.
     attempts: u32,
@@ -238,7 +243,8 @@ impl From<Letter> for DeadLetterModel {
             channel: letter.channel,
             route: letter.route,
             notices: letter.notices,
-            alert: letter.alert.0,
+            alert: letter.subject.alert(),
+            incident: letter.subject.incident(),
             what: letter.what.as_str().to_owned(),
             level: letter.level.into(),
             title: letter.title,

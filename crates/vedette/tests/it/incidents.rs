@@ -13,7 +13,10 @@ use vedette_event::Time;
 
 use crate::{
     clock::WallClock,
-    harness::{RECEIVERS, Running, folder, json_lines, run, stdout, vedette, wait_for_the_sealer, wait_until},
+    harness::{
+        PATIENCE, RECEIVERS, Running, folder, json_lines, run, stdout, vedette, wait_for_the_sealer, wait_until,
+    },
+    quiet::listener,
 };
 
 const RULES: &str = "title: Failed log-in
@@ -109,7 +112,14 @@ fn timeline(running: &Running, id: i64) -> Vec<Value> {
 #[test]
 fn an_attack_opens_an_incident_that_becomes_a_case_and_is_judged() {
     let folder = folder();
-    let (config, hour) = (config(folder.path()), hour());
+    let (hour, (url, told)) = (hour(), listener());
+    let config = format!(
+        "{}notifications:
+  channels: [{{name: desk, webhook: {{url: '{url}'}}}}]
+  routes: [{{name: incidents, match: {{about: incident}}, channels: [desk]}}]
+",
+        config(folder.path())
+    );
     let running = Running::start(folder.path(), &config);
     let [first, second, third] = attack(hour);
     send(&running, &[first, second]);
@@ -123,6 +133,15 @@ fn an_attack_opens_an_incident_that_becomes_a_case_and_is_judged() {
     assert_eq!(opened["incidents"][0]["entity"], json!({"kind": "host", "value": "web1"}));
     assert_eq!(opened["incidents"][0]["tactics"], json!(["initial-access", "persistence", "credential-access"]));
     assert_eq!((&risk(&running, hour)["points"], &risk(&running, hour)["factor"]), (&json!(105.0), &json!(1.5)));
+    // Somebody is told, of the incident alone.
+    let notice = told.recv_timeout(PATIENCE).expect("somebody is told");
+    assert_eq!(
+        (&notice["type"], &notice["data"]["incident"], &notice["data"]["alert"], &notice["data"]["level"]),
+        (&json!("incident.opened"), &json!(1), &json!(0), &json!("high")),
+        "{notice}"
+    );
+    assert_eq!(notice["data"]["entity"], json!({"kind": "host", "value": "web1"}));
+    assert_eq!(notice["data"]["rules"][0]["title"], "New account");
 
     // The same again and again: of a rule sixteen count, each less than the one before.
     let again: Vec<String> = (0..40).map(|number| failed(hour, 300 + number)).collect();
@@ -170,6 +189,14 @@ fn an_attack_opens_an_incident_that_becomes_a_case_and_is_judged() {
     );
     assert_eq!(closed["evidence"][1]["item"]["bundle"]["blake3"], blake3::hash(b"evidence").to_hex().as_str());
     assert_eq!(incidents(&running)["incidents"][0]["verdict"], "true_positive");
+    let ended = loop {
+        let notice = told.recv_timeout(PATIENCE).expect("somebody is told");
+        if notice["type"] != "incident.opened" {
+            break notice;
+        }
+        assert_eq!(notice["data"]["incident"], 1, "the kill may have it told twice: {notice}");
+    };
+    assert_eq!((&ended["type"], &ended["data"]["verdict"]), (&json!("incident.closed"), &json!("true_positive")));
     assert_eq!(risk(&running, hour)["points"], 0.0, "what was judged is spent");
     let actions = || running.hunt("event.module:vedette event.action:case.* | summarize n=count() by event.action");
     wait_until("every step is an event", || actions().len() == 8);

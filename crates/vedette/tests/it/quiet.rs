@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::harness::{PATIENCE, RECEIVERS, Running, folder, http, post, wait_until};
 
 /// Somebody whom a webhook calls: the bodies that come in.
-fn listener() -> (String, Receiver<Value>) {
+pub fn listener() -> (String, Receiver<Value>) {
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/hook", socket.local_addr().expect("an address"));
     let (sender, receiver) = channel();
