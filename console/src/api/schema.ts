@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Today's new alerts (UTC) against the budget, and the rules that opened the most. */
+        get: operations["alertBudget"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts/counts": {
         parameters: {
             query?: never;
@@ -1528,6 +1545,21 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Today's new alerts (UTC) against what people can look at. */
+        AlertBudget: {
+            /**
+             * Format: int64
+             * @description New alerts a day; 0 if there is no budget, and then nothing is counted.
+             */
+            budget: number;
+            /** @description The rules that opened the most. */
+            noisiest: components["schemas"]["NoisyRule"][];
+            /**
+             * Format: int64
+             * @description New alerts today.
+             */
+            opened: number;
+        };
         /** @description An alert with its latest findings and its history. */
         AlertDetailModel: components["schemas"]["AlertModel"] & {
             /** @description Its latest findings, latest first. */
@@ -2866,6 +2898,18 @@ export interface components {
             /** @description What it may do: `read`, `write`, `ingest`, `admin`; no more than its maker. */
             scopes: string[];
         };
+        /** @description A rule that opens alerts. */
+        NoisyRule: {
+            /**
+             * Format: int64
+             * @description New alerts today.
+             */
+            alerts: number;
+            /** @description Its id. */
+            id: string;
+            /** @description Its title. */
+            title: string;
+        };
         /** @description A note. */
         Note: {
             /** @description Its text. */
@@ -3814,6 +3858,35 @@ export interface operations {
             };
             /** @description A parameter is wrong */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alertBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Today so far */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertBudget"];
+                };
+            };
+            /** @description Not logged in, and no valid token */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6770,7 +6843,10 @@ export interface operations {
     };
     listRetrohunts: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only retro-hunts that have this rule (an id), and of their rules only this: one that began by itself can have thousands. */
+                rule?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -6859,7 +6935,10 @@ export interface operations {
     };
     getRetrohunt: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only retro-hunts that have this rule (an id), and of their rules only this: one that began by itself can have thousands. */
+                rule?: string;
+            };
             header?: never;
             path: {
                 /** @description Its number */
@@ -6887,7 +6966,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is none of this number */
+            /** @description There is none of this number, or it does not have the rule */
             404: {
                 headers: {
                     [name: string]: unknown;

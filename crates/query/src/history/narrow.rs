@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch},
+    array::{AnyDictionaryArray, Array, ArrayRef, AsArray, RecordBatch},
     datatypes::Int64Type,
 };
 use vedette_store::{self as store, Granules, OpenSegment, Segment, TermQuery};
@@ -165,13 +165,13 @@ impl Column {
         let known = &mut self.known;
         let missing = *known.missing.get_or_insert_with(|| narrow.class(at, None));
         if let Some(texts) = values.as_any_dictionary_opt() {
-            let (keys, of_texts) = (texts.normalized_keys(), known.of_dictionary(texts.values()));
+            let (keys, of_texts) = (keys(texts), known.of_dictionary(texts.values()));
             let Some(dictionary) = texts.values().as_string_opt::<i32>() else { return unknown() };
             let class = |(row, key): (usize, usize)| match values.is_null(row) {
                 true => missing,
                 false => *of_texts[key].get_or_insert_with(|| narrow.class(at, Some(dictionary.value(key)))),
             };
-            return keys.into_iter().enumerate().map(class).collect();
+            return keys.enumerate().map(class).collect();
         }
         let Some(numbers) = values.as_primitive_opt::<Int64Type>() else { return unknown() };
         let of_numbers = &mut known.of_numbers;
@@ -195,6 +195,13 @@ impl Known {
     }
 }
 
+/// For each row where its value is in the dictionary; of a row without a value anything.
+fn keys(texts: &dyn AnyDictionaryArray) -> impl Iterator<Item = usize> {
+    // Of rows that all have none the dictionary is empty.
+    let keys = if texts.values().is_empty() { vec![0; texts.len()] } else { texts.normalized_keys() };
+    keys.into_iter()
+}
+
 /// For each row whether its parser is one of today's.
 fn are_current(batch: &RecordBatch, narrow: &dyn Narrow) -> Vec<bool> {
     let parsers = batch.column_by_name(store::PARSER).and_then(|column| column.as_any_dictionary_opt());
@@ -202,6 +209,5 @@ fn are_current(batch: &RecordBatch, narrow: &dyn Narrow) -> Vec<bool> {
     let Some(names) = parsers.values().as_string_opt::<i32>() else { return vec![false; batch.num_rows()] };
     let none = narrow.is_current(None);
     let current: Vec<bool> = names.iter().map(|name| narrow.is_current(name)).collect();
-    let keys = parsers.normalized_keys().into_iter().enumerate();
-    keys.map(|(row, key)| if parsers.is_null(row) { none } else { current[key] }).collect()
+    keys(parsers).enumerate().map(|(row, key)| if parsers.is_null(row) { none } else { current[key] }).collect()
 }

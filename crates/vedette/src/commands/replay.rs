@@ -129,6 +129,14 @@ pub(super) fn enter(node: &Node, what: &'static str) -> anyhow::Result<()> {
     journal.enter(&super::custody::action(what, None)).map(drop).map_err(anyhow::Error::msg)
 }
 
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Shows how far something is while it is done.
 pub(super) fn with_bar<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
@@ -142,9 +150,9 @@ pub(super) fn with_bar<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
             }
             bar.finish_and_clear();
         });
-        let worked = work();
-        done.store(true, Ordering::Relaxed);
-        worked
+        // Also where the work goes wrong: nobody waits for a bar.
+        let _done = Done(&done);
+        work()
     })
 }
 

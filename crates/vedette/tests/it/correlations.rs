@@ -176,7 +176,7 @@ fn reloads_under_load_lose_no_event_and_no_state() {
     // In every second round each address fails once, half of them one time less than is a finding.
     let lines = |connection: usize, round: usize| -> Vec<String> {
         let address = |number: usize| format!("198.51.{connection}.{number}");
-        let fails = (0..100).filter(|number| round % 2 == 0 && (number % 2 == 0 || round > 0));
+        let fails = (0..100).filter(|number| round.is_multiple_of(2) && (number % 2 == 0 || round > 0));
         let fails = fails.map(|number| line("Failed", &address(number), 0));
         let fill = (0..400).map(|number| match number % 20 {
             0 => line("Accepted", "192.0.2.99", 0).replace("for root", "for backup"),

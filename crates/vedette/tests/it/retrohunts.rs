@@ -103,6 +103,14 @@ fn a_hunt_finds_what_a_replay_finds_and_looks_at_little() {
     assert_eq!((&rule["findings"], &rule["alerts"]), (&json!(10), &json!(3)), "{rule}");
     assert_eq!(rule["samples"].as_array().map(Vec::len), Some(10));
     assert!(rule["entities"][0]["value"].as_str().is_some_and(|host| host.starts_with("ws")), "{rule}");
+
+    // A column that no event has a value in.
+    let nowhere = r"  named: {OriginalFileName: 'Cmd.Exe'}
+  condition: (selection or named) and not filter";
+    fs::write(&alone, SHELL.replace("  condition: selection and not filter", nowhere)).expect("writable");
+    let hunt = stdout(&run(&["rules", "hunt", "--data", &data, "-o", "json", &alone]), 1);
+    let hunt: Value = serde_json::from_str(&hunt).expect("JSON");
+    assert_eq!(hunt["rules"][0]["findings"], 10, "{hunt}");
 }
 
 /// Every process-creation rule of SigmaHQ on OTRF's events: nothing is left out that matches.

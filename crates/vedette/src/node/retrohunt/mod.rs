@@ -9,6 +9,7 @@ mod tally;
 
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -210,18 +211,21 @@ impl Hunts {
         let mut tally = Tally::of(ruleset.references().filter(|rule| own.contains(&rule.id)));
         let (mut events, mut told) = (0, since);
         let over = Over { engine: &self.engine, parsers: &self.parsers, from, is_gentle };
-        let read = over.run(ruleset, progress, cancel, |read, found| {
+        let heard = |read: u64, found: &[Finding]| {
             events += read;
             found.iter().for_each(|finding| tally.add(finding));
             if told.elapsed() >= TELL_EVERY {
                 self.tell(id, since, events, &tally);
                 told = Instant::now();
             }
-        });
+        };
+        // One that goes wrong in a way that nobody thought of must not keep the others from running.
+        let read = catch_unwind(AssertUnwindSafe(|| over.run(ruleset, progress, cancel, heard)));
         let (ended, failure) = match read {
-            Ok(()) => (RetrohuntState::Done, None),
-            Err(QueryError::Cancelled) => (RetrohuntState::Cancelled, None),
-            Err(error) => (RetrohuntState::Failed, Some(error.to_string())),
+            Ok(Ok(())) => (RetrohuntState::Done, None),
+            Ok(Err(QueryError::Cancelled)) => (RetrohuntState::Cancelled, None),
+            Ok(Err(error)) => (RetrohuntState::Failed, Some(error.to_string())),
+            Err(_) => (RetrohuntState::Failed, Some("a fault of Vedette; the log says where".to_owned())),
         };
         self.tell(id, since, events, &tally);
         let mut state = self.state();
