@@ -19,12 +19,24 @@ use crate::{
     tiles::{self, WIDTH},
 };
 
+/// A folder's lock.
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // By name: a process that was just started may still have a copy of the file.
+        if let Err(error) = flock(&self.0, FlockOperation::Unlock) {
+            tracing::warn!(%error, "cannot release the ledger's lock");
+        }
+    }
+}
+
 /// Locks a folder by a file in it, for this process alone.
-pub(crate) fn lock_exclusively(dir: &Path, name: &str) -> Result<File, LedgerError> {
+pub(crate) fn lock_exclusively(dir: &Path, name: &str) -> Result<Lock, LedgerError> {
     let path = dir.join(name);
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).at(&path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked(dir.to_owned())),
         Err(error) => Err(io::Error::from(error)).at(&path),
     }

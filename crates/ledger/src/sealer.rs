@@ -29,7 +29,7 @@ use crate::{
     checkpoint::Checkpoint,
     entry::{Body, KeyRecord, Unsigned},
     error::IoContext,
-    files::{lock_exclusively, replace},
+    files::{Lock, lock_exclusively, replace},
     hash::hex,
     note::{KeyKind, Note, SigningKey, VerifierKey},
     tree::{self, Frontier},
@@ -79,7 +79,7 @@ pub struct Sealer {
     signed: Frontier,
     /// With the entries that were taken since.
     taken: Frontier,
-    _lock: File,
+    _lock: Lock,
 }
 
 struct Epoch {
@@ -224,7 +224,7 @@ impl Seal for Sealer {
 }
 
 /// Two at once could sign two histories.
-fn take_lock(dir: &Path) -> Result<File, LedgerError> {
+fn take_lock(dir: &Path) -> Result<Lock, LedgerError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match lock_exclusively(dir, LOCK) {

@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -19,7 +19,7 @@ use crate::{
     Algorithm, FormatError, Hash, LedgerError,
     checkpoint::{self, Checkpoint},
     error::IoContext,
-    files::{lock_exclusively, replace},
+    files::{Lock, lock_exclusively, replace},
     hash::hex,
     note::{KeyKind, Note, SigningKey, VerifierKey},
     tree,
@@ -40,7 +40,7 @@ pub struct Witness {
     logs: HashMap<String, Vec<VerifierKey>>,
     /// One request at a time: looking at the state and changing it are one step.
     busy: Mutex<()>,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// What a witness answers.

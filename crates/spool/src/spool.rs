@@ -31,7 +31,7 @@ struct Handle {
     recovery: Recovery,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held until the writer has ended.
-    lock: File,
+    _lock: Lock,
 }
 
 impl Spool {
@@ -57,7 +57,7 @@ impl Spool {
             .name("spool-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(SpoolError::io("start the writer thread for", dir))?;
-        Ok(Spool(Arc::new(Handle { shared, recovery, writer: Mutex::new(Some(writer)), lock })))
+        Ok(Spool(Arc::new(Handle { shared, recovery, writer: Mutex::new(Some(writer)), _lock: lock })))
     }
 
     /// What recovery found when the spool was opened.
@@ -180,9 +180,17 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// The folder's lock.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
         // Closing the file alone would not do: a process that another thread is starting has a copy for a moment.
-        if let Err(error) = self.lock.unlock() {
-            tracing::warn!(dir = %self.shared.dir.display(), %error, "cannot release the spool's lock");
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "cannot release the spool's lock");
         }
     }
 }
@@ -199,7 +207,7 @@ fn create_dir(disk: &dyn Disk, dir: &Path) -> Result<(), SpoolError> {
 }
 
 /// The lock is the kernel's and ends with the process; the number in the file is for people.
-fn lock(dir: &Path) -> Result<File, SpoolError> {
+fn lock(dir: &Path) -> Result<Lock, SpoolError> {
     let path = dir.join("lock");
     let mut file = OpenOptions::new()
         .read(true)
@@ -225,7 +233,7 @@ fn lock(dir: &Path) -> Result<File, SpoolError> {
     if let Err(error) = written {
         tracing::warn!(file = %path.display(), %error, "cannot note the process number");
     }
-    Ok(file)
+    Ok(Lock(file))
 }
 
 /// Every `.spool` file of the folder by number, and leftovers of an interrupted creation.

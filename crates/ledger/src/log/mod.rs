@@ -4,15 +4,13 @@ mod state;
 
 use std::{
     collections::HashMap,
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
-
-use rustix::fs::{FlockOperation, flock};
 
 use self::state::{Certificate, Pending, State, Unpublished, read_head};
 use crate::{
@@ -22,7 +20,7 @@ use crate::{
     edge::Edge,
     entry::{BatchRecord, Body, Entry, ErasureRecord, MAX_ENTRY_BYTES, Unsigned},
     error::IoContext,
-    files::{lock_exclusively, remove_unsigned, replace, write_salts},
+    files::{Lock, lock_exclusively, remove_unsigned, replace, write_salts},
     history::History,
     index::{Index, Place},
     note::{Note, Signature, VerifierKey},
@@ -109,7 +107,7 @@ struct Inner {
     /// Newest checkpoints that some witnesses have cosigned, and not enough.
     cosigning: Mutex<Vec<Note>>,
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// What published checkpoints have.
@@ -513,15 +511,6 @@ impl Ledger {
 impl Inner {
     fn sealed(&self) -> MutexGuard<'_, Sealed> {
         self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // By name: a process that was just started may still have a copy of the file.
-        if let Err(error) = flock(&self._lock, FlockOperation::Unlock) {
-            tracing::warn!(%error, "cannot release the ledger's lock");
-        }
     }
 }
 
