@@ -42,8 +42,8 @@ test('a retro-hunt that runs says how far it is, and is cancelled', async ({ pag
     id: 900, state: 'running', automatic: true, by: 'vedette', begun: new Date().toISOString(), from: '2026-10-22T00:00:00Z', done: 3, total: 12, events_read: 4321, elapsed_ms: 800,
     rules: [{ id: REFUSED_PASSWORD, title: 'SSH password refused', level: 'medium', findings: 2, alerts: 1, first: '2026-11-01T00:00:00Z', last: '2026-11-02T00:00:00Z', entities: [{ kind: 'host', value: hostile, findings: 2 }], samples: [{ event_id: '1-1', time: '2026-11-02T00:00:00Z', matched: [{ field: 'message', value: hostile }] }] }],
   } as Model<'Retrohunt'>;
-  await page.route('**/api/v1/retrohunts', (route) => route.fulfill({ json: { retrohunts: [hunt] } }));
-  await page.route('**/api/v1/retrohunts/900', (route) => {
+  await page.route(/\/api\/v1\/retrohunts\?/, (route) => route.fulfill({ json: { retrohunts: [hunt] } }));
+  await page.route(/\/api\/v1\/retrohunts\/900/, (route) => {
     if (route.request().method() === 'DELETE') hunt = { ...hunt, state: 'cancelled' };
     return route.fulfill({ json: hunt });
   });
