@@ -78,7 +78,7 @@ class Node:
         cpu, begun = self.cpu(), time.perf_counter()
         number = self.ask("POST", "/api/v1/retrohunts", {"text": text, "days": 3650})["id"]
         while True:
-            hunt = next(hunt for hunt in self.get("/api/v1/retrohunts")["retrohunts"] if hunt["id"] == number)
+            hunt = self.get(f"/api/v1/retrohunts/{number}")
             if hunt["state"] not in ("waiting", "running"):
                 break
             time.sleep(0.02)

@@ -1,18 +1,16 @@
 // Rules over stored history, in the background.
 import { useQuery } from '@tanstack/react-query';
-import { call } from './http';
+import { call, params } from './http';
 import type { Model, Retrohunt } from './model';
 
 /** True if more of it is to come. */
 export const goesOn = (hunt: Retrohunt): boolean => hunt.state === 'waiting' || hunt.state === 'running';
 
-const of = (rule: string | undefined) => (rule === undefined ? '' : `?rule=${encodeURIComponent(rule)}`);
-
 /** The newest retro-hunt that has a rule; looked for again now and then, because some begin by themselves. */
 export function useNewestOf(rule: string | undefined) {
   return useQuery({
     queryKey: ['retrohunts', rule],
-    queryFn: ({ signal }) => call<Model<'RetrohuntList'>>('GET', `/retrohunts${of(rule)}`, undefined, signal),
+    queryFn: ({ signal }) => call<Model<'RetrohuntList'>>('GET', `/retrohunts${params({ rule })}`, undefined, signal),
     select: ({ retrohunts }) => retrohunts[0] ?? null,
     enabled: rule !== undefined,
     refetchInterval: 15_000,
@@ -24,7 +22,7 @@ export function useNewestOf(rule: string | undefined) {
 export function useRetrohunt(id: number | undefined, rule: string | undefined) {
   return useQuery({
     queryKey: ['retrohunt', id, rule],
-    queryFn: ({ signal }) => call<Retrohunt>('GET', `/retrohunts/${id}${of(rule)}`, undefined, signal),
+    queryFn: ({ signal }) => call<Retrohunt>('GET', `/retrohunts/${id}${params({ rule })}`, undefined, signal),
     enabled: id !== undefined,
     refetchInterval: ({ state }) => (state.data && goesOn(state.data) ? 1000 : false),
     retry: false,

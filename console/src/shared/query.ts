@@ -4,8 +4,11 @@ import type { Entity } from '../api/model';
 /** A value as the search box wants it. */
 export function quote(value: string): string {
   const plain = /^[A-Za-z0-9_][A-Za-z0-9_.@/-]*$/.test(value) && !/^(and|or|not|to)$/i.test(value) && !value.includes('//');
-  return plain ? value : `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+  return plain ? value : inQuotes(value);
 }
+
+/** A value in quotes, whatever it is. */
+const inQuotes = (value: string): string => `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 
 /** A field's name as the search box wants it. */
 export const clause = (field: string, value: string): string => `${field}:${quote(value)}`;
@@ -69,10 +72,8 @@ export const isIndicator = (rule: string): boolean => rule.startsWith('indicator
 export const isWritten = (rule: string): boolean => !isIndicator(rule) && !rule.startsWith('vedette');
 
 /** The search for the sightings of an indicator's value, as the server counts them. */
-export function sightingsOf(value: string): string {
-  const quoted = `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-  return `event.dataset:vedette.findings rule.id:indicator* ${quoted} | where threat.indicator.name == ${quoted}`;
-}
+export const sightingsOf = (value: string): string =>
+  `event.dataset:vedette.findings rule.id:indicator* ${inQuotes(value)} | where threat.indicator.name == ${inQuotes(value)}`;
 
 export const indicatorLink = (value: string): string => `/indicators?${new URLSearchParams({ value })}`;
 

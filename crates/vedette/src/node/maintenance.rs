@@ -29,7 +29,7 @@ use super::{
     settings::Settings,
 };
 
-const RELOAD_EVERY: Duration = Duration::from_secs(1);
+const RELOAD_EVERY: Duration = Duration::from_secs(2);
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
 const RETAIN_EVERY: Duration = Duration::from_secs(300);
 const RETAIN_ALERTS_EVERY: Duration = Duration::from_secs(3600);
