@@ -1,6 +1,6 @@
 //! A batch of parsed events of one source.
 
-use std::{hash::BuildHasher, sync::Arc};
+use std::{hash::BuildHasher, ops::Range, sync::Arc};
 
 use hashbrown::HashTable;
 
@@ -258,6 +258,18 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// The fields that have a text, and where it is in [`texts`](Event::texts).
+    pub fn places_of_texts(&self) -> impl Iterator<Item = (&'a str, Range<usize>)> + use<'a> {
+        let (names, mut begin) = (&self.batch.names.list, None);
+        self.slots().iter().filter_map(move |slot| match slot.cell {
+            Cell::Str { start, len } => {
+                let start = start as usize - *begin.get_or_insert(start as usize);
+                Some((&*names[slot.name.index()], start..start + len as usize))
+            }
+            _ => None,
+        })
+    }
+
     /// The event as the flat JSON object that the API and `-o json` show: `event.id`, `@timestamp`, every
     /// field (several values become an array), and `event.original`.
     pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
@@ -482,6 +494,8 @@ mod tests {
         assert_eq!(first.parser().map(|parser| &**parser), Some("p@1"));
         assert_eq!(second.parser(), None);
         assert_eq!(second.id().to_string(), "7-11");
+        assert_eq!((first.texts(), second.texts()), ("xone", ""));
+        assert_eq!(first.places_of_texts().collect::<Vec<_>>(), [("a", 0..1), ("tags", 1..4)]);
     }
 
     #[test]

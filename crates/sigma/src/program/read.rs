@@ -1,5 +1,7 @@
 //! Reads values: remembers, folds, scans.
 
+use std::mem;
+
 use vedette_event::{Event, Value};
 
 use super::{
@@ -33,12 +35,16 @@ pub(super) struct Reader {
     seen: Seen,
     folded: String,
     found: Vec<Local>,
+    /// What was found in an event as a whole.
+    of_event: Vec<Local>,
+    /// Where its texts end, and whether keywords are searched in them.
+    places: Vec<(usize, bool)>,
 }
 
 impl Reader {
     pub(super) fn new() -> Reader {
-        let (seen, folded, found) = Default::default();
-        Reader { memo: Memo::new(MEMO_BYTES), outcomes: Outcomes::new(), seen, folded, found }
+        let (seen, folded, found, of_event, places) = Default::default();
+        Reader { memo: Memo::new(MEMO_BYTES), outcomes: Outcomes::new(), seen, folded, found, of_event, places }
     }
 
     /// Forgets all outcomes if there are too many; true if so.
@@ -79,20 +85,40 @@ impl Reader {
         event: Event<'_>,
     ) -> u32 {
         let scanner = &partition.keywords;
-        let plain = scanner.is_plain();
-        let texts = !plain || scanner.may_be_in(event.texts());
-        let numbers = !plain || scanner.may_be_in_numbers();
-        let mut all = Vec::new();
+        let mut all = mem::take(&mut self.of_event);
+        all.clear();
+        let together = scanner.is_plain();
+        if together {
+            self.seen.begin();
+            let places = &mut self.places;
+            places.clear();
+            scanner.each_in(event.texts(), |place, checks| {
+                if places.is_empty() {
+                    places.extend(event.places_of_texts().map(|(name, text)| (text.end, is_searched(name))));
+                }
+                // The value that the place's last byte is in; what begins in another is in neither.
+                let at = places.partition_point(|(end, _)| *end < place.end);
+                let begin = at.checked_sub(1).map_or(0, |before| places[before].0);
+                if begin <= place.start && places[at].1 {
+                    all.extend(checks.filter(|check| self.seen.first(*check)));
+                }
+            });
+        }
+        // What is not ASCII may be the same in more ways than its bytes tell.
+        let each_text = !together || !event.texts().is_ascii();
+        let each_number = !together || scanner.may_be_in_numbers();
+        let is_asked = |value: Value<'_>| match value {
+            Value::Null => false,
+            Value::Str(text) => each_text && !(together && text.is_ascii()),
+            _ => each_number,
+        };
         let mut read = |text: &str| {
             let outcome = self.value(program, partition, std::iter::once(scanner), (KEYWORDS, &mut *habit), text);
             all.extend_from_slice(self.outcomes.get(outcome));
         };
-        if texts || numbers {
-            for field in event.fields() {
-                let asked = if field.value.as_str().is_some() { texts } else { numbers && field.value != Value::Null };
-                if asked && is_searched(field.name) {
-                    read(&field.value.to_text());
-                }
+        if each_text || each_number {
+            for field in event.fields().filter(|field| is_asked(field.value) && is_searched(field.name)) {
+                read(&field.value.to_text());
             }
         }
         if let Some(original) = searched_original(event) {
@@ -100,7 +126,9 @@ impl Reader {
         }
         all.sort_unstable();
         all.dedup();
-        self.outcomes.number(&mut all)
+        let outcome = self.outcomes.number(&mut all);
+        self.of_event = all;
+        outcome
     }
 
     /// The checks of some columns that are true of a value, from memory if they are there.

@@ -6,7 +6,7 @@
 //! of ASCII letters is passed over as it goes. Where all texts are long, only every few bytes are looked at: of a text
 //! as many four bytes in a row are known as are passed over.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::Range};
 
 use hashbrown::HashMap;
 
@@ -45,7 +45,7 @@ pub(super) struct Scanner {
     open: Vec<Local>,
     /// Lengths of whole values, as bits; the last is for all that are longer.
     lengths: u128,
-    /// No test but of texts inside, without wildcards and in any case.
+    /// No test but of texts inside, none of them empty, without wildcards and in any case.
     plain: bool,
 }
 
@@ -77,7 +77,7 @@ impl Scanner {
             && scanner.suffix.map.is_empty()
             && scanner.networks.is_empty()
             && scanner.open.is_empty()
-            && texts.values().flatten().all(|behind| behind.sure);
+            && texts.iter().all(|(text, behind)| !text.is_empty() && behind.iter().all(|behind| behind.sure));
         let mut texts: Vec<_> = texts.into_iter().collect();
         texts.sort_by(|a, b| a.0.cmp(&b.0));
         scanner.contains = Contains::new(texts);
@@ -103,10 +103,12 @@ impl Scanner {
         self.plain
     }
 
-    /// False if none of the texts is in values whose texts follow each other in this one; for scanners that are
-    /// [plain](Scanner::is_plain).
-    pub(super) fn may_be_in(&self, texts: &str) -> bool {
-        !texts.is_ascii() || self.contains.may_be_in(texts.as_bytes())
+    /// Calls `found` with the place of each text that is in this one (ASCII letters in any case), and with the checks
+    /// that are true of values which have that place; for scanners that are [plain](Scanner::is_plain).
+    pub(super) fn each_in(&self, texts: &str, mut found: impl FnMut(Range<usize>, &mut dyn Iterator<Item = Local>)) {
+        self.contains.each(texts.as_bytes(), &mut |text, at| {
+            found(at..at + text.bytes.len(), &mut text.behind.iter().map(|behind| behind.check));
+        });
     }
 
     /// False if it finds nothing in numbers and truth values; for scanners that are [plain](Scanner::is_plain).
@@ -163,7 +165,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.now = self.now.wrapping_add(1);
         if self.now == 0 {
             self.stamps.clear();
@@ -171,7 +173,7 @@ impl Seen {
         }
     }
 
-    fn first(&mut self, check: Local) -> bool {
+    pub(super) fn first(&mut self, check: Local) -> bool {
         let at = check as usize;
         if at >= self.stamps.len() {
             self.stamps.resize(at + 1, 0);
@@ -323,13 +325,6 @@ impl Contains {
         contains
     }
 
-    /// False if no text is in the value, which is ASCII.
-    fn may_be_in(&self, value: &[u8]) -> bool {
-        let mut may = self.texts.first().is_some_and(|text| text.bytes.is_empty());
-        self.each(value, &mut |_| may = true);
-        may
-    }
-
     /// Calls `found` with what is behind each text that the value contains, perhaps several times. The value is
     /// folded, or ASCII.
     fn scan(&self, value: &[u8], found: &mut impl FnMut(&[Behind])) {
@@ -339,18 +334,18 @@ impl Contains {
         {
             found(behind);
         }
-        self.each(value, &mut |text| found(&text.behind));
+        self.each(value, &mut |text, _| found(&text.behind));
     }
 
-    /// Calls `found` with each text of at least one byte that the value contains.
-    fn each(&self, value: &[u8], found: &mut impl FnMut(&Text)) {
+    /// Calls `found` with each text of at least one byte that the value contains, and where.
+    fn each(&self, value: &[u8], found: &mut impl FnMut(&Text, usize)) {
         let mut check = |texts: &[(u32, u32)], at: usize| {
             for &(number, offset) in texts {
                 let text = &self.texts[number as usize];
-                let start = at.checked_sub(offset as usize);
-                let there = start.and_then(|start| value.get(start..start + text.bytes.len()));
+                let Some(start) = at.checked_sub(offset as usize) else { continue };
+                let there = value.get(start..start + text.bytes.len());
                 if there.is_some_and(|there| there.eq_ignore_ascii_case(&text.bytes)) {
-                    found(text);
+                    found(text, start);
                 }
             }
         };
@@ -470,7 +465,6 @@ mod tests {
                 found.dedup();
                 let there = |(at, text): (Local, &String)| value.to_lowercase().contains(text).then_some(at);
                 let want: Vec<Local> = (0..).zip(&texts).filter_map(there).collect();
-                prop_assert_eq!(contains.may_be_in(value.as_bytes()), !want.is_empty());
                 prop_assert_eq!(found, want, "{:?}", value);
             }
         }
