@@ -1,27 +1,16 @@
 //! A batch of parsed events of one source.
 
-use std::{hash::BuildHasher, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
-use hashbrown::HashTable;
-
-use crate::{EventId, Source, Time, Value, ecs};
+use crate::{
+    EventId, Source, Time, Value, ecs,
+    names::{NameId, Names, ShapeId},
+};
 
 /// A batch ends at this many events.
 pub const MAX_BATCH_EVENTS: usize = 1024;
 /// A batch ends once its original bytes reach this size.
 pub const MAX_BATCH_BYTES: usize = 4 << 20;
-
-/// A field name's number within its batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NameId(u32);
-
-impl NameId {
-    /// As an index into [`Batch::names`].
-    #[inline]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Cell {
@@ -44,6 +33,7 @@ struct Head {
     received: Time,
     time: Option<Time>,
     parser: Option<u16>,
+    shape: ShapeId,
     raw_start: usize,
     fields_start: usize,
 }
@@ -94,12 +84,17 @@ impl Batch {
 
     /// The field names that occur, indexed by [`NameId::index`].
     pub fn names(&self) -> &[Box<str>] {
-        &self.names.list
+        self.names.list()
     }
 
     /// The number of a field name, if any event of the batch has the field.
     pub fn name_id(&self, name: &str) -> Option<NameId> {
         self.names.find(name)
+    }
+
+    /// How many shapes its events have; greater than each [`ShapeId::index`].
+    pub fn shapes(&self) -> usize {
+        self.names.shapes()
     }
 
     /// The event at `index`.
@@ -207,9 +202,14 @@ impl<'a> Event<'a> {
         let batch = self.batch;
         self.slots().iter().map(move |slot| Field {
             id: slot.name,
-            name: &batch.names.list[slot.name.index()],
+            name: batch.names.name(slot.name),
             value: batch.value(slot.cell),
         })
+    }
+
+    /// The number of what its fields are called, and which of them are null.
+    pub fn shape(&self) -> ShapeId {
+        self.head().shape
     }
 
     /// The numbers of its fields' names, in the order of [`fields`](Event::fields).
@@ -234,7 +234,7 @@ impl<'a> Event<'a> {
     #[inline]
     pub fn field_at(&self, place: usize) -> Field<'a> {
         let Slot { name, cell } = self.slots()[place];
-        Field { id: name, name: &self.batch.names.list[name.index()], value: self.batch.value(cell) }
+        Field { id: name, name: self.batch.names.name(name), value: self.batch.value(cell) }
     }
 
     /// The numbers of its fields' names and which of them are null, in the order of [`fields`](Event::fields).
@@ -260,11 +260,11 @@ impl<'a> Event<'a> {
 
     /// The fields that have a text, and where it is in [`texts`](Event::texts).
     pub fn places_of_texts(&self) -> impl Iterator<Item = (&'a str, Range<usize>)> + use<'a> {
-        let (names, mut begin) = (&self.batch.names.list, None);
+        let (names, mut begin) = (&self.batch.names, None);
         self.slots().iter().filter_map(move |slot| match slot.cell {
             Cell::Str { start, len } => {
                 let start = start as usize - *begin.get_or_insert(start as usize);
-                Some((&*names[slot.name.index()], start..start + len as usize))
+                Some((names.name(slot.name), start..start + len as usize))
             }
             _ => None,
         })
@@ -329,16 +329,24 @@ impl BatchBuilder {
 
     /// Starts the next event.
     pub fn begin(&mut self, seq: u64, received: Time, raw: &[u8]) {
-        self.batch.names.begin();
+        self.end();
         self.batch.heads.push(Head {
             seq,
             received,
             time: None,
             parser: None,
+            shape: ShapeId::default(),
             raw_start: self.batch.raw.len(),
             fields_start: self.batch.slots.len(),
         });
         self.batch.raw.extend_from_slice(raw);
+    }
+
+    /// Ends the current event, if one was begun.
+    fn end(&mut self) {
+        if let Some(head) = self.batch.heads.last_mut() {
+            head.shape = self.batch.names.end();
+        }
     }
 
     fn head(&mut self) -> &mut Head {
@@ -351,7 +359,6 @@ impl BatchBuilder {
     /// If no event was begun.
     pub fn push(&mut self, name: &str, value: Value<'_>) {
         assert!(!self.batch.heads.is_empty(), "`begin` comes before an event's fields");
-        let name = self.batch.names.intern(name);
         let cell = match value {
             Value::Null => Cell::Null,
             Value::Bool(bool) => Cell::Bool(bool),
@@ -368,6 +375,7 @@ impl BatchBuilder {
                 Cell::Str { start, len }
             }
         };
+        let name = self.batch.names.intern(name, matches!(cell, Cell::Null));
         self.batch.slots.push(Slot { name, cell });
     }
 
@@ -408,59 +416,9 @@ impl BatchBuilder {
     }
 
     /// The finished batch.
-    pub fn finish(self) -> Batch {
+    pub fn finish(mut self) -> Batch {
+        self.end();
         self.batch
-    }
-}
-
-/// The names of one batch. Per batch, so that a sender who invents names fills nothing but his own batch.
-#[derive(Clone, Debug, Default)]
-struct Names {
-    list: Vec<Box<str>>,
-    /// The numbers, found by the hash of their names; the hash is seeded per process.
-    index: HashTable<NameId>,
-    hasher: foldhash::fast::RandomState,
-    /// By a name's number + 1: the name that came after it last time; at 0, the one that came first in an event.
-    after: Vec<NameId>,
-    /// Number + 1 of the current event's last name.
-    last: usize,
-}
-
-impl Names {
-    fn find(&self, name: &str) -> Option<NameId> {
-        self.index.find(self.hasher.hash_one(name), |id| *self.list[id.index()] == *name).copied()
-    }
-
-    fn begin(&mut self) {
-        self.last = 0;
-    }
-
-    /// The number of the current event's next name. Events of one source mostly have the same fields in the same
-    /// order, so the name that came here last time is compared before anything is hashed.
-    fn intern(&mut self, name: &str) -> NameId {
-        if let Some(id) = self.after.get(self.last).copied()
-            && self.list.get(id.index()).is_some_and(|known| **known == *name)
-        {
-            self.last = id.index() + 1;
-            return id;
-        }
-        let id = self.find(name).unwrap_or_else(|| self.add(name));
-        if let Some(after) = self.after.get_mut(self.last) {
-            *after = id;
-        }
-        self.last = id.index() + 1;
-        id
-    }
-
-    fn add(&mut self, name: &str) -> NameId {
-        // At most one name per field, and the fields of a batch are bounded well below 2^32.
-        let id = NameId(self.list.len() as u32);
-        self.list.push(name.into());
-        let Names { list, hasher, .. } = self;
-        self.index.insert_unique(hasher.hash_one(name), id, |id| hasher.hash_one(&*list[id.index()]));
-        // One place more than there are names: that of an event's beginning.
-        self.after.resize(self.list.len() + 1, id);
-        id
     }
 }
 
@@ -517,6 +475,24 @@ mod tests {
             assert!(event.fields().all(|field| batch.name_id(field.name) == Some(field.id)), "{order}");
         }
         assert_eq!(batch.name_id("e"), None);
+        let shapes: Vec<usize> = batch.events().map(|event| event.shape().index()).collect();
+        assert_eq!(shapes, [0, 0, 1, 2, 3, 4, 5, 0]);
+        assert_eq!(batch.shapes(), 6);
+    }
+
+    #[test]
+    fn events_of_one_shape_are_null_in_the_same_places() {
+        let mut batch = BatchBuilder::new(Source::new(SourceId(7), "test:1", "test"));
+        for (seq, values) in [[Value::Null, Value::Int(1)], [Value::Int(1), Value::Null], [Value::Null, Value::Str("")]]
+            .into_iter()
+            .enumerate()
+        {
+            batch.begin(seq as u64, Time::from_secs(5), b"");
+            values.into_iter().for_each(|value| batch.push("a", value));
+        }
+        let batch = batch.finish();
+        let shapes: Vec<usize> = batch.events().map(|event| event.shape().index()).collect();
+        assert_eq!(shapes, [0, 1, 0]);
     }
 
     #[test]

@@ -83,13 +83,15 @@ pub(super) struct Layouts {
     /// The first is that of an event whose layout is not remembered.
     list: Vec<Layout>,
     bytes: usize,
+    /// How often all were forgotten.
+    forgotten: u64,
     feeds: Vec<Feed>,
     by_columns: Map<Box<[u32]>, u32>,
     key: Vec<u32>,
 }
 
 impl Layouts {
-    /// Finds an event's layout, and the places of those of its fields that the partition knows. `made` counts
+    /// Finds an event's layout, and appends the places of those of its fields that the partition knows. `made` counts
     /// layouts, so that no two ever have the same number.
     pub(super) fn find(
         &mut self,
@@ -100,7 +102,6 @@ impl Layouts {
         made: &mut u64,
     ) -> u32 {
         self.key.clear();
-        places.clear();
         for (place, (name, is_null)) in (0..).zip(event.outline()) {
             let number = numbers.of(name);
             if partition.knows(number) {
@@ -114,6 +115,16 @@ impl Layouts {
         }
     }
 
+    /// How often all layouts were forgotten: numbers from before mean nothing now.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Whether a layout is found again by its number.
+    pub(super) fn remembers(&self, number: u32) -> bool {
+        number != 0
+    }
+
     /// A layout that was found, and what it feeds.
     pub(super) fn get(&mut self, number: u32) -> (&Layout, &mut [Feed]) {
         (&self.list[number as usize], &mut self.feeds)
@@ -125,6 +136,7 @@ impl Layouts {
             self.list.clear();
             self.list.push(Layout::default());
             self.bytes = 0;
+            self.forgotten += 1;
         }
         let mut layout = self.layout(partition);
         if self.key.len() > MAX_FIELDS {

@@ -3,7 +3,7 @@
 //! [`compile`] numbers what rules share ([`names`] of fields, checks) and puts rules of one log source into a [`Group`]. The
 //! groups that an event belongs to ([`route`]) are a [`partition`], in which all checks of one field are put to a value at
 //! once ([`gate`], [`scan`]). What they come to is an [`outcome`], remembered by value ([`memo`]); so events with the same
-//! fields ([`layout`]) whose values come to the same are decided once, with the [`evidence`] for it ([`part`], [`read`]).
+//! fields ([`shape`], [`layout`]) whose values come to the same are decided once, with the [`evidence`] for it ([`part`], [`read`]).
 //! True checks make rules candidates, those checks that are seldom true; the candidates' conditions are flat [`code`], asked
 //! of what is known ([`truths`]). [`view`] is one event as the rest needs it; [`finding`] says what was found, [`effort`]
 //! what it took. What a thread needs for all that is kept in [`scratch`].
@@ -29,6 +29,7 @@ mod route;
 mod run;
 mod scan;
 mod scratch;
+mod shape;
 pub mod sieve;
 mod truths;
 mod view;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use vedette_event::{Event, Value};
+use vedette_event::{Event, Field, Value};
 
-use super::{Program, names::Numbers};
+use super::names::Numbers;
 
 /// Most remembered ways from an event's log source fields to its partitions, and the longest that is remembered.
 const MAX_ROUTES: usize = 16_384;
@@ -20,20 +20,19 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// The partitions of an event; `find` says which they are.
+    /// The partitions of an event, given the places of the fields that tell log sources apart; `find` says which they
+    /// are.
     pub(super) fn of(
         &mut self,
-        program: &Program,
         numbers: &Numbers,
         event: Event<'_>,
+        places: &[u32],
         find: impl FnOnce() -> Arc<[u32]>,
     ) -> Arc<[u32]> {
         self.key.clear();
-        for (place, (name, _)) in event.outline().enumerate() {
-            let number = numbers.of(name);
-            if program.names.is_routing(number) {
-                self.add(number, event.value_at(place));
-            }
+        for place in places {
+            let Field { id, value, .. } = event.field_at(*place as usize);
+            self.add(numbers.of(id), value);
         }
         if let Some((key, partitions)) = &self.last
             && *key == self.key
@@ -60,10 +59,20 @@ impl Routes {
     }
 
     fn add(&mut self, number: u32, value: Value<'_>) {
+        let mut text = |kind: u8, text: &str| {
+            self.key.push(kind);
+            self.key.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            self.key.extend_from_slice(text.as_bytes());
+        };
+        match value {
+            Value::Null => text(0, ""),
+            Value::Str(value) => text(1, value),
+            Value::Int(int) => {
+                self.key.push(2);
+                self.key.extend_from_slice(&int.to_le_bytes());
+            }
+            other => text(3, &other.to_text()),
+        }
         self.key.extend_from_slice(&number.to_le_bytes());
-        self.key.push(u8::from(value == Value::Null));
-        let text = value.to_text();
-        self.key.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        self.key.extend_from_slice(text.as_bytes());
     }
 }

@@ -253,8 +253,6 @@ fn key(bytes: &[u8]) -> u128 {
 
 /// Bytes that stand for a text in the filter.
 const GRAM: usize = 4;
-/// Texts from this length on are looked for apart, in longer strides.
-const LONG: usize = 7;
 /// Longest stride.
 const MAX_STRIDE: usize = 8;
 /// What tells `a` from `A`.
@@ -264,10 +262,8 @@ const CASE: u8 = 0x20;
 #[derive(Debug, Default)]
 struct Contains {
     texts: Vec<Text>,
-    /// Of texts of at least [`LONG`] bytes.
-    long: Filter<GRAM>,
-    /// Of those of at least four.
-    short: Filter<GRAM>,
+    /// Of texts of at least [`GRAM`] bytes.
+    grams: Filter<GRAM>,
     /// Of shorter ones, as far as there are any.
     pairs: Filter<2>,
     singles: Filter<1>,
@@ -296,12 +292,8 @@ impl Contains {
             let runs = costs.windows(stride).map(|run| run.iter().sum::<u32>()).enumerate();
             runs.min_by_key(|(_, cost)| *cost).map_or(0, |(offset, _)| offset)
         };
-        let stride = |from: usize, below: usize| {
-            let lengths = texts.iter().map(|(text, _)| text.len()).filter(|length| (from..below).contains(length));
-            lengths.min().map_or(1, |least| least + 1 - GRAM).min(MAX_STRIDE)
-        };
-        let strides = [stride(GRAM, LONG), stride(LONG, usize::MAX)];
-        (contains.short.stride, contains.long.stride) = (strides[0], strides[1]);
+        let least = texts.iter().map(|(text, _)| text.len()).filter(|length| *length >= GRAM).min();
+        contains.grams.stride = least.map_or(1, |least| least + 1 - GRAM).min(MAX_STRIDE);
         for (number, (text, _)) in (0..).zip(&texts) {
             contains.in_numbers |= "true".contains(&**text)
                 || "false".contains(&**text)
@@ -312,10 +304,9 @@ impl Contains {
                 [single] => contains.singles.add([single], number, 0),
                 [a, b] | [a, b, _] => contains.pairs.add([a, b], number, 0),
                 _ => {
-                    let filter = if bytes.len() < LONG { &mut contains.short } else { &mut contains.long };
-                    let first = rarest(bytes, filter.stride);
-                    for (offset, gram) in bytes.windows(GRAM).enumerate().skip(first).take(filter.stride) {
-                        gram.first_chunk().into_iter().for_each(|gram| filter.add(*gram, number, offset));
+                    let stride = contains.grams.stride;
+                    for (offset, gram) in bytes.windows(GRAM).enumerate().skip(rarest(bytes, stride)).take(stride) {
+                        gram.first_chunk().into_iter().for_each(|gram| contains.grams.add(*gram, number, offset));
                     }
                 }
             }
@@ -349,8 +340,7 @@ impl Contains {
                 }
             }
         };
-        self.long.scan(value, &mut check);
-        self.short.scan(value, &mut check);
+        self.grams.scan(value, &mut check);
         self.pairs.scan(value, &mut check);
         self.singles.scan(value, &mut check);
     }

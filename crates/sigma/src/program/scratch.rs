@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use vedette_event::{Batch, Event};
+use vedette_event::{Batch, Event, Value};
 
 use super::{
     Check, CheckId, Program,
@@ -18,6 +18,7 @@ use super::{
     partition::Implied,
     read::Reader,
     route::Routes,
+    shape::Shapes,
     truths::Truths,
     view::View,
 };
@@ -30,6 +31,7 @@ const MEMO_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(super) struct Scratch {
     pub(super) numbers: Numbers,
+    shapes: Shapes,
     routes: Routes,
     /// By the partition's number.
     parts: Vec<Option<Box<Part>>>,
@@ -48,6 +50,8 @@ pub(super) struct Scratch {
     places: Vec<u32>,
     /// The outcomes of what is read of it, and of comparisons.
     outcomes: Vec<u32>,
+    /// A number as text.
+    written: String,
     /// How many are of values.
     of_values: usize,
     verdict: Vec<u32>,
@@ -99,11 +103,12 @@ impl Matches {
 
 impl Scratch {
     pub(super) fn new() -> Scratch {
-        let (numbers, routes, parts, layouts, truths, candidates, seen, decisions) = Default::default();
-        let (places, outcomes, of_values, verdict, matches) = Default::default();
+        let (numbers, shapes, routes, parts, layouts, truths, candidates, seen, decisions) = Default::default();
+        let (places, outcomes, written, of_values, verdict, matches) = Default::default();
         let (reader, verdicts) = (Reader::new(), Memo::new(MEMO_BYTES));
         Scratch {
             numbers,
+            shapes,
             routes,
             parts,
             reader,
@@ -115,6 +120,7 @@ impl Scratch {
             decisions,
             places,
             outcomes,
+            written,
             of_values,
             verdict,
             matches,
@@ -123,6 +129,7 @@ impl Scratch {
 
     pub(super) fn begin(&mut self, program: &Program, batch: &Batch) {
         self.numbers.read(&program.names, batch);
+        self.shapes.begin(batch);
     }
 
     /// Begins an event; gives its partitions.
@@ -131,8 +138,9 @@ impl Scratch {
         if self.reader.begin() {
             self.verdicts.clear();
         }
-        let Scratch { routes, numbers, truths, .. } = self;
-        routes.of(program, numbers, event, || {
+        let Scratch { shapes, routes, numbers, truths, .. } = self;
+        let places = shapes.routing(&program.names, numbers, event);
+        routes.of(numbers, event, places, || {
             truths.begin(program.checks.len());
             program.partitions_of(&View::new(program, event, truths))
         })
@@ -163,28 +171,32 @@ impl Scratch {
 
     /// Reads an event's values: their outcomes, and the number of its layout, if that is remembered.
     fn read(&mut self, program: &Program, part: &mut Part, event: Event<'_>) -> Option<u64> {
-        let Scratch { numbers, places, layouts, outcomes, reader, .. } = self;
-        let partition = part.partition.clone();
-        let number = part.layouts.find(&partition, numbers, event, places, layouts);
-        let (layout, feeds) = part.layouts.get(number);
-        let text = |from: From| text(event, places, from);
+        let Scratch { numbers, shapes, places, layouts: made, outcomes, reader, written, .. } = self;
+        let Part { partition, layouts, keywords, .. } = part;
+        let (number, known) = shapes.layout(layouts, partition, numbers, event, made);
+        places.clear();
+        places.extend_from_slice(known);
+        let (layout, feeds) = layouts.get(number);
         outcomes.clear();
         for read in &layout.reads {
             let feed = (read.feed, &mut feeds[read.feed as usize]);
-            outcomes.push(reader.read(program, &partition, feed, &text(read.from)));
+            let text = text(event, places, read.from, written);
+            outcomes.push(reader.read(program, partition, feed, &text));
         }
         if !partition.keywords.is_empty() {
-            outcomes.push(reader.keywords(program, &partition, &mut part.keywords, event));
+            outcomes.push(reader.keywords(program, partition, keywords, event));
         }
         self.of_values = outcomes.len();
         for comparison in &layout.comparisons {
             let Test::Field { relation, cased, .. } = &program.checks[comparison.check as usize].test else { continue };
-            let holds = |value: &From| {
+            let mut second = String::new();
+            let mut holds = |value: &From| {
+                let value = text(event, places, *value, written);
                 let mut others = comparison.others.iter();
-                others.any(|other| relation.holds_between(&text(*value), &text(*other), *cased))
+                others.any(|other| relation.holds_between(&value, &text(event, places, *other, &mut second), *cased))
             };
             // Which value it is tells what speaks for a match.
-            outcomes.push(comparison.values.iter().position(holds).map_or(0, |at| at as u32 + 1));
+            outcomes.push(comparison.values.iter().position(&mut holds).map_or(0, |at| at as u32 + 1));
         }
         layout.id
     }
@@ -237,10 +249,17 @@ impl Scratch {
     }
 }
 
-/// A value of an event.
-fn text<'b>(event: Event<'b>, places: &[u32], from: From) -> Cow<'b, str> {
+/// A value of an event; a number is written over what `written` held.
+fn text<'a>(event: Event<'a>, places: &[u32], from: From, written: &'a mut String) -> Cow<'a, str> {
     match from {
-        From::Field(field) => event.value_at(places[field as usize] as usize).to_text(),
+        From::Field(field) => match event.value_at(places[field as usize] as usize) {
+            Value::Int(int) => {
+                written.clear();
+                written.push_str(itoa::Buffer::new().format(int));
+                Cow::Borrowed(written)
+            }
+            other => other.to_text(),
+        },
         From::Implied(Implied::Time) => Cow::Owned(event.time().to_string()),
         From::Implied(Implied::Original) => String::from_utf8_lossy(event.raw()),
     }
