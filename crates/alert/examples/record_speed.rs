@@ -21,7 +21,8 @@ fn finding(seq: u64, rule: u64, [user, host, ip]: [u64; 3]) -> Finding {
             author: None,
             techniques: vec!["T1110".into()],
             tactics: vec![TACTICS[(rule % 7 % 5) as usize].into()],
-        },
+        }
+        .into(),
         // 100,000 findings are 28 hours.
         time: Time::from_secs(1_760_000_000 + seq as i64),
         events: vec![event],

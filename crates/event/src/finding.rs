@@ -1,6 +1,6 @@
 //! What detection says.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -157,8 +157,8 @@ pub struct Matched {
 pub struct Finding {
     /// Derived from the content; see [`FindingId::of`].
     pub id: FindingId,
-    /// The rule.
-    pub rule: RuleRef,
+    /// The rule, which all its findings share.
+    pub rule: Arc<RuleRef>,
     /// Event time of the last event that belongs to it.
     pub time: Time,
     /// The events.

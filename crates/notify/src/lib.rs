@@ -41,7 +41,8 @@
 //!         author: None,
 //!         techniques: vec!["T1110".into()],
 //!         tactics: vec![],
-//!     },
+//!     }
+//!     .into(),
 //!     time: Time::from_secs(100),
 //!     events: vec![event],
 //!     entities: vec![Entity { kind: "ip".into(), value: "192.0.2.7".into() }],

@@ -473,7 +473,8 @@ mod tests {
                 author: None,
                 techniques: vec![],
                 tactics: vec![],
-            },
+            }
+            .into(),
             time: Time::from_secs(i64::from(rule.as_bytes()[0]) * 3600),
             events: vec![],
             entities: vec![Entity { kind: "host".into(), value: "web".into() }],

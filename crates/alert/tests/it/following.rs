@@ -1,5 +1,7 @@
 //! Whoever follows incidents sees every change once, and all that belongs to one at once.
 
+use std::sync::Arc;
+
 use vedette_alert::{Alerts, IncidentId, IncidentState, Verdict};
 use vedette_event::{Entity, Finding, Level, Time};
 
@@ -13,7 +15,9 @@ fn hot(number: u64, host: &str) -> [Finding; 2] {
 
 fn seen(rule: &str, tactic: &str, number: u64, about: &[Entity]) -> Finding {
     let mut seen = finding(rule, "192.0.2.7", number);
-    (seen.rule.level, seen.rule.tactics, seen.entities) = (Level::High, vec![tactic.into()], about.to_vec());
+    let rule = Arc::make_mut(&mut seen.rule);
+    (rule.level, rule.tactics) = (Level::High, vec![tactic.into()]);
+    seen.entities = about.to_vec();
     seen
 }
 

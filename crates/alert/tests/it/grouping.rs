@@ -1,5 +1,7 @@
 //! Which findings become which alerts.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use vedette_alert::{AlertDetail, AlertId, Alerts, MAX_ENTITIES, MAX_HITS, Sighting, Verdict};
 use vedette_event::{Finding, FindingId, Level, Time};
@@ -17,7 +19,7 @@ fn one_alert_for_each_rule_and_entity() {
     let first = alerts.get(AlertId(1)).unwrap();
     assert_eq!(first.alert.count, 2);
     assert_eq!((first.alert.first, first.alert.last), (Time::from_secs(3), Time::from_secs(5)));
-    assert_eq!(first.alert.rule, findings[0].rule);
+    assert_eq!(first.alert.rule, *findings[0].rule);
     assert_eq!(first.alert.entity, entity("ip", "1"));
     assert_eq!(first.alert.entities, [entity("ip", "1"), entity("user", "user0"), entity("user", "user2")]);
     assert_eq!(first.hits.iter().map(|hit| hit.finding).collect::<Vec<_>>(), [findings[0].id, findings[1].id]);
@@ -100,7 +102,7 @@ fn the_latest_finding_quotes_the_rule() {
     let alerts = Alerts::in_memory().unwrap();
     let with = |seq, level| {
         let mut finding = finding("a", "1", seq);
-        finding.rule.level = level;
+        Arc::make_mut(&mut finding.rule).level = level;
         finding
     };
     record(&alerts, &[with(5, Level::High), with(2, Level::Low)], 1);
@@ -133,7 +135,7 @@ proptest! {
                 let mut finding = finding(&format!("rule{rule}"), &format!("ip{ip}"), seq);
                 let levels = [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
                 // The same event gives the same finding, so its level must come from its identity.
-                finding.rule.level = levels[(seq % 5) as usize];
+                Arc::make_mut(&mut finding.rule).level = levels[(seq % 5) as usize];
                 finding.time = Time::from_secs((seq / 7) as i64);
                 finding.entities.push(entity("file", &format!("{}", seq * 31 % 400)));
                 finding

@@ -1,5 +1,7 @@
 //! Listing, counting, following.
 
+use std::sync::Arc;
+
 use vedette_alert::{AlertId, Alerts, Filter, MAX_PAGE, Sort, StateName, Verdict};
 use vedette_event::{Level, Time};
 
@@ -15,7 +17,7 @@ fn four() -> Alerts {
         ("b", "2", 5, Level::Low),
     ] {
         let mut finding = finding(rule, ip, seq);
-        finding.rule.level = level;
+        Arc::make_mut(&mut finding.rule).level = level;
         record(&alerts, &[finding], 100);
     }
     alerts.acknowledge(AlertId(2), "ada", Time::from_secs(101)).unwrap();

@@ -29,7 +29,8 @@ fn seen(rule: &str, level: Level, tactic: &str, hour: i64, number: u64, entities
             author: None,
             techniques: vec![],
             tactics: vec![tactic.into()],
-        },
+        }
+        .into(),
         time: Time::from_secs(hour * 3600 + (number % 3600) as i64),
         events: vec![event],
         entities: entities.to_vec(),

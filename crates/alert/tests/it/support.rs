@@ -19,7 +19,8 @@ pub fn finding(rule: &str, ip: &str, seq: u64) -> Finding {
             author: Some("Ada".into()),
             techniques: vec!["T1110".into()],
             tactics: vec!["credential-access".into()],
-        },
+        }
+        .into(),
         time: Time::from_secs(seq as i64),
         events: vec![event],
         entities: vec![entity("ip", ip), entity("user", &format!("user{}", seq % 3))],

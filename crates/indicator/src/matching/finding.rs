@@ -130,7 +130,8 @@ pub(super) fn finding(event: Event<'_>, seen: Seen<'_>) -> Option<Finding> {
             author: None,
             techniques,
             tactics,
-        },
+        }
+        .into(),
         time,
         events,
         entities: entities(event),

@@ -19,7 +19,8 @@ fn finding(rule: &str, seq: u64) -> Finding {
             author: None,
             techniques: vec![],
             tactics: vec![],
-        },
+        }
+        .into(),
         time: Time::from_secs(100),
         events: vec![event],
         entities: vec![Entity { kind: "ip".into(), value: "192.0.2.7".into() }],

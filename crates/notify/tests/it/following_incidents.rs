@@ -26,7 +26,8 @@ fn finding(seq: u64, level: Level, tactic: &str, about: &[Entity]) -> Finding {
             author: None,
             techniques: vec![format!("T{}", 1000 + seq)],
             tactics: vec![tactic.into()],
-        },
+        }
+        .into(),
         time: Time::from_secs(100),
         events: vec![event],
         entities: about.to_vec(),

@@ -70,7 +70,7 @@ impl From<Finding> for TrialFinding {
             values.push_str(if values.is_empty() { "" } else { "\n" });
             values.push_str(&matched.value);
         }
-        TrialFinding { rule_id: finding.rule.id, event_id, time: finding.time, summary }
+        TrialFinding { rule_id: finding.rule.id.clone(), event_id, time: finding.time, summary }
     }
 }
 

@@ -239,7 +239,7 @@ impl RulesView for FakeRules {
             for event in batch.events().filter(|event| String::from_utf8_lossy(event.raw()).contains(&known.id)) {
                 found.push(Finding {
                     id: FindingId::of(&known.id, &[event.id()]),
-                    rule: known.clone(),
+                    rule: known.clone().into(),
                     time: event.time(),
                     events: vec![event.id()],
                     entities: vec![],
@@ -682,7 +682,7 @@ impl Server {
         let event = EventId { source: SourceId(1), seq };
         let finding = Finding {
             id: FindingId::of(title, &[event]),
-            rule: rule(title, title),
+            rule: rule(title, title).into(),
             time: Time::from_secs(1_789_999_000 + seq as i64),
             events: vec![event],
             entities: vec![Entity { kind: "ip".into(), value: entity.into() }],

@@ -1,6 +1,9 @@
 //! From correlation rules to what runs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use vedette_event::RuleRef;
 
@@ -123,7 +126,7 @@ fn has_not(tree: &Tree<usize>) -> bool {
 /// A correlation as it runs.
 #[derive(Debug)]
 pub(super) struct Compiled {
-    pub(super) reference: RuleRef,
+    pub(super) reference: Arc<RuleRef>,
     pub(super) plan: Plan,
     pub(super) timespan: i64,
     pub(super) group_by: Vec<String>,
@@ -276,7 +279,7 @@ impl Builder<'_> {
         let mut digest = [0; 16];
         digest.copy_from_slice(&blake3::hash(format!("{defined:?}").as_bytes()).as_bytes()[..16]);
         Compiled {
-            reference: correlation.reference.clone(),
+            reference: Arc::new(correlation.reference.clone()),
             plan: Plan::of(&correlation.kind, correlation.members.len()),
             timespan: correlation.timespan,
             group_by: correlation.group_by.clone(),

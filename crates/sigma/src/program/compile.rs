@@ -41,7 +41,7 @@ impl Program {
             let condition = Tree::all(parts.iter().map(|part| compiler.condition(part, &mut names)).collect());
             members.push(compiled.len() as u32);
             compiled.push(Compiled {
-                reference: rule.reference,
+                reference: rule.reference.into(),
                 logsource: rule.logsource,
                 condition,
                 code: Code::default(),

@@ -34,6 +34,8 @@ pub mod sieve;
 mod truths;
 mod view;
 
+use std::sync::Arc;
+
 use vedette_event::RuleRef;
 
 pub use self::effort::Effort;
@@ -71,7 +73,7 @@ struct Group {
 /// A rule as it runs.
 #[derive(Debug)]
 struct Compiled {
-    reference: RuleRef,
+    reference: Arc<RuleRef>,
     logsource: Logsource,
     condition: Tree<CheckId>,
     code: Code,
@@ -95,7 +97,7 @@ struct Slot {
 }
 
 impl Program {
-    fn partition(&self, number: u32) -> std::sync::Arc<partition::Partition> {
+    fn partition(&self, number: u32) -> Arc<partition::Partition> {
         self.partitions.get(number)
     }
 
@@ -111,7 +113,7 @@ impl Program {
 
     /// The rules, in the order they were given.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = (&RuleRef, &Logsource)> {
-        self.rules.iter().map(|rule| (&rule.reference, &rule.logsource))
+        self.rules.iter().map(|rule| (&*rule.reference, &rule.logsource))
     }
 
     /// The id of the rule at a place among [`rules`](Program::rules).
@@ -122,6 +124,6 @@ impl Program {
     /// The rules whose log source no mapping feeds. They are still matched, against events of the dataset
     /// `<product>.<service>`; where no parser makes such events, they see nothing.
     pub fn unfed(&self) -> impl Iterator<Item = (&RuleRef, &Logsource)> {
-        self.rules.iter().filter(|rule| !rule.mapped).map(|rule| (&rule.reference, &rule.logsource))
+        self.rules.iter().filter(|rule| !rule.mapped).map(|rule| (&*rule.reference, &rule.logsource))
     }
 }

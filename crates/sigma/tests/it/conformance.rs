@@ -120,7 +120,7 @@ fn titles(program: &Program, event: &Json) -> Vec<String> {
     add(&mut batch, 0, 0, event);
     let mut findings = Vec::new();
     program.run(&batch.finish(), &mut findings);
-    findings.into_iter().map(|finding| finding.rule.title).collect()
+    findings.into_iter().map(|finding| finding.rule.title.clone()).collect()
 }
 
 fn check(case: &Single) -> Result<(), String> {
@@ -201,7 +201,7 @@ fn check_several(case: &Several) -> Result<(), String> {
     if late != case.late {
         return Err(format!("{late} late"));
     }
-    let is_single = |finding: &Finding| program.rules().any(|(rule, _)| *rule == finding.rule);
+    let is_single = |finding: &Finding| program.rules().any(|(rule, _)| *rule == *finding.rule);
     found.retain(|finding| case.singles || !is_single(finding));
     let known = |rule: &str| case.expect.iter().any(|expected| expected.rule == rule && expected.events.is_some());
     let mut got: Vec<String> = found

@@ -22,7 +22,8 @@ fn fill(correlations: &mut Correlations, count: u64) -> Vec<Finding> {
             author: None,
             techniques: Vec::new(),
             tactics: Vec::new(),
-        },
+        }
+        .into(),
         time: Time::MIN,
         events: vec![event],
         entities: Vec::new(),

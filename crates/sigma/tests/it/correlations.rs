@@ -484,7 +484,7 @@ fn filters_go_into_the_rules_they_name() {
         let batch = crate::cases::batch("{}", &[("k", Value::Str("a")), ("u", Value::Str(user))]);
         let mut findings = Vec::new();
         program.run(&batch, &mut findings);
-        let ids: Vec<String> = findings.into_iter().map(|finding| finding.rule.id).collect();
+        let ids: Vec<String> = findings.iter().map(|finding| finding.rule.id.clone()).collect();
         (ids.join(" "), filtered.join(" "), refused.join("\n"))
     };
     let of = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());

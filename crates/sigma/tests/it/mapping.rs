@@ -30,7 +30,7 @@ fn matching(rules: &str, fields: &[(&str, Value<'_>)]) -> Vec<String> {
     let (program, _) = Program::compile(loaded.rules, &Mapping::builtin());
     let mut findings = Vec::new();
     program.run(&batch("{}", fields), &mut findings);
-    findings.into_iter().map(|finding| finding.rule.title).collect()
+    findings.into_iter().map(|finding| finding.rule.title.clone()).collect()
 }
 
 #[test]

@@ -92,7 +92,8 @@ mod tests {
                 author: Some("somebody".into()),
                 techniques: vec!["T1110".into()],
                 tactics: vec!["credential-access".into()],
-            },
+            }
+            .into(),
             time: Time::from_secs(1_700_000_000),
             events: vec![event],
             entities: vec![Entity { kind: "ip".into(), value: "192.0.2.7".into() }],

@@ -177,7 +177,8 @@ fn finding(silence: &Silence, name: &str) -> Finding {
             author: None,
             techniques: vec!["T1562".into()],
             tactics: vec!["defense-evasion".into()],
-        },
+        }
+        .into(),
         time: silence.unusual,
         events: vec![event],
         entities: vec![Entity { kind: "source".into(), value: name.into() }],
