@@ -3,7 +3,8 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    path::{Path, PathBuf},
+    os::unix::fs::MetadataExt,
+    path::Path,
     sync::Arc,
 };
 
@@ -48,7 +49,8 @@ pub struct Documents {
     /// Documents and files that were not.
     pub refused: Vec<Refused>,
     ids: HashMap<String, (Arc<str>, u32)>,
-    seen: HashSet<PathBuf>,
+    /// Files that were read, by device and inode.
+    seen: HashSet<(u64, u64)>,
     is_native: bool,
     pub(super) pipelines: Option<Pipelines>,
 }
@@ -137,7 +139,7 @@ impl Documents {
             Ok(metadata) if metadata.len() > MAX_FILE_BYTES => {
                 self.refuse(path, format!("larger than {MAX_FILE_BYTES} bytes"));
             }
-            Ok(_) => self.file(path),
+            Ok(metadata) => self.file(path, (metadata.dev(), metadata.ino())),
             Err(error) => self.refuse(path, format!("cannot be read: {error}")),
         }
     }
@@ -165,9 +167,9 @@ impl Documents {
         }
     }
 
-    fn file(&mut self, path: &Path) {
-        let same = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        if !self.seen.insert(same) {
+    /// Reads a file, once by whatever names it has.
+    fn file(&mut self, path: &Path, identity: (u64, u64)) {
+        if !self.seen.insert(identity) {
             return;
         }
         if self.seen.len() > MAX_FILES {
@@ -249,12 +251,12 @@ fn unreadable(file: &Arc<str>, text: &str, problem: Problem) -> Refused {
 #[derive(Default)]
 struct Collection {
     global: Option<Node>,
-    before: Option<Node>,
+    before: Option<Arc<Node>>,
 }
 
 impl Collection {
     /// The document as a rule; none if it only prepares those that follow.
-    fn next(&mut self, node: Node) -> Result<Option<Node>, Problem> {
+    fn next(&mut self, node: Node) -> Result<Option<Arc<Node>>, Problem> {
         let action = node.get("action").map(|action| (action.place, action.text().unwrap_or_default()));
         let over_global = |global: &Option<Node>, node: Node| match global {
             Some(global) => global.merged(&node),
@@ -278,6 +280,7 @@ impl Collection {
                 other => return Err(Problem::new(place, format!("unknown action `{other}`"))),
             },
         };
+        let whole = Arc::new(whole);
         self.before = Some(whole.clone());
         Ok(Some(whole))
     }
