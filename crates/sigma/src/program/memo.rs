@@ -21,8 +21,8 @@ pub(super) struct Memo<K> {
     /// Bytes of one generation.
     limit: usize,
     seed: RandomState,
-    /// What has just moved from the old generation to the young one.
-    moved: Vec<u32>,
+    /// What is told of a key, where it does not lie among the numbers of the young generation.
+    told: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -37,7 +37,16 @@ struct Entry {
     hash: u64,
     group: u64,
     key: (u32, u32),
-    numbers: (u32, u32),
+    numbers: Numbers,
+}
+
+/// Where a key's numbers are.
+#[derive(Clone, Copy, Debug)]
+enum Numbers {
+    /// One, which is here: nothing else has to be read.
+    One(u32),
+    /// From where on among all, and how many.
+    Some(u32, u32),
 }
 
 fn slice<T>(all: &[T], (start, len): (u32, u32)) -> &[T] {
@@ -50,7 +59,7 @@ impl<K: Copy + Eq> Generation<K> {
     }
 
     /// Where the numbers of a key are.
-    fn find(&self, hash: u64, group: u64, key: &[K]) -> Option<(u32, u32)> {
+    fn find(&self, hash: u64, group: u64, key: &[K]) -> Option<Numbers> {
         let same = |entry: &Entry| entry.hash == hash && entry.group == group && slice(&self.keys, entry.key) == key;
         self.table.find(hash, same).map(|entry| entry.numbers)
     }
@@ -60,14 +69,16 @@ impl<K: Copy + Eq> Generation<K> {
     }
 
     fn add(&mut self, hash: u64, group: u64, key: &[K], numbers: &[u32]) {
-        let entry = Entry {
-            hash,
-            group,
-            key: (self.keys.len() as u32, key.len() as u32),
-            numbers: (self.numbers.len() as u32, numbers.len() as u32),
+        let numbers = match numbers {
+            [number] => Numbers::One(*number),
+            _ => {
+                let start = self.numbers.len() as u32;
+                self.numbers.extend_from_slice(numbers);
+                Numbers::Some(start, numbers.len() as u32)
+            }
         };
+        let entry = Entry { hash, group, key: (self.keys.len() as u32, key.len() as u32), numbers };
         self.keys.extend_from_slice(key);
-        self.numbers.extend_from_slice(numbers);
         self.table.insert_unique(hash, entry, |entry| entry.hash);
     }
 
@@ -83,22 +94,28 @@ impl<K: Copy + Eq + Hash> Memo<K> {
     pub(super) fn new(bytes: usize) -> Self {
         let limit = (bytes / 2).min(u32::MAX as usize);
         let (young, old) = (Generation::new(), Generation::new());
-        Memo { young, old, limit, seed: RandomState::default(), moved: Vec::new() }
+        Memo { young, old, limit, seed: RandomState::default(), told: Vec::new() }
     }
 
     /// What is remembered of a key.
     pub(super) fn get(&mut self, group: u64, key: &[K]) -> Option<&[u32]> {
         let hash = self.seed.hash_one((group, key));
-        if let Some(numbers) = self.young.find(hash, group, key) {
-            return Some(slice(&self.young.numbers, numbers));
+        let (young, numbers) = match self.young.find(hash, group, key) {
+            Some(numbers) => (true, numbers),
+            None => (false, self.old.find(hash, group, key)?),
+        };
+        self.told.clear();
+        match numbers {
+            Numbers::One(number) => self.told.push(number),
+            Numbers::Some(start, len) if young => return Some(slice(&self.young.numbers, (start, len))),
+            Numbers::Some(start, len) => self.told.extend_from_slice(slice(&self.old.numbers, (start, len))),
         }
-        let numbers = self.old.find(hash, group, key)?;
-        let mut moved = mem::take(&mut self.moved);
-        moved.clear();
-        moved.extend_from_slice(slice(&self.old.numbers, numbers));
-        self.keep(hash, group, key, &moved);
-        self.moved = moved;
-        Some(&self.moved)
+        if !young {
+            let told = mem::take(&mut self.told);
+            self.keep(hash, group, key, &told);
+            self.told = told;
+        }
+        Some(&self.told)
     }
 
     /// Remembers a key that [`get`](Memo::get) did not know.
