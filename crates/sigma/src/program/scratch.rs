@@ -173,9 +173,7 @@ impl Scratch {
     fn read(&mut self, program: &Program, part: &mut Part, event: Event<'_>) -> Option<u64> {
         let Scratch { numbers, shapes, places, layouts: made, outcomes, reader, written, .. } = self;
         let Part { partition, layouts, keywords, .. } = part;
-        let (number, known) = shapes.layout(layouts, partition, numbers, event, made);
-        places.clear();
-        places.extend_from_slice(known);
+        let number = shapes.layout(layouts, partition, numbers, event, places, made);
         let (layout, feeds) = layouts.get(number);
         outcomes.clear();
         for read in &layout.reads {

@@ -60,32 +60,36 @@ impl Shapes {
         &places[found.clone()]
     }
 
-    /// An event's layout in a partition, and the places of those of its fields that the partition knows. `made` counts
-    /// layouts.
+    /// An event's layout in a partition, and the places of those of its fields that the partition knows, written over
+    /// what `places` held. `made` counts layouts.
     pub(super) fn layout(
         &mut self,
         layouts: &mut Layouts,
         partition: &Partition,
         numbers: &Numbers,
         event: Event<'_>,
+        places: &mut Vec<u32>,
         made: &mut u64,
-    ) -> (u32, &[u32]) {
+    ) -> u32 {
+        places.clear();
         let shape = event.shape().index();
         let mut at = self.list[shape].last;
         while let Some(known) = at.checked_sub(1).map(|number| &self.layouts[number]) {
             if known.partition == partition.number && known.forgotten == layouts.forgotten() {
-                return (known.layout, &self.places[known.places.clone()]);
+                places.extend_from_slice(&self.places[known.places.clone()]);
+                return known.layout;
             }
             at = known.before;
         }
-        let start = self.places.len();
-        let layout = layouts.find(partition, numbers, event, &mut self.places, made);
-        let places = start..self.places.len();
+        let layout = layouts.find(partition, numbers, event, places, made);
+        // What has too many fields is not kept here either.
         if layouts.remembers(layout) {
+            let start = self.places.len();
+            self.places.extend_from_slice(places);
             let (partition, forgotten, before) = (partition.number, layouts.forgotten(), self.list[shape].last);
-            self.layouts.push(Known { partition, layout, forgotten, places: places.clone(), before });
+            self.layouts.push(Known { partition, layout, forgotten, places: start..self.places.len(), before });
             self.list[shape].last = self.layouts.len();
         }
-        (layout, &self.places[places])
+        layout
     }
 }
