@@ -286,7 +286,9 @@ fn is_object(record: &[u8]) -> bool {
 fn assert_from(call: &Call<'_>, body: &[u8], record: &[u8]) {
     let is_piece = |bytes: &[u8]| memchr::memmem::find(body, bytes).is_some();
     match call.kind {
-        Kind::Events | Kind::Gelf => assert!(is_object(record) && is_piece(record)),
+        Kind::Events | Kind::Gelf => {
+            assert!(is_object(record) && is_piece(record), "{}", record.escape_ascii());
+        }
         Kind::Raw if !call.path.contains('?') => assert!(is_piece(record)),
         Kind::Raw => {
             assert!(record.starts_with("{\"host\":\"a\\\"b\",\"sourcetype\":\"\u{fffd}x\",\"event\":\"".as_bytes()));

@@ -48,6 +48,22 @@ async fn a_client_that_says_no_more_is_answered() {
 }
 
 #[tokio::test]
+async fn a_piece_of_nothing_but_spaces_belongs_to_its_message() {
+    let folder = Folder::new();
+    let address = serve(&folder).await;
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"POST /gelf HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+    for piece in ["  ", "{\"message\":\"two", "  ", "spaces\"}", " ", ""] {
+        client.write_all(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes()).await.unwrap();
+    }
+    client.shutdown().await.unwrap();
+    let mut raw = Vec::new();
+    client.read_to_end(&mut raw).await.unwrap();
+    assert_eq!(parse_answer(&raw).status, 202);
+    assert_eq!(folder.texts(GELF), ["{\"message\":\"two  spaces\"}"]);
+}
+
+#[tokio::test]
 async fn a_client_that_hangs_up_after_its_request_is_heard() {
     let folder = Folder::new();
     let address = serve(&folder).await;

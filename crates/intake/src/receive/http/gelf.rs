@@ -81,9 +81,15 @@ fn element(documents: &mut Documents, element: Element<'_>) {
 
 impl Sink for Messages {
     fn take(&mut self, bytes: &[u8]) {
-        let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else { return };
-        let layout = if *first == b'[' { Layout::Array } else { Layout::Sequence };
-        let elements = self.elements.get_or_insert_with(|| Elements::new(layout, self.limit));
+        // White space is left out before the first message only: later it may be a piece of one.
+        let elements = match &mut self.elements {
+            Some(elements) => elements,
+            None => {
+                let Some(first) = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) else { return };
+                let layout = if *first == b'[' { Layout::Array } else { Layout::Sequence };
+                self.elements.insert(Elements::new(layout, self.limit))
+            }
+        };
         let documents = &mut self.documents;
         let Ok(()) = elements.push(bytes, |found| {
             element(documents, found);
