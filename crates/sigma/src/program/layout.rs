@@ -120,11 +120,6 @@ impl Layouts {
         self.forgotten
     }
 
-    /// Whether a layout is found again by its number.
-    pub(super) fn remembers(&self, number: u32) -> bool {
-        number != 0
-    }
-
     /// A layout that was found, and what it feeds.
     pub(super) fn get(&mut self, number: u32) -> (&Layout, &mut [Feed]) {
         (&self.list[number as usize], &mut self.feeds)

@@ -92,15 +92,15 @@ impl Reader {
             self.seen.begin();
             let places = &mut self.places;
             places.clear();
-            scanner.each_in(event.texts(), |place, checks| {
+            scanner.each_in(event.texts(), |place, check| {
                 if places.is_empty() {
                     places.extend(event.places_of_texts().map(|(name, text)| (text.end, is_searched(name))));
                 }
                 // The value that the place's last byte is in; what begins in another is in neither.
                 let at = places.partition_point(|(end, _)| *end < place.end);
                 let begin = at.checked_sub(1).map_or(0, |before| places[before].0);
-                if begin <= place.start && places[at].1 {
-                    all.extend(checks.filter(|check| self.seen.first(*check)));
+                if begin <= place.start && places[at].1 && self.seen.first(check) {
+                    all.push(check);
                 }
             });
         }
@@ -109,7 +109,7 @@ impl Reader {
         let each_number = !together || scanner.may_be_in_numbers();
         let is_asked = |value: Value<'_>| match value {
             Value::Null => false,
-            Value::Str(text) => each_text && !(together && text.is_ascii()),
+            Value::Str(text) => !(together && text.is_ascii()),
             _ => each_number,
         };
         let mut read = |text: &str| {

@@ -103,11 +103,11 @@ impl Scanner {
         self.plain
     }
 
-    /// Calls `found` with the place of each text that is in this one (ASCII letters in any case), and with the checks
-    /// that are true of values which have that place; for scanners that are [plain](Scanner::is_plain).
-    pub(super) fn each_in(&self, texts: &str, mut found: impl FnMut(Range<usize>, &mut dyn Iterator<Item = Local>)) {
+    /// Calls `found` with the place of each text that is in this one (ASCII letters in any case), and with each check
+    /// that is true of values which have that place; for scanners that are [plain](Scanner::is_plain).
+    pub(super) fn each_in(&self, texts: &str, mut found: impl FnMut(Range<usize>, Local)) {
         self.contains.each(texts.as_bytes(), &mut |text, at| {
-            found(at..at + text.bytes.len(), &mut text.behind.iter().map(|behind| behind.check));
+            text.behind.iter().for_each(|behind| found(at..at + text.bytes.len(), behind.check));
         });
     }
 

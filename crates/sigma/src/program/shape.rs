@@ -83,7 +83,7 @@ impl Shapes {
         }
         let layout = layouts.find(partition, numbers, event, places, made);
         // What has too many fields is not kept here either.
-        if layouts.remembers(layout) {
+        if layouts.get(layout).0.id.is_some() {
             let start = self.places.len();
             self.places.extend_from_slice(places);
             let (partition, forgotten, before) = (partition.number, layouts.forgotten(), self.list[shape].last);
